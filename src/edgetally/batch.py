@@ -1,0 +1,297 @@
+"""The batch, version 1: one rotation of one stream, as it travels and as the ledger knows it.
+
+On the wire a payload is `edgetally/1 <stream> <key id> <hmac-sha256, hex>`, a newline, and the body. Requests for
+receipts and their answers travel in the same envelope. docs/reference/batch.md describes all of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, Optional
+
+from edgetally.config import NAME
+from edgetally.errors import EdgetallyError
+
+VERSION = 1
+MAX_BYTES = 8 << 20
+SLOT_SECONDS = 300
+FUNCTION = "edgetally.batch"
+RECEIPT_FUNCTION = "edgetally.receipt"
+RECEIPT_MAX_ASK = 1000
+UNASSIGNED_HOSTS = 20
+
+# A row: slot (epoch s, UTC), index into channels, requests, bytes, hits, hit bytes (None: the format does not say).
+Row = tuple[int, int, int, int, Optional[int], Optional[int]]
+
+_HEADER = re.compile(rb"edgetally/([0-9]{1,9}) (\S{1,255}) ([0-9a-f]{8}) ([0-9a-f]{64})\n")
+_GENERATION = re.compile(r"[0-9a-f]{16}")
+_BIGGEST = 1 << 63
+
+
+class BatchError(EdgetallyError):
+    """A payload that must not be counted. `reason` is one word, as quarantine and receipts carry it."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class Key(NamedTuple):
+    """An edge's signing key: the id of the master key that it comes from, and 32 secret bytes."""
+
+    id: str
+    secret: bytes
+
+
+class Envelope(NamedTuple):
+    """A payload whose signature was found good."""
+
+    stream: str
+    key: Key
+    body: bytes
+
+
+def derive_key(master: str, edge: str) -> Key:
+    """The key of one edge. Ansible computes the same with its `hash` filter.
+
+    The inner hash has a fixed length, so that the outer one cannot be extended into another edge's key.
+    """
+    inner = hashlib.sha256(edge.encode()).hexdigest()
+    return Key(
+        hashlib.sha256(f"key id:{master}".encode()).hexdigest()[:8],
+        hashlib.sha256(f"{master}:{inner}".encode()).digest(),
+    )
+
+
+def edge_of(stream: str) -> str:
+    """The edge that a stream belongs to, or an empty text where the stream's name is not `<edge>/<log name>`."""
+    edge, _, log = stream.partition("/")
+    return edge if NAME.fullmatch(edge) and NAME.fullmatch(log) else ""
+
+
+def _mac(stream: str, key: Key, body: bytes) -> str:
+    return hmac.new(key.secret, f"{stream} {key.id}\n".encode() + body, hashlib.sha256).hexdigest()
+
+
+def seal(stream: str, key: Key, body: bytes) -> bytes:
+    """Put a body into its signed envelope."""
+    return f"edgetally/{VERSION} {stream} {key.id} {_mac(stream, key, body)}\n".encode() + body
+
+
+def unseal(payload: bytes, find_key: Callable[[str, str], Key | None], max_bytes: int = MAX_BYTES) -> Envelope:
+    """Open a payload; `find_key(edge, key id)` gives the key that must have signed it.
+
+    Raises BatchError with the reason `unsigned`, `version`, `too_large`, `foreign` or `signature`.
+    """
+    header = _HEADER.match(payload)
+    if header is None:
+        raise BatchError("unsigned", "the payload does not begin with an edgetally header line")
+    version, stream, key_id = int(header[1]), header[2].decode("utf-8", "replace"), header[3].decode()
+    if version != VERSION:
+        raise BatchError(
+            "version", f"batch version {version} is not known here: upgrade the aggregator before the edges"
+        )
+    if len(payload) > max_bytes:
+        raise BatchError("too_large", f"{len(payload)} bytes are more than max_batch_bytes = {max_bytes}")
+    edge = edge_of(stream)
+    key = find_key(edge, key_id) if edge else None
+    if key is None:
+        raise BatchError("foreign", f"stream {stream!r} names no edge or master key known here (key id {key_id})")
+    body = payload[header.end() :]
+    if not hmac.compare_digest(_mac(stream, key, body), header[4].decode()):
+        raise BatchError("signature", f"the signature does not fit: not from {edge}, or altered on its way")
+    return Envelope(stream, key, body)
+
+
+def content_hash(body: bytes) -> str:
+    """What the ledger and the receipts know a body by: sha256 of the body alone, hex."""
+    return hashlib.sha256(body).hexdigest()
+
+
+def unique_id(stream: str, generation: str, seq: int, revision: int, part: int, attempt: int) -> str:
+    """The gearman unique id of one attempt, 60 hex digits (gearmand cuts at 63)."""
+    number = f"{seq}.{part}" if part else str(seq)
+    return hashlib.sha256(f"{stream}|{generation}|{number}|{revision}|{attempt}".encode()).hexdigest()[:60]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One rotation of one stream, or one part of it where it is larger than a batch may be.
+
+    covers: (from, to) in epoch seconds; from is None in a generation's first batch. continuity: `ok` or `broken`;
+    log: `ok`, `absent` or `disk_full`. lines = requests in rows + rejected.
+    unassigned_hosts: (host, requests, bytes), the biggest only.
+    """
+
+    stream: str
+    generation: str
+    seq: int
+    covers: tuple[float | None, float]
+    channels: tuple[str, ...] = ()
+    rows: tuple[Row, ...] = ()
+    revision: int = 0
+    continuity: str = "ok"
+    log: str = "ok"
+    rejected: int = 0
+    skewed: int = 0
+    unassigned_hosts: tuple[tuple[str, int, int], ...] = field(default=())
+    part: int = 0
+    parts: int = 1
+
+    @property
+    def lines(self) -> int:
+        """Lines read: those counted and those rejected."""
+        return sum(row[2] for row in self.rows) + self.rejected
+
+    @property
+    def size(self) -> int:
+        """Bytes counted."""
+        return sum(row[3] for row in self.rows)
+
+    def encode(self, max_bytes: int = MAX_BYTES) -> list[bytes]:
+        """The bodies to send: one, or several parts where one would be larger than max_bytes (with its header)."""
+        whole = self._body()
+        room = max_bytes - 512  # the header line
+        if len(whole) <= room:
+            return [whole]
+        parts = len(whole) // (room // 2) + 1
+        size = -(-len(self.rows) // parts)
+        first = replace(self, rows=self.rows[:size], part=0, parts=parts)
+        rest = [
+            replace(first, rows=self.rows[n * size : (n + 1) * size], rejected=0, skewed=0, unassigned_hosts=(), part=n)
+            for n in range(1, parts)
+        ]
+        return [part._body() for part in (first, *rest)]
+
+    def _body(self) -> bytes:
+        data: dict[str, Any] = {
+            "stream": self.stream,
+            "generation": self.generation,
+            "seq": self.seq,
+            "revision": self.revision,
+            "covers": self.covers,
+            "continuity": self.continuity,
+            "log": self.log,
+            "lines": self.lines,
+            "rejected": self.rejected,
+            "skewed": self.skewed,
+            "bytes": self.size,
+            "channels": self.channels,
+            "rows": self.rows,
+            "unassigned_hosts": self.unassigned_hosts,
+        }
+        if self.parts > 1:
+            data.update(part=self.part, parts=self.parts)
+        return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+
+    @classmethod
+    def decode(cls, body: bytes) -> Batch:
+        """Read a body strictly. Raises BatchError('invalid', what) for anything that an edge would not have written."""
+        try:
+            data = json.loads(body)
+            batch = _from_json(data)
+        except BatchError:
+            raise
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise BatchError("invalid", f"the body is not a batch ({type(error).__name__}: {error})") from None
+        return batch
+
+
+def _from_json(data: dict[str, Any]) -> Batch:
+    """Check every field of a decoded body, and its sums."""
+    optional = {"part", "parts"}
+    names = {name for name in data if name not in optional}
+    wanted = set(_FIELDS)
+    if names != wanted or ("part" in data) != ("parts" in data):
+        raise BatchError("invalid", f"its fields differ from version 1: {', '.join(sorted(names ^ wanted)) or 'part'}")
+    channels = tuple(data["channels"])
+    rows: tuple[Row, ...] = tuple(map(tuple, data["rows"]))
+    hosts = tuple((host, requests, size) for host, requests, size in data["unassigned_hosts"])
+    low, high = data["covers"]
+    batch = Batch(
+        stream=data["stream"],
+        generation=data["generation"],
+        seq=data["seq"],
+        revision=data["revision"],
+        covers=(low, high),
+        continuity=data["continuity"],
+        log=data["log"],
+        rejected=data["rejected"],
+        skewed=data["skewed"],
+        channels=channels,
+        rows=rows,
+        unassigned_hosts=hosts,
+        part=data.get("part", 0),
+        parts=data.get("parts", 1),
+    )
+    for what, fine in _checks(batch):
+        if not fine:
+            raise BatchError("invalid", what)
+    if batch.lines != data["lines"] or batch.size != data["bytes"]:
+        raise BatchError("invalid", "its sums do not agree with its rows")
+    return batch
+
+
+_FIELDS = (
+    *("stream", "generation", "seq", "revision", "covers", "continuity", "log"),
+    *("lines", "rejected", "skewed", "bytes", "channels", "rows", "unassigned_hosts"),
+)
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < _BIGGEST
+
+
+def _is_time(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value < 1 << 32
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value.encode()) <= 255 and value.isprintable()
+
+
+def _is_row(row: Any, channels: int) -> bool:
+    if len(row) != 6:
+        return False
+    slot, channel, requests, size, hits, hit_bytes = row
+    counts = _is_count(slot) and _is_count(channel) and _is_count(requests) and _is_count(size)
+    if not counts or slot % SLOT_SECONDS or slot >= 1 << 32 or channel >= channels:
+        return False
+    if hits is None or hit_bytes is None:
+        return hits is None and hit_bytes is None
+    return _is_count(hits) and _is_count(hit_bytes) and hits <= requests and hit_bytes <= size
+
+
+def _checks(batch: Batch) -> list[tuple[str, bool]]:
+    """What is said of a batch, and whether it holds."""
+    low, high = batch.covers
+    names = len(batch.channels)
+    return [
+        ("its stream is not <edge>/<log name>", isinstance(batch.stream, str) and bool(edge_of(batch.stream))),
+        ("its generation is not 16 hex digits", bool(_GENERATION.fullmatch(batch.generation))),
+        ("seq, revision, rejected or skewed is no count", all(map(_is_count, _counts(batch)))),
+        ("seq begins with 1", batch.seq >= 1),
+        ("its part is outside its parts", batch.part < batch.parts <= 10_000),
+        ("its covers are not two times", _is_time(high) and (low is None or (_is_time(low) and low <= high))),
+        ("covers[0] is null in a generation's first batch alone", (low is None) == (batch.seq == 1)),
+        ("its continuity is neither ok nor broken", batch.continuity in ("ok", "broken")),
+        ("its log is neither ok, absent nor disk_full", batch.log in ("ok", "absent", "disk_full")),
+        ("a channel has no usable name", all(map(_is_name, batch.channels)) and len(set(batch.channels)) == names),
+        ("a row is not a row", all(_is_row(row, names) for row in batch.rows)),
+        ("an unassigned host is not one", all(_is_host(*host) for host in batch.unassigned_hosts)),
+        ("it names more unassigned hosts than 20", len(batch.unassigned_hosts) <= UNASSIGNED_HOSTS),
+    ]
+
+
+def _counts(batch: Batch) -> tuple[int, ...]:
+    return batch.seq, batch.revision, batch.rejected, batch.skewed, batch.part, batch.parts
+
+
+def _is_host(host: Any, requests: Any, size: Any) -> bool:
+    return isinstance(host, str) and len(host.encode()) <= 255 and _is_count(requests) and _is_count(size)

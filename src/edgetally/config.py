@@ -1,0 +1,229 @@
+"""The configuration files on the hosts: strict JSON, and one clear sentence for whatever is wrong in one.
+
+Ansible renders them from its variables; `edgetally … --check-config FILE` validates them before they are installed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Any, Callable, NoReturn, TypeVar
+
+from edgetally.errors import EdgetallyError
+
+EDGE_CONFIG = "/etc/edgetally/edge.json"
+AGGREGATOR_CONFIG = "/etc/edgetally/aggregator.json"
+DEFAULT_PORT = 7003
+MASTER_KEY_LENGTH = 32
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+Check = Callable[[Any], "str | None"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class LogConfig:
+    """One access log: its stream's name, its path (a glob is allowed), its server, format and reopen command."""
+
+    name: str
+    path: str
+    format: str
+    server: str = ""
+    reopen: str = ""
+
+
+@dataclass(frozen=True)
+class EdgeConfig:
+    """What `edgetally ship` needs. Times are in seconds; job servers are `host:port`; the key is 64 hex digits."""
+
+    edge: str
+    key_id: str
+    key: str
+    job_servers: tuple[str, ...]
+    channels: str
+    logs: tuple[LogConfig, ...]
+    spool: str = "/var/spool/edgetally"
+    splay: int = 60
+    close_timeout: int = 20
+    receipt_wait: int = 30
+    keep_raw_days: int = 7
+    include_existing: bool = False
+    path: str = EDGE_CONFIG
+
+
+@dataclass(frozen=True)
+class DatabaseConfig:
+    """How to reach MariaDB. A socket, where one is given, wins over host and port."""
+
+    user: str
+    password: str
+    name: str = "edgetally"
+    host: str = "localhost"
+    port: int = 3306
+    socket: str = ""
+    ssl_ca: str = ""
+
+    @property
+    def address(self) -> str:
+        """The address as a person would write it, for messages."""
+        return self.socket or f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class AggregatorConfig:
+    """What `edgetally aggregate` and `report` need. The first master key signs; the others are still accepted."""
+
+    job_servers: tuple[str, ...]
+    master_keys: tuple[str, ...]
+    database: DatabaseConfig
+    jobs_per_transaction: int = 200
+    max_batch_bytes: int = 8 << 20
+    lease_seconds: int = 20
+    path: str = AGGREGATOR_CONFIG
+
+
+def load_edge(path: str = EDGE_CONFIG) -> EdgeConfig:
+    """Read and check an edge's configuration file."""
+    config = _build(EdgeConfig, _read_json(path), path, "", path=path)
+    names = [log.name for log in config.logs]
+    for name in names:
+        if names.count(name) > 1:
+            raise EdgetallyError(f"{path}: two logs are named '{name}': a name is a stream, so each log needs its own")
+    return config
+
+
+def load_aggregator(path: str = AGGREGATOR_CONFIG) -> AggregatorConfig:
+    """Read and check the aggregator's configuration file."""
+    return _build(AggregatorConfig, _read_json(path), path, "", path=path)
+
+
+def parse_server(text: str) -> tuple[str, int]:
+    """Split `host:port` (or `[v6]:port`) of a job server."""
+    host, colon, port = text.rpartition(":")
+    if not colon:
+        return text, DEFAULT_PORT
+    return host.strip("[]"), int(port)
+
+
+def _read_json(path: str) -> Any:
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise EdgetallyError(
+            f"{path} cannot be read ({error.strerror}): run the playbook on this host, or name a file with --config"
+        ) from None
+    except ValueError as error:
+        raise EdgetallyError(f"{path} is not JSON ({error}): mend it, or roll it out again with Ansible") from None
+
+
+def _build(kind: type[T], data: Any, file: str, where: str, **given: Any) -> T:
+    """Make one dataclass of a JSON object: every key known, every required key there, every value of its type."""
+    if not isinstance(data, Mapping):
+        _fail(file, where or "the file", "must be an object", '{"key": value, …}')
+    known = {field.name: field for field in fields(kind) if field.name not in given}  # type: ignore[arg-type]
+    for key in data:
+        if key not in known:
+            raise EdgetallyError(f"{file}: unknown key '{where}{key}'{_nearest(key, known)}")
+    values = dict(given)
+    for name, field in known.items():
+        if name in data:
+            values[name] = _value(str(field.type), data[name], file, f"{where}{name}")
+        elif field.default is MISSING:
+            raise EdgetallyError(
+                f"{file}: key '{where}{name}' is missing: add it, or roll the file out again with Ansible"
+            )
+    return kind(**values)
+
+
+def _value(kind: str, value: Any, file: str, where: str) -> Any:
+    """Check one value against the type that its dataclass declares, and against its own rule."""
+    if kind.startswith("tuple["):
+        if not isinstance(value, list) or not value:
+            _fail(file, where, "must be a list of at least one", "")
+        items = enumerate(value, 1)
+        return tuple(_value(kind[6:].split(",")[0], item, file, f"{where}[{number}]") for number, item in items)
+    nested: dict[str, type[LogConfig] | type[DatabaseConfig]] = {
+        "LogConfig": LogConfig,
+        "DatabaseConfig": DatabaseConfig,
+    }
+    if kind in nested:
+        return _build(nested[kind], value, file, f"{where}.")
+    wanted = {"str": str, "int": int, "bool": bool}[kind]
+    if type(value) is not wanted:
+        words = {"str": "a text", "int": "a whole number", "bool": "true or false"}[kind]
+        _fail(file, where, f"must be {words}", f"not {json.dumps(value)}")
+    rule = _RULES.get(where.rsplit(".", 1)[-1].split("[")[0])
+    complaint = rule(value) if rule else None
+    if complaint:
+        raise EdgetallyError(f"{file}: key '{where}' {complaint}")
+    return value
+
+
+def _fail(file: str, where: str, what: str, hint: str) -> NoReturn:
+    raise EdgetallyError(f"{file}: key '{where}' {what}{', ' + hint if hint else ''}")
+
+
+def _nearest(key: str, known: Mapping[str, Any]) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(key, list(known), n=1)
+    return f": did you mean '{close[0]}'?" if close else f": known are {', '.join(sorted(known))}"
+
+
+def _name(value: str) -> str | None:
+    if NAME.fullmatch(value):
+        return None
+    return f"is {value!r}: use letters, digits, '.', '_' and '-' only, beginning with a letter or digit"
+
+
+def _hex(digits: int) -> Check:
+    def check(value: str) -> str | None:
+        if re.fullmatch(f"[0-9a-f]{{{digits}}}", value):
+            return None
+        return f"must be {digits} lower-case hex digits, as Ansible derives them from edgetally_master_key"
+
+    return check
+
+
+def _server(value: str) -> str | None:
+    if re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?", value):
+        return None
+    return f"is {value!r}: write host:port, such as job1.example.com:{DEFAULT_PORT}"
+
+
+def _master_key(value: str) -> str | None:
+    if len(value) >= MASTER_KEY_LENGTH:
+        return None
+    return f"is too short: edgetally_master_key needs at least {MASTER_KEY_LENGTH} characters"
+
+
+def _at_least(smallest: int) -> Check:
+    return lambda value: None if value >= smallest else f"is {value}: it must be at least {smallest}"
+
+
+def _path(value: str) -> str | None:
+    return None if value.startswith("/") else f"is {value!r}: write the whole path, beginning with /"
+
+
+# The rule of each key, wherever it stands. `name` is a log's, and the database's.
+_RULES: dict[str, Check] = {
+    "edge": _name,
+    "name": _name,
+    "key_id": _hex(8),
+    "key": _hex(64),
+    "job_servers": _server,
+    "master_keys": _master_key,
+    "channels": _path,
+    "spool": _path,
+    "path": _path,
+    "splay": _at_least(0),
+    "close_timeout": _at_least(0),
+    "receipt_wait": _at_least(0),
+    "keep_raw_days": _at_least(0),
+    "jobs_per_transaction": _at_least(1),
+    "max_batch_bytes": _at_least(1024),
+    "lease_seconds": _at_least(2),
+}
