@@ -1,0 +1,240 @@
+"""The aggregator: the single writer. It takes batches from all job servers and commits them, many in one transaction.
+
+A job is completed only after its transaction is committed. A second aggregator stands by, registers nothing, and takes
+over when the first has not renewed the writer's row for lease_seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import pymysql
+
+from edgetally.batch import (
+    FUNCTION,
+    RECEIPT_FUNCTION,
+    RECEIPT_MAX_ASK,
+    Batch,
+    BatchError,
+    Envelope,
+    Key,
+    derive_key,
+    seal,
+    unseal,
+)
+from edgetally.config import AggregatorConfig
+from edgetally.database import RETRY, DatabaseError, check_schema, connect, error_code
+from edgetally.ledger import FenceLostError, Incoming, Ledger
+from edgetally.link import Held, Worker
+
+FENCE_LOST = 3
+GROUP_BYTES = 32 << 20
+STANDBY_SECONDS = 2.0
+RETRY_SECONDS = (0.2, 5.0)
+PARTITION_SECONDS = 6 * 3600
+
+T = TypeVar("T")
+
+
+class StoppedError(Exception):
+    """A signal asked the aggregator to end while it was waiting for the database."""
+
+
+class Aggregator:
+    """One aggregator process: stands by, holds the lease, commits what comes."""
+
+    def __init__(self, config: AggregatorConfig) -> None:
+        self.config = config
+        self.stop = threading.Event()
+        holder = f"{socket.gethostname()}:{os.getpid()}"
+        self.ledger = Ledger(config.database, holder, config.lease_seconds)
+        self._keys: dict[tuple[str, str], Key] = {}
+        self._said: dict[str, str] = {}
+
+    def run(self) -> int:
+        """Work until a signal or the loss of the fence; the exit status."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self.stop.set())
+        try:
+            self._stand_by()
+            return self._work()
+        except StoppedError:
+            return 0
+        except FenceLostError:
+            self.say("fence", "another aggregator holds the writer's row: this one writes nothing more, and ends")
+            return FENCE_LOST
+
+    def say(self, topic: str, text: str) -> None:
+        """Tell a thing once, until it changes."""
+        if self._said.get(topic) != text:
+            self._said[topic] = text
+            if text:
+                print(text, file=sys.stderr, flush=True)
+
+    # --- the lease
+
+    def _stand_by(self) -> None:
+        """Wait until the writer's row is ours. No function is registered before."""
+        self._check_durability()
+        while not self._steadily(self.ledger.acquire):
+            holder = self._steadily(self.ledger.writer)["holder"]
+            self.say("lease", f"standing by: {holder} is the active aggregator")
+            if self.stop.wait(STANDBY_SECONDS):
+                raise StoppedError
+        self.say("lease", f"active: {self.ledger.holder} holds the writer's row, epoch {self.ledger.epoch}")
+
+    def _check_durability(self) -> None:
+        """A database that does not flush at COMMIT can lose what it has confirmed."""
+
+        def ask() -> Any:
+            with self.ledger.connection.cursor() as cursor:
+                cursor.execute("SELECT @@innodb_flush_log_at_trx_commit")
+                row = cursor.fetchone()
+            self.ledger.connection.rollback()
+            return row[0] if row else 1
+
+        if self._steadily(ask) != 1:
+            self.say(
+                "flush",
+                "warning: innodb_flush_log_at_trx_commit is not 1: a crash of MariaDB may lose confirmed batches",
+            )
+
+    # --- the work
+
+    def _work(self) -> int:
+        config = self.config
+        worker = Worker(
+            config.job_servers,
+            (FUNCTION, RECEIPT_FUNCTION),
+            name=f"edgetally {self.ledger.holder}",
+            limit=config.jobs_per_transaction,
+            limit_bytes=GROUP_BYTES,
+        )
+        renewed = partitioned = float("-inf")
+        try:
+            while not self.stop.is_set():
+                if time.monotonic() - partitioned > PARTITION_SECONDS:
+                    self._steadily(self.ledger.make_partitions)
+                    partitioned = time.monotonic()
+                jobs = worker.wait(1.0)
+                self._report_lost(worker)
+                if self._handle(worker, jobs):
+                    renewed = time.monotonic()
+                elif time.monotonic() - renewed > config.lease_seconds / 4:
+                    self._steadily(self.ledger.renew)
+                    renewed = time.monotonic()
+        finally:
+            worker.close()
+        self._steadily(self.ledger.release)
+        return 0
+
+    def _report_lost(self, worker: Worker) -> None:
+        for server in self.config.job_servers:
+            cause = worker.lost.get(server, "")
+            self.say(server, f"job server {server} cannot be reached ({cause}): trying again" if cause else "")
+
+    def _handle(self, worker: Worker, jobs: Sequence[Held]) -> bool:
+        """Commit a group's batches, complete them, then answer its requests. True where a transaction was made."""
+        batches = [job for job in jobs if job.function == FUNCTION]
+        if batches:
+            self._commit([self._open(job.payload) for job in batches])
+            for job in batches:
+                worker.complete(job)
+        for job in jobs:
+            if job.function == RECEIPT_FUNCTION:
+                worker.complete(job, self._receipt(job.payload))
+        return bool(batches)
+
+    def _open(self, payload: bytes) -> Incoming:
+        """Check a payload's envelope and body; what is wrong with it travels on as its refusal."""
+        envelope: Envelope | None = None
+        try:
+            envelope = unseal(payload, self._find_key, self.config.max_batch_bytes)
+            batch = Batch.decode(envelope.body)
+            if batch.stream != envelope.stream:
+                raise BatchError("foreign", f"the envelope says {envelope.stream}, and the body {batch.stream}")
+            return Incoming(payload, envelope.stream, envelope.body, batch)
+        except BatchError as error:
+            stream, body = (envelope.stream, envelope.body) if envelope else ("", b"")
+            return Incoming(payload, stream, body, refused=error)
+
+    def _find_key(self, edge: str, key_id: str) -> Key | None:
+        key = self._keys.get((edge, key_id))
+        if key is None:
+            for master in self.config.master_keys:
+                derived = derive_key(master, edge)
+                if derived.id == key_id:
+                    key = self._keys[edge, key_id] = derived
+        return key
+
+    def _commit(self, group: list[Incoming]) -> None:
+        """Write a group; where an error stays that no retry can mend, write each alone and put the culprit aside."""
+        try:
+            states = self._steadily(lambda: self.ledger.commit(group))
+        except pymysql.MySQLError as error:
+            if len(group) > 1:
+                for item in group:
+                    self._commit([item])
+                return
+            refusal = BatchError("database", str(error.args[-1] if error.args else error))
+            self._steadily(lambda: self.ledger.quarantine(group[0], refusal))
+            states = [refusal.reason]
+        for item, state in zip(group, states):
+            if state not in ("committed", "superseded", "already"):
+                detail = item.refused.detail if item.refused else "see `edgetally status`"
+                self.say("refused", f"quarantined ({state}) a batch of {item.stream or 'an unknown sender'}: {detail}")
+
+    def _receipt(self, payload: bytes) -> bytes:
+        """The signed answer to a request for receipts; empty, which is no answer, where the request is not signed."""
+        try:
+            envelope = unseal(payload, self._find_key, self.config.max_batch_bytes)
+            request = json.loads(envelope.body)
+            ask = [(str(g), int(seq), int(revision), str(sha)) for g, seq, revision, sha in request["ask"]]
+            if request["stream"] != envelope.stream or len(ask) > RECEIPT_MAX_ASK:
+                return b""
+            state = self._steadily(lambda: self.ledger.states(envelope.stream, ask))
+            answer = {"ledger": self._steadily(self.ledger.id), "nonce": request["nonce"], "state": state}
+        except (BatchError, ValueError, TypeError, KeyError) as error:
+            self.say("request", f"refused a request for receipts: {error}")
+            return b""
+        return seal(envelope.stream, envelope.key, json.dumps(answer).encode())
+
+    # --- the database may be away for a while
+
+    def _steadily(self, action: Callable[[], T]) -> T:
+        """Do it, again and again while the database is away or asks for a retry. Ends with StoppedError on a signal."""
+        pause = RETRY_SECONDS[0]
+        while True:
+            try:
+                result = action()
+                self.say("database", "")
+                return result
+            except DatabaseError as error:
+                problem: Exception = error
+                if error.code not in RETRY and error.code:
+                    raise
+            except (pymysql.MySQLError, OSError) as error:
+                if error_code(error) not in RETRY and not isinstance(error, OSError):
+                    raise
+                problem = error
+            self.ledger.disconnect()
+            self.say("database", f"the database is away, trying again: {problem}")
+            if self.stop.wait(pause):
+                raise StoppedError
+            pause = min(pause * 2, RETRY_SECONDS[1])
+
+
+def run(config: AggregatorConfig) -> int:
+    """`edgetally aggregate`: refuse a database that does not fit at once, then work until a signal."""
+    connection = connect(config.database)
+    check_schema(connection, config.database)
+    connection.close()
+    return Aggregator(config).run()

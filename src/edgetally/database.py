@@ -1,0 +1,99 @@
+"""Connections to MariaDB, and its errors in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pymysql
+from pymysql.connections import Connection
+
+from edgetally.config import DatabaseConfig
+from edgetally.errors import EdgetallyError
+
+CONNECT_TIMEOUT = 5
+STATEMENT_TIMEOUT = 60
+SCHEMA_VERSION = 1
+
+# The whole transaction is worth another try: lock wait, deadlock (also from COMMIT on Galera), node not ready,
+# error during COMMIT, server gone, connection lost, connection refused.
+RETRY = {1205, 1213, 1047, 1180, 1053, 1927, 2003, 2006, 2013, 4031}
+
+
+def connect(config: DatabaseConfig, **options: Any) -> Connection[Any]:
+    """Open a connection: UTC, utf8mb4, strict, no autocommit. Raises DatabaseError with the mend."""
+    settings: dict[str, Any] = {
+        "user": config.user,
+        "password": config.password,
+        "database": config.name,
+        "charset": "utf8mb4",
+        "autocommit": False,
+        "connect_timeout": CONNECT_TIMEOUT,
+        "read_timeout": STATEMENT_TIMEOUT,
+        "write_timeout": STATEMENT_TIMEOUT,
+        "init_command": "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES'",
+    }
+    if config.socket:
+        settings["unix_socket"] = config.socket
+    else:
+        settings.update(host=config.host, port=config.port)
+    if config.ssl_ca:
+        settings.update(ssl_ca=config.ssl_ca, ssl_verify_cert=True, ssl_verify_identity=True)
+    try:
+        return pymysql.connect(**{**settings, **options})
+    except (pymysql.MySQLError, OSError) as error:
+        raise unreachable(config, error) from None
+
+
+def unreachable(config: DatabaseConfig, error: BaseException) -> EdgetallyError:
+    """Why the database cannot be used, as one sentence."""
+    code = error_code(error)
+    if code == 1045 or code == 1698:
+        return DatabaseError(
+            f"the database at {config.address} refuses user '{config.user}': check the password in the configuration "
+            "file, or roll the aggregator role out again",
+            code,
+        )
+    if code in (1044, 1049):
+        return DatabaseError(
+            f"the database '{config.name}' is not there, or not for user '{config.user}', at {config.address}: "
+            "run `edgetally migrate`, as the aggregator role does",
+            code,
+        )
+    text = error.args[1] if len(error.args) > 1 else error
+    return DatabaseError(
+        f"the database at {config.address} cannot be used ({text}): check that MariaDB runs there, and the address",
+        code,
+    )
+
+
+class DatabaseError(EdgetallyError):
+    """The database cannot be used; `code` is MariaDB's error number, 0 where there is none."""
+
+    def __init__(self, sentence: str, code: int) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+def error_code(error: BaseException) -> int:
+    """MariaDB's error number of an exception, 0 where it has none. A closed connection counts as lost (2013)."""
+    if isinstance(error, pymysql.err.InterfaceError):
+        return 2013
+    code = error.args[0] if error.args else 0
+    return code if isinstance(code, int) else 0
+
+
+def check_schema(connection: Connection[Any], config: DatabaseConfig) -> None:
+    """Refuse a database whose tables are of another version than this program."""
+    with connection.cursor() as cursor:
+        try:
+            cursor.execute("SELECT COALESCE(MAX(version), 0) FROM schema_version")
+            (found,) = cursor.fetchone() or (0,)
+        except pymysql.err.ProgrammingError:
+            found = 0
+    connection.rollback()
+    if found != SCHEMA_VERSION:
+        mend = "run `edgetally migrate`" if found < SCHEMA_VERSION else "upgrade edgetally on this host"
+        raise EdgetallyError(
+            f"the database '{config.name}' at {config.address} has schema version {found}, "
+            f"and this program needs {SCHEMA_VERSION}: {mend}, or roll the aggregator role out again"
+        )
