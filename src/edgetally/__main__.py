@@ -1,0 +1,7 @@
+"""`python -m edgetally`, and the entry of edgetally.pyz."""
+
+import sys
+
+from edgetally.cli import main
+
+sys.exit(main())

@@ -1,0 +1,197 @@
+"""The command line. Each command imports only what it needs: a run of `ship` from cron must start in no time.
+
+Exit status: 0 all is well; 1 the work was done as far as it could be, and something is wrong; 2 wrong use, wrong
+configuration or unreadable input, and nothing was done. A message is one sentence on standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import sys
+from collections.abc import Sequence
+
+from edgetally import __version__
+from edgetally.config import AGGREGATOR_CONFIG, EDGE_CONFIG, load_aggregator, load_edge
+from edgetally.errors import EdgetallyError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.run(options)
+        sys.stdout.flush()
+        return status
+    except EdgetallyError as error:
+        print(f"edgetally: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(f"edgetally: the disk under {error.filename or 'the output'} is full: free some space", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="edgetally", description="Account the bandwidth of web caches, per channel.")
+    parser.add_argument("--version", action="version", version=f"edgetally {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for add in (_add_tally, _add_ship, _add_aggregate, _add_migrate, _add_report, _add_status):
+        add(commands)
+    return parser
+
+
+_Commands = argparse._SubParsersAction  # argparse has no public name for it
+
+
+def _add_tally(commands: _Commands[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser("tally", help="tally access logs where they lie, without any server")
+    command.add_argument("files", nargs="*", metavar="FILE", help="logs, plain or .gz; - or none is standard input")
+    which = command.add_mutually_exclusive_group()
+    which.add_argument("--format", metavar="NAME", help="a known format: combined, common, vhost_combined, squid")
+    which.add_argument("--log-format", metavar="TEXT", help="what the server's configuration says")
+    command.add_argument("--channels", metavar="FILE", help="the channel rules; without, a channel is the line's host")
+    command.add_argument("--output", choices=("table", "json", "csv"), default="table")
+    command.set_defaults(run=_tally)
+
+
+def _tally(options: argparse.Namespace) -> int:
+    from edgetally import tally_command
+
+    return tally_command.run(
+        options.files,
+        format=options.format,
+        log_format=options.log_format,
+        channels=options.channels,
+        output=options.output,
+    )
+
+
+def _add_ship(commands: _Commands[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser("ship", help="rotate, tally and deliver this edge's logs; cron runs it")
+    command.add_argument("--config", default=EDGE_CONFIG, metavar="FILE")
+    command.add_argument("--check-config", metavar="FILE", help="only check a configuration file")
+    command.add_argument("--now", action="store_true", help="deliver at once, without the splay")
+    command.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    pause = command.add_mutually_exclusive_group()
+    pause.add_argument("--pause", action="store_true", help="let the crontab's runs do nothing until --resume")
+    pause.add_argument("--resume", action="store_true")
+    command.add_argument("--reconcile", action="store_true", help="ask for all that was ever sent, resend what is lost")
+    command.set_defaults(run=_ship)
+
+
+def _ship(options: argparse.Namespace) -> int:
+    from edgetally import ship
+
+    if options.check_config:
+        ship.check(load_edge(options.check_config))
+        return 0
+    return ship.run(load_edge(options.config), options)
+
+
+def _add_aggregate(commands: _Commands[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser("aggregate", help="the single writer: commit what the edges deliver")
+    command.add_argument("--config", default=AGGREGATOR_CONFIG, metavar="FILE")
+    command.add_argument("--check-config", metavar="FILE", help="only check a configuration file")
+    command.set_defaults(run=_aggregate)
+
+
+def _aggregate(options: argparse.Namespace) -> int:
+    if options.check_config:
+        load_aggregator(options.check_config)
+        return 0
+    from edgetally import aggregate
+
+    return aggregate.run(load_aggregator(options.config))
+
+
+def _add_migrate(commands: _Commands[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "migrate",
+        help="bring the database up to this program: tables, accounts",
+        description="The administrator's password is read from EDGETALLY_ADMIN_PASSWORD, the read-only account's "
+        "from EDGETALLY_READONLY_PASSWORD.",
+    )
+    command.add_argument("--config", default=AGGREGATOR_CONFIG, metavar="FILE")
+    command.add_argument("--admin-user", default="root", metavar="NAME")
+    command.add_argument("--admin-socket", default="", metavar="PATH")
+    command.add_argument("--admin-host", default="localhost", metavar="HOST")
+    command.add_argument("--admin-port", type=int, default=3306, metavar="PORT")
+    command.add_argument("--account-host", default="localhost", metavar="HOST", help="where the service connects from")
+    command.add_argument("--readonly-user", default="", metavar="NAME", help="an account for Grafana and the like")
+    command.set_defaults(run=_migrate)
+
+
+def _migrate(options: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from edgetally import migrate
+
+    config = load_aggregator(options.config)
+    admin = replace(
+        config.database,
+        user=options.admin_user,
+        password=os.environ.get("EDGETALLY_ADMIN_PASSWORD", ""),
+        socket=options.admin_socket,
+        host=options.admin_host,
+        port=options.admin_port,
+    )
+    password = os.environ.get("EDGETALLY_READONLY_PASSWORD", "")
+    if options.readonly_user and not password:
+        raise EdgetallyError("--readonly-user needs a password: set EDGETALLY_READONLY_PASSWORD")
+    readonly = (options.readonly_user, password) if options.readonly_user else None
+    return migrate.run(config, admin, options.account_host, readonly)
+
+
+def _add_report(commands: _Commands[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "report", help="the bill: per channel bytes, requests, hit ratio, peak, 95th percentile"
+    )
+    command.add_argument("--config", default=AGGREGATOR_CONFIG, metavar="FILE")
+    command.add_argument("--month", metavar="YYYY-MM", help="a month; without any time, this month so far")
+    command.add_argument("--from", dest="start", metavar="TIME", help="2026-11-23T14:05, or epoch seconds")
+    command.add_argument("--to", dest="end", metavar="TIME")
+    command.add_argument("--zone", default="UTC", metavar="ZONE", help="the bill's time zone, such as Europe/Berlin")
+    command.add_argument("--channel", default="*", metavar="GLOB")
+    command.add_argument("--output", choices=("table", "csv", "json"), default="table")
+    command.add_argument("--out", metavar="FILE", help="write to a file")
+    command.set_defaults(run=_report)
+
+
+def _report(options: argparse.Namespace) -> int:
+    from edgetally import report
+
+    return report.run(
+        load_aggregator(options.config),
+        month=options.month,
+        start=options.start,
+        end=options.end,
+        zone=options.zone,
+        channel=options.channel,
+        output=options.output,
+        out=options.out,
+    )
+
+
+def _add_status(commands: _Commands[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser("status", help="how this host's edge or aggregator is doing")
+    command.add_argument("--config", metavar="FILE", help="an edge's or an aggregator's configuration file")
+    command.add_argument("--output", choices=("table", "json"), default="table")
+    command.set_defaults(run=_status)
+
+
+def _status(options: argparse.Namespace) -> int:
+    from edgetally import status
+
+    return status.run(options.config, options.output)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
