@@ -1,0 +1,121 @@
+"""Real servers for the integration tests: one gearmand and one MariaDB a session, an empty database for each test."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgetally import migrate
+from edgetally.config import AggregatorConfig, DatabaseConfig
+from tests import servers
+
+MASTER = "a master key for the tests, long enough"
+SOURCE = Path(__file__).resolve().parents[2] / "src"
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[servers.MariaDB]:
+    with servers.mariadb() as server:
+        yield server
+
+
+@pytest.fixture
+def gearmand() -> Iterator[servers.Server]:
+    with servers.gearmand() as server:
+        yield server
+
+
+@pytest.fixture
+def admin(mariadb: servers.MariaDB) -> DatabaseConfig:
+    """The administrator's way into the database server."""
+    return DatabaseConfig("root", "", "mysql", socket=str(mariadb.socket))
+
+
+@pytest.fixture
+def database(admin: DatabaseConfig, mariadb: servers.MariaDB, capsys: pytest.CaptureFixture[str]) -> DatabaseConfig:
+    """A fresh edgetally database, as the service sees it."""
+    mariadb.sql("DROP DATABASE IF EXISTS edgetally")
+    config = dataclasses.replace(admin, user="edgetally", password="secret", name="edgetally")
+    migrate.run(AggregatorConfig(("127.0.0.1:1",), (MASTER,), config), admin, "localhost", None)
+    capsys.readouterr()
+    return config
+
+
+def wait_for(what: str, condition: Callable[[], Any], timeout: float = 20.0) -> Any:
+    """The first true value of a condition; the test fails with `what` when there is none in time."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.05)
+    return pytest.fail(f"after {timeout:g} s there was no {what}")
+
+
+def admin_command(server: servers.Server, command: str) -> list[str]:
+    """An answer of gearmand's text protocol, without its final dot."""
+    with socket.create_connection((server.host, server.port), 5) as connection:
+        connection.sendall(f"{command}\r\n".encode())
+        text = b""
+        while not text.endswith(b".\n") and not (command.startswith("maxqueue") and text.endswith(b"\n")):
+            text += connection.recv(4096)
+    return text.decode().splitlines()
+
+
+def queue(server: servers.Server, function: str) -> tuple[int, int, int]:
+    """(total, running, workers) of a function."""
+    for line in admin_command(server, "status"):
+        name, *numbers = line.split("\t")
+        if name == function:
+            total, running, workers = map(int, numbers)
+            return total, running, workers
+    return 0, 0, 0
+
+
+def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command of the program to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "edgetally", *arguments],
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        **options,
+    )
+
+
+def aggregator_file(folder: Path, database: DatabaseConfig, *job_servers: str, **fields: Any) -> Path:
+    """An aggregator.json."""
+    file = folder / "aggregator.json"
+    data = {"job_servers": job_servers, "master_keys": [MASTER], "database": dataclasses.asdict(database), **fields}
+    file.write_text(json.dumps(data))
+    return file
+
+
+@contextmanager
+def aggregator(config: Path) -> Iterator[subprocess.Popen[str]]:
+    """An aggregator as a process of its own; killed at the end where it still runs. Its log: config's folder."""
+    with (config.parent / "aggregator.log").open("a") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "edgetally", "aggregate", "--config", str(config)],
+            env={**os.environ, "PYTHONPATH": str(SOURCE)},
+            stderr=log,
+            text=True,
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()

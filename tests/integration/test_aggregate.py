@@ -1,0 +1,240 @@
+"""The aggregator as a process: crashes, takeovers, an unreachable database, and what it answers."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgetally import link
+from edgetally.batch import (
+    FUNCTION,
+    RECEIPT_FUNCTION,
+    Batch,
+    Key,
+    content_hash,
+    derive_key,
+    seal,
+    unique_id,
+    unseal,
+)
+from edgetally.config import DatabaseConfig
+from tests import servers
+from tests.integration.conftest import MASTER, aggregator, aggregator_file, queue, run, wait_for
+
+NOW = int(time.time()) // 300 * 300 - 7200
+KEY = derive_key(MASTER, "edge1")
+STREAM = "edge1/access"
+GENERATION = "00000000000000aa"
+
+
+def body_of(seq: int, size: int = 100) -> bytes:
+    start = NOW + 300 * seq
+    covers = (None if seq == 1 else float(start), start + 300.0)
+    rows = ((start, 0, 1, size, None, None),)
+    (body,) = Batch(STREAM, GENERATION, seq, covers, ("news",), rows).encode()
+    return body
+
+
+def submit(server: servers.Server, *bodies: bytes, key: Key = KEY) -> None:
+    jobs = [link.Job(content_hash(body)[:60], seal(STREAM, key, body)) for body in bodies]
+    assert len(link.submit([server.address], FUNCTION, jobs)) == len(jobs)
+
+
+def receipts(server: servers.Server, *bodies: bytes, key: Key = KEY, stream: str = STREAM) -> Any:
+    """Ask what became of bodies, and check the answer as an edge does."""
+    asked = [[GENERATION, json.loads(body)["seq"], 0, content_hash(body)] for body in bodies]
+    request = json.dumps({"stream": stream, "nonce": "n1", "ask": asked}).encode()
+    answer = link.ask([server.address], RECEIPT_FUNCTION, seal(stream, key, request), timeout=20)
+    return json.loads(unseal(answer, lambda _edge, _id: KEY).body) if answer else None
+
+
+def total(mariadb: servers.MariaDB) -> str:
+    return mariadb.sql("SELECT COUNT(*), COALESCE(SUM(bytes), 0) FROM channel_traffic", "edgetally").strip()
+
+
+def log(folder: Path) -> str:
+    return (folder / "aggregator.log").read_text()
+
+
+@pytest.fixture
+def config(tmp_path: Path, gearmand: servers.Server, database: DatabaseConfig) -> Path:
+    return aggregator_file(tmp_path, database, gearmand.address, lease_seconds=2)
+
+
+def test_batches_are_committed_and_confirmed(config: Path, gearmand: servers.Server, mariadb: servers.MariaDB) -> None:
+    bodies = [body_of(seq) for seq in range(1, 6)]
+    submit(gearmand, *bodies)
+    with aggregator(config):
+        answer = wait_for("commit", lambda: (a := receipts(gearmand, *bodies))["state"] == ["committed"] * 5 and a)
+        assert answer["nonce"] == "n1"
+        assert answer["ledger"] == mariadb.sql("SELECT id FROM ledger", "edgetally").strip()
+        assert receipts(gearmand, body_of(1, size=7))["state"] == ["unknown"]
+    assert total(mariadb) == "5\t500"
+
+
+def test_a_request_that_is_not_the_edges_gets_no_answer(config: Path, gearmand: servers.Server) -> None:
+    """Neither another edge's key nor a stream that the envelope does not name may learn anything."""
+    with aggregator(config):
+        assert receipts(gearmand, body_of(1), key=derive_key(MASTER, "edge2")) is None
+        assert receipts(gearmand, body_of(1), key=Key("00000000", KEY.secret)) is None
+
+
+def test_what_must_not_be_counted_is_quarantined_with_its_reason(
+    config: Path, gearmand: servers.Server, mariadb: servers.MariaDB
+) -> None:
+    good, foreign = body_of(1), body_of(2).replace(b'"edge1/access"', b'"edge2/access"')
+    payloads = [
+        seal(STREAM, KEY, good),
+        b"not a batch",
+        seal(STREAM, KEY, good)[:-1] + b" ",
+        seal(STREAM, KEY, foreign),
+        seal(STREAM, KEY, b"{}"),
+        seal(STREAM, KEY, good).replace(b"edgetally/1", b"edgetally/9"),
+        seal(STREAM, KEY, good + b" " * (9 << 20)),
+    ]
+    jobs = [link.Job(str(number), payload) for number, payload in enumerate(payloads)]
+    with aggregator(config):
+        link.submit([gearmand.address], FUNCTION, jobs)
+        reasons = "SELECT GROUP_CONCAT(reason ORDER BY reason) FROM quarantine"
+        expected = "foreign,invalid,signature,too_large,unsigned,version"
+        wait_for("quarantine", lambda: mariadb.sql(reasons, "edgetally").strip() == expected)
+        assert receipts(gearmand, good)["state"] == ["committed"]
+        assert receipts(gearmand, b'{"seq": 2}')["state"] == ["unknown"]
+    assert total(mariadb) == "1\t100"
+
+
+def test_kill_9_with_jobs_in_hand_loses_and_doubles_nothing(
+    config: Path, gearmand: servers.Server, mariadb: servers.MariaDB
+) -> None:
+    """The database is frozen, so the jobs are held when the aggregator dies; the next one counts them once."""
+    bodies = [body_of(seq) for seq in range(1, 21)]
+    with aggregator(config) as process:
+        wait_for("active aggregator", lambda: "active" in log(config.parent))
+        mariadb.signal(signal.SIGSTOP)
+        submit(gearmand, *bodies)
+        wait_for("jobs in hand", lambda: queue(gearmand, FUNCTION)[1] > 0)
+        process.kill()
+        process.wait()
+        mariadb.signal(signal.SIGCONT)
+    with aggregator(config):
+        wait_for("all slots", lambda: total(mariadb) == "20\t2000")
+
+
+def test_sigterm_leaves_the_lease_and_ends_well(config: Path, mariadb: servers.MariaDB) -> None:
+    with aggregator(config) as process:
+        wait_for("active aggregator", lambda: "active" in log(config.parent))
+        process.terminate()
+        assert process.wait(10) == 0
+    assert mariadb.sql("SELECT holder FROM writer", "edgetally").strip() == ""
+
+
+def test_a_second_aggregator_takes_over_and_a_frozen_first_writes_nothing(
+    tmp_path: Path, gearmand: servers.Server, database: DatabaseConfig, mariadb: servers.MariaDB
+) -> None:
+    first, second = tmp_path / "1", tmp_path / "2"
+    first.mkdir()
+    second.mkdir()
+    files = [aggregator_file(folder, database, gearmand.address, lease_seconds=2) for folder in (first, second)]
+    with aggregator(files[0]) as frozen, aggregator(files[1]) as standby:
+        wait_for("an active one", lambda: "active: " in log(first) + log(second))
+        if "active: " in log(second):
+            frozen, standby, first, second = standby, frozen, second, first
+        wait_for("a standby", lambda: "standing by" in log(second))
+        frozen.send_signal(signal.SIGSTOP)
+        submit(gearmand, body_of(1))
+        wait_for("takeover", lambda: "active: " in log(second), timeout=30)
+        frozen.send_signal(signal.SIGCONT)
+        assert frozen.wait(20) == 3
+        assert "writes nothing more" in log(first)
+        submit(gearmand, body_of(1), body_of(2))
+        bodies = [body_of(1), body_of(2)]
+        wait_for("commit", lambda: receipts(gearmand, *bodies)["state"] == ["committed"] * 2)
+        assert standby.poll() is None
+    assert total(mariadb) == "2\t200"
+
+
+def test_a_database_that_goes_away_is_waited_for(
+    config: Path, gearmand: servers.Server, mariadb: servers.MariaDB
+) -> None:
+    with aggregator(config) as process:
+        wait_for("active aggregator", lambda: "active" in log(config.parent))
+        mariadb.kill()
+        submit(gearmand, body_of(1))
+        wait_for("message", lambda: "the database is away" in log(config.parent))
+        mariadb.start()
+        wait_for("commit", lambda: total(mariadb) == "1\t100")
+        assert process.poll() is None
+
+
+def test_sigterm_while_the_database_is_away(config: Path, mariadb: servers.MariaDB) -> None:
+    with aggregator(config) as process:
+        wait_for("active aggregator", lambda: "active" in log(config.parent))
+        mariadb.kill()
+        wait_for("message", lambda: "the database is away" in log(config.parent))
+        process.terminate()
+        assert process.wait(10) == 0
+        mariadb.start()
+
+
+def test_a_lost_job_server_is_said_once_and_come_back_to(
+    config: Path, gearmand: servers.Server, mariadb: servers.MariaDB
+) -> None:
+    with aggregator(config):
+        wait_for("active aggregator", lambda: "active" in log(config.parent))
+        gearmand.kill()
+        wait_for("message", lambda: "cannot be reached" in log(config.parent))
+        gearmand.start()
+        submit(gearmand, body_of(1))
+        wait_for("commit", lambda: total(mariadb) == "1\t100")
+    assert log(config.parent).count("cannot be reached") == 1
+
+
+def test_the_report_of_what_was_committed(config: Path, gearmand: servers.Server, mariadb: servers.MariaDB) -> None:
+    submit(gearmand, *(body_of(seq, size=37_500_000 * seq) for seq in range(1, 11)))
+    with aggregator(config):
+        wait_for("commit", lambda: total(mariadb).startswith("10\t"))
+    period = ["--from", str(NOW + 300), "--to", str(NOW + 3300)]
+    done = run("report", "--config", str(config), *period, "--output", "json")
+    bill = json.loads(done.stdout)
+    (news,) = bill["channels"]
+    assert (news["bytes"], news["requests"]) == (37_500_000 * 55, 10)
+    assert (news["peak_mbps"], news["p95_mbps"]) == (10.0, 10.0)
+    assert bill["completeness"]["complete"] is True
+    assert done.returncode == 0
+    assert "complete (1 streams" in run("report", "--config", str(config), *period).stdout
+    rows = run("report", "--config", str(config), *period, "--output", "csv").stdout.splitlines()
+    assert rows[1] == "news,2062500000,10,,,10.0,10.0"
+    longer = run("report", "--config", str(config), "--from", str(NOW + 300), "--to", str(NOW + 6900))
+    assert longer.returncode == 1
+    assert "are missing:\n  edge1/access: " in longer.stdout
+
+
+def test_a_channel_glob_selects(config: Path, gearmand: servers.Server, mariadb: servers.MariaDB) -> None:
+    submit(gearmand, body_of(1))
+    with aggregator(config):
+        wait_for("commit", lambda: total(mariadb) == "1\t100")
+    period = ["--from", str(NOW), "--to", str(NOW + 900), "--output", "csv"]
+    assert "news" in run("report", "--config", str(config), *period, "--channel", "n*").stdout
+    assert "news" not in run("report", "--config", str(config), *period, "--channel", "v*").stdout
+
+
+def test_unique_ids_of_attempts_are_new_jobs(gearmand: servers.Server) -> None:
+    """A worker that hangs with a job would swallow a resubmission under the same id."""
+    body = body_of(1)
+    payload = seal(STREAM, KEY, body)
+    hanging = link.Worker([gearmand.address], (FUNCTION,), "hanging", 1, 1 << 20)
+    ids = [unique_id(STREAM, GENERATION, 1, 0, 0, attempt) for attempt in (0, 0, 1)]
+    link.submit([gearmand.address], FUNCTION, [link.Job(ids[0], payload)])
+    wait_for("job in hand", lambda: hanging.wait(0.5))
+    link.submit([gearmand.address], FUNCTION, [link.Job(ids[1], payload)])
+    fresh = link.Worker([gearmand.address], (FUNCTION,), "fresh", 10, 1 << 20)
+    assert fresh.wait(0.3) == []
+    link.submit([gearmand.address], FUNCTION, [link.Job(ids[2], payload)])
+    assert wait_for("second attempt", lambda: fresh.wait(0.5))[0].payload == payload
+    hanging.close()
+    fresh.close()

@@ -1,0 +1,297 @@
+"""The ledger in a real MariaDB: every batch once, corrections exact, one writer."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pymysql
+import pytest
+
+from edgetally import migrate
+from edgetally.aggregate import Aggregator
+from edgetally.batch import Batch, BatchError, Row, content_hash, derive_key, seal
+from edgetally.config import AggregatorConfig, DatabaseConfig
+from edgetally.database import DatabaseError, check_schema, connect
+from edgetally.errors import EdgetallyError
+from edgetally.ledger import FenceLostError, Incoming, Ledger
+from tests.integration.conftest import MASTER
+
+NOW = int(time.time()) // 300 * 300 - 7200
+KEY = derive_key(MASTER, "edge1")
+
+
+def batch(seq: int, *rows: Row, **fields: Any) -> Batch:
+    """The batch of the seq-th five minutes of stream edge1/access."""
+    start = NOW + 300 * seq
+    covers = (None if seq == 1 else float(start), start + 300.0)
+    given: dict[str, Any] = {
+        "stream": "edge1/access",
+        "generation": "00000000000000aa",
+        "covers": covers,
+        "channels": ("news", "video"),
+        "rows": rows or ((start, 0, 2, 1000, 1, 400), (start, 1, 1, 50, None, None)),
+    }
+    return Batch(seq=seq, **{**given, **fields})
+
+
+def incoming(item: Batch) -> Incoming:
+    (body,) = item.encode()
+    return Incoming(seal(item.stream, KEY, body), item.stream, body, item)
+
+
+@pytest.fixture
+def ledger(database: DatabaseConfig) -> Iterator[Ledger]:
+    made = Ledger(database, "test")
+    assert made.acquire()
+    yield made
+    made.disconnect()
+
+
+def rows(ledger: Ledger, query: str) -> list[Any]:
+    with ledger.connection.cursor() as cursor:
+        cursor.execute(query)
+        found = list(cursor.fetchall())
+    ledger.connection.rollback()
+    return found
+
+
+def totals(ledger: Ledger) -> dict[str, tuple[int, ...]]:
+    """Per channel requests, bytes, hits, hit bytes, cache requests, cache bytes: and both tables must agree."""
+    query = (
+        "SELECT c.name, SUM(requests), SUM(bytes), SUM(hits), SUM(hit_bytes), SUM(cache_requests), SUM(cache_bytes) "
+        "FROM {} t JOIN channel c ON c.id = t.channel_id GROUP BY c.id ORDER BY c.name"
+    )
+    by_stream, by_channel = (rows(ledger, query.format(table)) for table in ("traffic", "channel_traffic"))
+    assert by_stream == by_channel
+    return {name.decode(): tuple(map(int, sums)) for name, *sums in by_channel}
+
+
+def test_a_batch_is_a_row_a_body_and_sums(ledger: Ledger) -> None:
+    assert ledger.commit([incoming(batch(1)), incoming(batch(2))]) == ["committed"] * 2
+    assert totals(ledger) == {"news": (4, 2000, 2, 800, 4, 2000), "video": (2, 100, 0, 0, 0, 0)}
+    assert rows(
+        ledger, "SELECT COUNT(*) FROM batch JOIN batch_body USING (stream_id, generation, seq, revision, part)"
+    ) == [(2,)]
+    assert rows(ledger, "SELECT MIN(commit_no) = MAX(commit_no) FROM batch") == [(1,)]
+
+
+def test_the_same_batch_counts_once(ledger: Ledger) -> None:
+    """Within a group, in a later one, and under another attempt's signature."""
+    assert ledger.commit([incoming(batch(1)), incoming(batch(1))]) == ["committed", "already"]
+    assert ledger.commit([incoming(batch(1))]) == ["already"]
+    assert totals(ledger)["news"] == (2, 1000, 1, 400, 2, 1000)
+
+
+def test_another_batch_of_the_same_number_is_a_conflict(ledger: Ledger) -> None:
+    other = batch(1, (NOW + 300, 0, 9, 9, None, None))
+    assert ledger.commit([incoming(batch(1)), incoming(other), incoming(batch(2))]) == [
+        "committed",
+        "conflict",
+        "committed",
+    ]
+    assert totals(ledger)["news"][0] == 4
+    asked = [("00000000000000aa", 1, 0, content_hash(incoming(item).body)) for item in (batch(1), other)]
+    assert ledger.states("edge1/access", asked) == ["committed", "conflict"]
+
+
+def test_time_that_is_covered_already_is_an_overlap(ledger: Ledger) -> None:
+    """A cloned or restored machine begins a generation of its own; up to a second is clock noise."""
+    assert ledger.commit([incoming(batch(1)), incoming(batch(2))]) == ["committed"] * 2
+    twin = batch(2, generation="00000000000000bb")
+    assert ledger.commit([incoming(twin)]) == ["overlap"]
+    start = NOW + 900
+    after = batch(3, covers=(start - 0.9, start + 300.0))
+    assert ledger.commit([incoming(after)]) == ["committed"]
+    assert ledger.commit([incoming(batch(2, stream="edge2/access"))]) == ["committed"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"covers": (float(NOW), time.time() + 1200)},
+        {"rows": ((NOW - 86400, 0, 1, 1, None, None),)},
+        {"rows": ((NOW + 86400, 0, 1, 1, None, None),)},
+    ],
+)
+def test_a_clock_that_is_wrong_is_refused(ledger: Ledger, wrong: dict[str, Any]) -> None:
+    assert ledger.commit([incoming(batch(2, **wrong))]) == ["clock"]
+    assert totals(ledger) == {}
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (0, 2, 1)])
+def test_a_correction_replaces_what_was_there_whatever_the_order(ledger: Ledger, order: tuple[int, ...]) -> None:
+    """Re-tallied after a wrong channel map: only the highest revision is in the counters."""
+    start = NOW + 300
+    revisions = [
+        batch(1),
+        batch(1, (start, 0, 3, 1050, 1, 400), channels=("all",), revision=1),
+        batch(1, (start, 0, 1, 7, 1, 7), (start, 1, 2, 1043, 0, 0), channels=("video", "shop"), revision=2),
+    ]
+    for number in order:
+        ledger.commit([incoming(revisions[number])])
+    found = {name: sums for name, sums in totals(ledger).items() if any(sums)}
+    assert found == {"shop": (2, 1043, 0, 0, 2, 1043), "video": (1, 7, 1, 7, 1, 7)}
+    assert rows(ledger, "SELECT revision, state FROM batch ORDER BY revision") == [
+        (0, "superseded"),
+        (1, "superseded"),
+        (2, "committed"),
+    ]
+
+
+def test_parts_are_counted_each_once(ledger: Ledger) -> None:
+    large = batch(1, *((NOW + 300, 0, 1, number, 0, 0) for number in range(500)))
+    parts = [Incoming(b"", large.stream, body, Batch.decode(body)) for body in large.encode(max_bytes=6000)]
+    assert len(parts) > 2
+    assert ledger.commit(parts[1:]) == ["committed"] * (len(parts) - 1)
+    assert rows(ledger, "SELECT COUNT(*) FROM v_batch") == [(0,)], "a batch that lacks a part vouches for nothing"
+    assert ledger.commit(parts) == ["committed"] + ["already"] * (len(parts) - 1)
+    assert rows(ledger, "SELECT COUNT(*) FROM v_batch") == [(1,)]
+    assert totals(ledger)["news"][:2] == (500, large.size)
+
+
+def test_names_are_compared_byte_by_byte(ledger: Ledger) -> None:
+    names = ("video", "Video", "vidéo", "video ")
+    ledger.commit([incoming(batch(1, *((NOW + 300, n, 1, 1, None, None) for n in range(4)), channels=names))])
+    assert set(totals(ledger)) == set(names)
+
+
+def test_only_the_holder_writes(ledger: Ledger, database: DatabaseConfig) -> None:
+    """A writer that was frozen and wakes up behind a newer epoch must not write a byte."""
+    other = Ledger(database, "other", lease_seconds=1)
+    assert not other.acquire(), "the lease is fresh"
+    ledger.commit([incoming(batch(1))])
+    rows(ledger, "SELECT 1")
+    with ledger.connection.cursor() as cursor:
+        cursor.execute("UPDATE writer SET renewed_at = renewed_at - INTERVAL 5 SECOND")
+    ledger.connection.commit()
+    assert other.acquire()
+    with pytest.raises(FenceLostError):
+        ledger.commit([incoming(batch(2))])
+    assert other.commit([incoming(batch(3))]) == ["committed"]
+    assert [seq for (seq,) in rows(other, "SELECT seq FROM batch ORDER BY seq")] == [1, 3]
+    other.disconnect()
+
+
+def test_a_released_lease_is_free_at_once(ledger: Ledger, database: DatabaseConfig) -> None:
+    ledger.release()
+    assert Ledger(database, "other").acquire()
+
+
+def test_a_batch_that_the_database_refuses_blocks_no_other(ledger: Ledger, database: DatabaseConfig) -> None:
+    """Sums beyond BIGINT: no retry mends that; the others of its group are counted, the culprit is put aside."""
+    huge = 1 << 62
+    group = [
+        incoming(batch(seq, (NOW + 300, 0, 1, size, None, None)))
+        for seq, size in ((1, 5), (2, huge), (3, huge), (4, 7))
+    ]
+    ledger.release()
+    aggregator = Aggregator(AggregatorConfig(("127.0.0.1:1",), (MASTER,), database))
+    assert aggregator.ledger.acquire()
+    aggregator._commit(group)
+    assert totals(ledger)["news"][1] == huge + 12
+    assert rows(ledger, "SELECT reason FROM quarantine") == [("database",)]
+    asked = [("00000000000000aa", seq, 0, content_hash(item.body)) for seq, item in enumerate(group, 1)]
+    assert ledger.states("edge1/access", asked) == ["committed", "committed", "quarantined:database", "committed"]
+
+
+def test_a_lost_connection_is_mended_and_nothing_is_doubled(ledger: Ledger, database: DatabaseConfig) -> None:
+    """The connection dies between two groups; the same group is then committed over a new one."""
+    ledger.release()
+    aggregator = Aggregator(AggregatorConfig(("127.0.0.1:1",), (MASTER,), database))
+    assert aggregator.ledger.acquire()
+    aggregator._commit([incoming(batch(1))])
+    ((number,),) = rows(aggregator.ledger, "SELECT CONNECTION_ID()")
+    with ledger.connection.cursor() as cursor:
+        cursor.execute(f"KILL {number}")
+    aggregator._commit([incoming(batch(1)), incoming(batch(2))])
+    assert totals(ledger)["news"][:2] == (4, 2000)
+
+
+def test_what_was_refused_is_kept_once_and_bounded(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgetally.ledger.QUARANTINE_ROWS", 3)
+    for number in (1, 1, 2, 3, 4):
+        refusal = BatchError("signature", "the signature does not fit")
+        ledger.commit([Incoming(b"payload %d" % number, refused=refusal)])
+    kept = rows(ledger, "SELECT payload, count FROM quarantine ORDER BY payload")
+    assert kept == [(b"payload 2", 1), (b"payload 3", 1), (b"payload 4", 1)]
+
+
+def test_a_foreigner_cannot_have_a_batch_held(ledger: Ledger) -> None:
+    """Only a payload whose signature was good may turn an edge's receipt into `quarantined`."""
+    item = incoming(batch(1))
+    ledger.commit([Incoming(item.payload + b"x", refused=BatchError("signature", "…"))])
+    asked = [("00000000000000aa", 1, 0, content_hash(item.body))]
+    assert ledger.states("edge1/access", asked) == ["unknown"]
+    assert ledger.states("edge2/access", asked) == ["unknown"]
+
+
+def test_gaps_are_seen_in_the_view(ledger: Ledger) -> None:
+    broken = batch(4, continuity="broken")
+    ledger.commit([incoming(item) for item in (batch(1), batch(2), broken, batch(5))])
+    found = rows(ledger, "SELECT stream, from_time, to_time, reason FROM v_stream_gaps ORDER BY from_time")
+    assert [(stream, int(low) - NOW, int(high) - NOW, reason) for stream, low, high, reason in found] == [
+        ("edge1/access", 900, 1200, "missing"),
+        ("edge1/access", 1200, 1500, "broken"),
+    ]
+
+
+# --- the database as the program finds it
+
+
+def test_a_second_migration_has_nothing_to_do(
+    database: DatabaseConfig, admin: DatabaseConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = AggregatorConfig(("127.0.0.1:1",), (MASTER,), database)
+    assert migrate.run(config, admin, "localhost", None) == 0
+    assert capsys.readouterr().out == "nothing to do\n"
+    migrate.run(
+        dataclasses.replace(config, database=dataclasses.replace(database, password="new")), admin, "localhost", None
+    )
+    assert capsys.readouterr().out == f"set the password of {database.user}@localhost\n"
+    migrate.run(config, admin, "localhost", ("reader", "secret"))
+    assert "created account reader@%" in capsys.readouterr().out
+
+
+def test_partitions_reach_30_days_ahead(ledger: Ledger) -> None:
+    """Made by the procedure, which the service may call; a second call finds nothing to do."""
+    query = (
+        "SELECT COUNT(*) FROM information_schema.partitions WHERE table_name = 'traffic' AND table_schema = DATABASE()"
+    )
+    before = rows(ledger, query)
+    assert before[0][0] >= 32
+    ledger.make_partitions()
+    assert rows(ledger, query) == before
+
+
+def test_the_service_can_change_no_table(ledger: Ledger) -> None:
+    with pytest.raises(pymysql.MySQLError), ledger.connection.cursor() as cursor:
+        cursor.execute("DROP TABLE batch")
+
+
+def test_another_schema_version_is_refused(database: DatabaseConfig, admin: DatabaseConfig) -> None:
+    with connect(dataclasses.replace(admin, name=database.name), autocommit=True) as connection:
+        with connection.cursor() as cursor:
+            cursor.execute("INSERT INTO schema_version VALUES (99, NOW())")
+        with pytest.raises(EdgetallyError, match="schema version 99, and this program needs 1: upgrade edgetally"):
+            check_schema(connection, database)
+        with connection.cursor() as cursor:
+            cursor.execute("DELETE FROM schema_version")
+        with pytest.raises(EdgetallyError, match="run `edgetally migrate`"):
+            check_schema(connection, database)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"password": "wrong"}, "refuses user"),
+        ({"name": "nowhere"}, "is not there, or not for user"),
+        ({"socket": "/nowhere/s.sock"}, "cannot be used"),
+        ({"socket": "", "host": "127.0.0.1", "port": 1}, "cannot be used"),
+    ],
+)
+def test_a_database_that_cannot_be_used_says_why(database: DatabaseConfig, change: dict[str, Any], words: str) -> None:
+    with pytest.raises(DatabaseError, match=words):
+        connect(dataclasses.replace(database, **change))
