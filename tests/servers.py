@@ -1,0 +1,294 @@
+"""Real servers on loopback, for the integration tests and for `bin/demo --local`.
+
+`gearmand()`, `mariadb()`, `nginx()` and `squid()` are context managers: each starts one server in the foreground, on
+a free port of 127.0.0.1 (or the one given), with all its files in one folder, yields it once it is ready, and ends it
+by its own process group. A server can be killed and started again on the same port and files:
+
+    with gearmand(folder) as server:
+        server.kill()           # as a crash does
+        server.start()          # the same port, the same persistent queue
+
+A program that is not installed, or a server that ends before it is ready, raises ServerError with the tail of its log.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import getpass
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+HOST = "127.0.0.1"
+PACKAGES = {"gearmand": "gearman-job-server", "mariadbd": "mariadb-server", "nginx": "nginx", "squid": "squid"}
+_SBIN = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+
+
+class ServerError(Exception):
+    """A server could not be started; the text says which, why, and how to mend it."""
+
+
+class Server:
+    """One server process: its address, its folder, and the means to end and restart it.
+
+    host, port: where it listens. folder: all its files. log: its output. process: the running child, or None.
+    """
+
+    host = HOST
+
+    def __init__(self, name: str, command: list[str], folder: Path, port: int, ready: Callable[[Server], bool]) -> None:
+        self.name, self.command, self.folder, self.port = name, command, folder, port
+        self.log = folder / f"{name}.out"
+        self.process: subprocess.Popen[bytes] | None = None
+        self._ready = ready
+
+    @property
+    def address(self) -> str:
+        """`host:port`."""
+        return f"{self.host}:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """The process id; ServerError when the server does not run."""
+        if self.process is None:
+            raise ServerError(f"{self.name} in {self.folder} does not run")
+        return self.process.pid
+
+    def start(self, timeout: float = 30.0) -> None:
+        """Start the server and wait until it is ready (at most `timeout` seconds)."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, start_new_session=True
+            )
+        deadline = time.monotonic() + timeout
+        while not self._ready(self):
+            if self.process.poll() is not None:
+                code = self.process.returncode
+                raise ServerError(f"{self.name} ended with {code} before it was ready: {self.tail()}")
+            if time.monotonic() > deadline:
+                self.kill()
+                raise ServerError(f"{self.name} was not ready after {timeout:g} s: {self.tail()}")
+            time.sleep(0.02)
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the server's main process, for example SIGSTOP or SIGUSR1."""
+        os.kill(self.pid, number)
+
+    def stop(self, timeout: float = 15.0) -> None:
+        """End the server with SIGTERM, and with SIGKILL when it does not go within `timeout` seconds."""
+        self._end(signal.SIGTERM, timeout)
+
+    def kill(self) -> None:
+        """End the server and its children with SIGKILL, as a crash does."""
+        self._end(signal.SIGKILL, 15.0)
+
+    def _end(self, number: int, timeout: float) -> None:
+        process, self.process = self.process, None
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            # A stopped (SIGSTOP) process would keep a SIGTERM for later.
+            os.killpg(process.pid, signal.SIGCONT)
+            os.kill(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout if number == signal.SIGTERM else 0.1)
+        # The children (nginx workers, squid's log writer) share the session's process group.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(15.0)
+
+    def tail(self, lines: int = 5) -> str:
+        """The last lines of the server's output, joined by ` | `."""
+        text = self.log.read_text("utf-8", "replace") if self.log.exists() else ""
+        return " | ".join(text.splitlines()[-lines:]) or "no output"
+
+
+class MariaDB(Server):
+    """A MariaDB server; `socket` is its unix socket, root has no password."""
+
+    @property
+    def socket(self) -> Path:
+        """The unix socket; kept short, because a socket's path has at most 107 bytes."""
+        return self.folder / "sock"
+
+    def sql(self, statement: str, database: str = "") -> str:
+        """Run SQL as root with the command-line client; the rows as tab-separated lines without a head."""
+        command = ["mariadb", "--no-defaults", f"--socket={self.socket}", "-u", "root", "-N", "-B", database]
+        done = subprocess.run([part for part in command if part], input=statement, capture_output=True, text=True)
+        if done.returncode:
+            raise ServerError(f"mariadb: {done.stderr.strip()}")
+        return done.stdout
+
+
+def program(name: str) -> str:
+    """The path of a server's program; ServerError names the package to install when it is not there."""
+    path = shutil.which(name, path=_SBIN)
+    if path is None:
+        raise ServerError(f"{name} is not installed: apt-get install {PACKAGES.get(name, name)}")
+    return path
+
+
+def free_port() -> int:
+    """A port of loopback that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def listening(port: int) -> bool:
+    """Whether some process listens on the TCP port.
+
+    Read from /proc, not tried with a connect: squid writes a log line for a connection without a request.
+    """
+    wanted = f":{port:04X}"
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with contextlib.suppress(FileNotFoundError), open(table, encoding="ascii") as lines:
+            if any(row[1].endswith(wanted) and row[3] == "0A" for row in map(str.split, lines)):
+                return True
+    return False
+
+
+@contextlib.contextmanager
+def gearmand(
+    folder: Path | None = None,
+    port: int | None = None,
+    *,
+    queue: bool = True,
+    binary: str = "gearmand",
+    arguments: tuple[str, ...] = (),
+) -> Iterator[Server]:
+    """A gearmand with its persistent queue (libsqlite3), unless queue=False; `binary` may be another release's path."""
+    with _folder(folder) as home, contextlib.ExitStack() as stack:
+        chosen = port or free_port()
+        command = [program(binary), "-L", HOST, "-p", str(chosen), "-b", "1024", "-j", "0"]
+        command += ["-l", str(home / "gearmand.log")]
+        if queue:
+            command += ["-q", "libsqlite3", f"--libsqlite3-db={home / 'queue.db'}"]
+        if os.getuid() == 0:
+            command += ["-u", "root"]
+        server = Server("gearmand", [*command, *arguments], home, chosen, _gearmand_answers)
+        stack.callback(server.stop)
+        server.start()
+        yield server
+
+
+@contextlib.contextmanager
+def mariadb(
+    folder: Path | None = None, port: int | None = None, *, arguments: tuple[str, ...] = ()
+) -> Iterator[MariaDB]:
+    """A MariaDB with an empty set of databases; the data folder is initialised once a run and copied from then on."""
+    with _folder(folder) as home, contextlib.ExitStack() as stack:
+        chosen = port or free_port()
+        data = home / "data"
+        if not data.exists():
+            shutil.copytree(_empty_database(), data)
+        command = [program("mariadbd"), "--no-defaults", f"--user={getpass.getuser()}", f"--datadir={data}"]
+        command += [f"--bind-address={HOST}", f"--port={chosen}", f"--pid-file={home / 'pid'}"]
+        # Small, but as durable as the real one: the aggregator warns unless a commit is on disk.
+        command += ["--innodb-log-file-size=8M", "--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=1"]
+        server = MariaDB("mariadb", [*command, f"--socket={home / 'sock'}", *arguments], home, chosen, _mariadb_greets)
+        stack.callback(server.stop)
+        server.start()
+        yield server
+
+
+@contextlib.contextmanager
+def nginx(http: str, folder: Path | None = None, port: int | None = None, *, name: str = "nginx") -> Iterator[Server]:
+    """An nginx; `http` is the body of its http block, where {port} and {folder} are replaced.
+
+    Its process id is in `folder/nginx.pid`, so `kill -USR1 "$(cat nginx.pid)"` reopens its logs.
+    """
+    with _folder(folder) as home, contextlib.ExitStack() as stack:
+        chosen = port or free_port()
+        kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        temporary = "".join(f"    {kind}_temp_path {home}/temp/{kind};\n" for kind in kinds)
+        (home / "temp").mkdir(exist_ok=True)
+        body = http.replace("{port}", str(chosen)).replace("{folder}", str(home))
+        user = "user root;\n" if os.getuid() == 0 else ""
+        (home / "nginx.conf").write_text(
+            f"{user}daemon off;\nworker_processes 1;\npid {home}/nginx.pid;\nerror_log {home}/error.log;\n"
+            f"events {{ worker_connections 512; }}\nhttp {{\n{temporary}{body}\n}}\n"
+        )
+        command = [program("nginx"), "-p", str(home), "-e", str(home / "error.log"), "-c", str(home / "nginx.conf")]
+        server = Server(name, command, home, chosen, lambda one: listening(one.port) and (home / "nginx.pid").exists())
+        stack.callback(server.stop)
+        server.start()
+        yield server
+
+
+@contextlib.contextmanager
+def squid(config: str, folder: Path | None = None, port: int | None = None, *, name: str = "squid") -> Iterator[Server]:
+    """A squid; `config` is its squid.conf, where {port} and {folder} are replaced.
+
+    Its process id is in `folder/squid.pid`; started by root it runs as `proxy`, which must be able to enter the folder.
+    """
+    with _folder(folder) as home, contextlib.ExitStack() as stack:
+        chosen = port or free_port()
+        common = (
+            f"pid_filename {home}/squid.pid\ncache_log {home}/cache.log\ncoredump_dir {home}\n"
+            "visible_hostname localhost\npinger_enable off\nnetdb_filename none\nshutdown_lifetime 0 seconds\n"
+        )
+        (home / "squid.conf").write_text(common + config.replace("{port}", str(chosen)).replace("{folder}", str(home)))
+        if os.getuid() == 0:
+            shutil.chown(home, "proxy", "proxy")
+        # The service name keeps the shared memory of two squids on one machine apart.
+        command = [program("squid"), "-N", "-n", f"t{chosen}", "-f", str(home / "squid.conf")]
+        server = Server(name, command, home, chosen, lambda one: listening(one.port) and (home / "squid.pid").exists())
+        stack.callback(server.stop)
+        server.start()
+        yield server
+
+
+@contextlib.contextmanager
+def _folder(folder: Path | None) -> Iterator[Path]:
+    """The given folder, made when it is not there; or a temporary one, which is removed at the end."""
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder.resolve()
+        return
+    with tempfile.TemporaryDirectory(prefix="et-", ignore_cleanup_errors=True) as made:
+        os.chmod(made, 0o755)  # squid's `proxy` user has to enter it
+        yield Path(made).resolve()
+
+
+@functools.lru_cache(maxsize=1)
+def _cache() -> tempfile.TemporaryDirectory[str]:
+    """A folder that lives as long as this process."""
+    return tempfile.TemporaryDirectory(prefix="et-mariadb-", ignore_cleanup_errors=True)
+
+
+@functools.lru_cache(maxsize=1)
+def _empty_database() -> Path:
+    """A freshly initialised data folder, made once in this process (about 2 s)."""
+    data = Path(_cache().name) / "data"
+    command = [program("mariadb-install-db"), "--no-defaults", f"--datadir={data}", f"--user={getpass.getuser()}"]
+    command += ["--auth-root-authentication-method=normal", "--skip-test-db", "--innodb-log-file-size=8M"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise ServerError(f"mariadb-install-db failed: {(done.stderr or done.stdout).strip()[-500:]}")
+    return data
+
+
+def _gearmand_answers(server: Server) -> bool:
+    """Whether gearmand answers `version`."""
+    with contextlib.suppress(OSError), socket.create_connection((server.host, server.port), 1.0) as connection:
+        connection.sendall(b"version\r\n")
+        return bool(connection.recv(64))
+    return False
+
+
+def _mariadb_greets(server: Server) -> bool:
+    """Whether MariaDB sends its greeting on the unix socket."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(1.0)
+        connection.connect(str(server.folder / "sock"))
+        return len(connection.recv(64)) > 4
+    return False
