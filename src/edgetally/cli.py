@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="edgetally", description="Account the bandwidth of web caches, per channel.")
     parser.add_argument("--version", action="version", version=f"edgetally {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for add in (_add_tally, _add_ship, _add_aggregate, _add_migrate, _add_report, _add_status):
+    for add in (_add_tally, _add_formats, _add_ship, _add_aggregate, _add_migrate, _add_report, _add_status):
         add(commands)
     return parser
 
@@ -72,6 +72,22 @@ def _tally(options: argparse.Namespace) -> int:
         channels=options.channels,
         output=options.output,
     )
+
+
+def _add_formats(commands: _Commands[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser("formats", help="the log formats that are known by name, with an example line")
+    command.set_defaults(run=_formats)
+
+
+def _formats(_options: argparse.Namespace) -> int:
+    from edgetally.formats import FORMATS
+
+    for known in FORMATS.values():
+        print(f"{known.name}: {known.description}\n    {known.example}")
+        for warning in known.warnings:
+            print(f"    note: {warning}")
+    print("A pasted nginx log_format, as text or as the whole directive, is read as well: see `tally --log-format`.")
+    return 0
 
 
 def _add_ship(commands: _Commands[argparse.ArgumentParser]) -> None:
