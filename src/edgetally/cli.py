@@ -35,6 +35,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"edgetally: the disk under {error.filename or 'the output'} is full: free some space", file=sys.stderr)
         return 1
+    except ImportError as error:
+        print(
+            f"edgetally: the program cannot be loaded ({error}): it was replaced while it ran, or is damaged; run it "
+            "again, or roll it out again",
+            file=sys.stderr,
+        )
+        return 1
     except KeyboardInterrupt:
         return 130
 

@@ -1,0 +1,61 @@
+"""`edgetally tally`: count logs without any server."""
+
+from __future__ import annotations
+
+import sys
+from typing import BinaryIO
+
+from edgetally import summary
+from edgetally.channels import ChannelMap
+from edgetally.errors import EdgetallyError
+from edgetally.formats import FORMATS, LogFormat, parse_format
+from edgetally.tally import Tally, tally, unpacked
+
+OUTPUTS = {"table": summary.as_table, "json": summary.as_json, "csv": summary.as_csv}
+DEFAULT_FORMAT = "combined"
+
+
+def run(
+    files: list[str],
+    *,
+    format: str | None,
+    log_format: str | None,
+    channels: str | None,
+    output: str,
+) -> int:
+    """Count the files (`-` or none: standard input), print the result, and return the exit code.
+
+    format: a known name, `combined` where neither is given; log_format: what the server's configuration says;
+    channels: the file with the rules. 0: every line was counted; 1: some were rejected, the result is printed all the
+    same. Raises EdgetallyError (exit code 2) for wrong use and for what cannot be read.
+    """
+    if format and log_format:
+        raise EdgetallyError("--format and --log-format are both given: leave one of them out")
+    if format and format not in FORMATS and "$" in format:
+        raise EdgetallyError("--format takes a name: give the pasted format with --log-format")
+    log = parse_format(log_format or format or DEFAULT_FORMAT)
+    rules = ChannelMap.load(channels) if channels else None
+    result = tally([_source(name) for name in files or ["-"]], log, rules)
+    sys.stdout.write(OUTPUTS[output](result))
+    if output != "json":
+        _explain(result, log)
+    return 1 if result.rejected else 0
+
+
+def _source(name: str) -> str | BinaryIO:
+    return unpacked(sys.stdin.buffer) if name == "-" else name
+
+
+def _explain(result: Tally, log: LogFormat) -> None:
+    """Say on standard error what was not counted, and why."""
+    for reject in result.rejects:
+        print(f"{reject.file}:{reject.line}: {reject.reason}: {reject.text}", file=sys.stderr)
+    if result.rejected > len(result.rejects):
+        print(f"… and {result.rejected - len(result.rejects)} more rejected lines", file=sys.stderr)
+    if result.rejected and not result.counted:
+        known = ", ".join(FORMATS)
+        print(
+            f"edgetally: not one line fits the format {log.name}: name the right one with --format ({known}) or "
+            "paste the server's with --log-format",
+            file=sys.stderr,
+        )

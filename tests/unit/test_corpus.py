@@ -1,0 +1,109 @@
+"""Real logs: lines, bytes and rejected lines equal the corpus's index, or it is said here why they do not.
+
+The corpus lies beside the repository (../shared/logs); where it is not there, these tests are skipped.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from edgetally.formats import parse_format
+from edgetally.tally import Tally, tally
+
+CORPUS = Path(__file__).resolve().parents[3] / "shared" / "logs"
+pytestmark = pytest.mark.skipif(not (CORPUS / "INDEX.tsv").is_file(), reason="no corpus at ../shared/logs")
+
+_REQUEST = '[$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"'
+FORWARDED = f'$remote_addr - $remote_user {_REQUEST} "$http_x_forwarded_for"'
+BUNKERWEB = f"$host $remote_addr - $request_id $remote_user {_REQUEST}"
+HTTP_CSV = (
+    "$host,$server_port,$remote_addr,$remote_log,$remote_user,[$time_local],$request_length,$sent,$upstream_length,"
+    '$body_bytes_sent,$request_time,$upstream_response_time,$upstream_connect_time,$status,"$server_protocol",'
+    '"$request_method","$uri","$args","$http_referer","$http_user_agent","$http_cookie",$request_id'
+)
+# By folder; then by file, where its format is not the folder's.
+FORMATS = {
+    "apache_combined": "combined",
+    "apache_common": "common",
+    "nginx_combined": "combined",
+    "nginx_csv": HTTP_CSV,
+    "squid_native": "squid",
+    "vhost_combined": "vhost_combined",
+    "apache_combined/tstack_lnav-shop.log": FORWARDED,
+    "nginx_custom/crowdsecurity_hub-nginx_http-logs.log": "combined",
+    "nginx_custom/crowdsecurity_hub-bunkerweb-malformed.log": BUNKERWEB,
+}
+# file: ours (lines, rejected, bytes), and why the index differs.
+EXCEPTIONS: dict[str, tuple[tuple[int, int, int], str]] = {
+    "apache_combined/elastic_beats-apache-test.log": (
+        (6, 4, 651),
+        "three formats in one file, which no server writes: two lines are common, two have one more quoted field",
+    ),
+    "nginx_combined/elastic_beats-nginx-test.log": (
+        (10, 4, 10457),
+        "no one format: three lines have one more quoted field, and one a quoted list in place of the client",
+    ),
+    "nginx_custom/crowdsecurity_hub-bunkerweb-malformed.log": (
+        (12, 5, 1099),
+        "the index counts the blank last line as a line that cannot be read; blank lines are not lines",
+    ),
+}
+
+
+def index() -> Iterator[dict[str, str]]:
+    with (CORPUS / "INDEX.tsv").open(encoding="utf-8", newline="") as stream:
+        for row in csv.DictReader(stream, delimiter="\t"):
+            folder = row["file"].partition("/")[0]
+            row["as"] = FORMATS.get(row["file"]) or FORMATS.get(folder, "")
+            if row["as"]:
+                yield row
+
+
+ROWS = list(index()) if (CORPUS / "INDEX.tsv").is_file() else []
+
+
+def sums(found: Tally) -> tuple[int, int, int]:
+    return found.lines, found.rejected, found.bytes
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row["file"] for row in ROWS])
+def test_a_file_gives_what_the_index_says(row: dict[str, str]) -> None:
+    found = tally([CORPUS / row["file"]], parse_format(row["as"]), None)
+    listed = int(row["lines"]), int(row["unparseable"]), int(row["sum_bytes_sent"])
+    expected, _why = EXCEPTIONS.get(row["file"], (listed, ""))
+    assert sums(found) == expected
+    assert (sums(found) == listed) == (row["file"] not in EXCEPTIONS)
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row["file"] not in EXCEPTIONS], ids=lambda row: row["file"])
+def test_first_and_last_are_the_indexs(row: dict[str, str]) -> None:
+    found = tally([CORPUS / row["file"]], parse_format(row["as"]), None)
+    listed = {datetime.fromisoformat(row[name]).timestamp() for name in ("first_ts", "last_ts")}
+    assert found.first is not None
+    assert found.last is not None
+    assert found.first <= min(listed)
+    assert found.last >= max(listed)
+
+
+def test_bad_lines_are_the_ones_that_the_index_names() -> None:
+    for row in ROWS:
+        if "bad-line-nos" in row["notes"] and row["file"] not in EXCEPTIONS:
+            found = tally([CORPUS / row["file"]], parse_format(row["as"]), None)
+            named = row["notes"].split("bad-line-nos:")[1].split(";")[0]
+            assert ",".join(str(reject.line) for reject in found.rejects) == named, row["file"]
+
+
+def test_every_line_of_the_mixed_files_fits_exactly_one_format() -> None:
+    """So that what the index counts there is counted, by whoever says which format it is."""
+    file = "apache_combined/elastic_beats-apache-test.log"
+    found = [tally([CORPUS / file], parse_format(fmt), None) for fmt in ("common", "combined")]
+    other = parse_format('$remote_name - - [$time_local] "$request" $status $body_bytes_sent "$a" "$b" "$c"')
+    found.append(tally([CORPUS / file], other, None))
+    row = next(row for row in ROWS if row["file"] == file)
+    assert sum(one.counted for one in found) == int(row["lines"])
+    assert sum(one.bytes for one in found) == int(row["sum_bytes_sent"])
