@@ -1,0 +1,237 @@
+"""The spool: an edge's durable store. What lies here is safe, whatever becomes of job servers and queues.
+
+    outbox/  bodies not yet confirmed      sent/   confirmed by the ledger      held/  refused: a person must look
+    raw/     archived raw logs, by log     state/  one small file a log         ledger the pinned ledger's id
+
+Nothing is ever written in place: a temporary file is synced, renamed, and its folder synced. Temporary names are fixed
+(`<name>.tmp`), so that what a crash leaves is overwritten by the next run and never piles up.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+TEMPORARY = ".tmp"
+FOLDERS = ("outbox", "sent", "held", "raw", "state")
+FILE_MODE = 0o640
+FOLDER_MODE = 0o750
+LOCK_WARNING_SECONDS = 600
+
+_BATCH_NAME = re.compile(r"(?P<log>.+)-(?P<generation>[0-9a-f]{16})-(?P<seq>\d+)-(?P<revision>\d+)-(?P<part>\d+)\.json")
+
+
+class BatchName(NamedTuple):
+    """What the name of a file in outbox/, sent/ or held/ says: one part of one revision of one batch."""
+
+    log: str
+    generation: str
+    seq: int
+    revision: int = 0
+    part: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.log}-{self.generation}-{self.seq}-{self.revision}-{self.part}.json"
+
+    @classmethod
+    def parse(cls, name: str) -> BatchName | None:
+        """Read a file's name; None where it is not a batch's."""
+        found = _BATCH_NAME.fullmatch(name)
+        if found is None:
+            return None
+        return cls(found["log"], found["generation"], int(found["seq"]), int(found["revision"]), int(found["part"]))
+
+
+class Live(NamedTuple):
+    """The live log as it was last seen: another inode or a smaller size means that somebody else rotated it."""
+
+    dev: int
+    inode: int
+    size: int
+
+
+@dataclass(frozen=True)
+class State:
+    """What a log's rotations have come to. last_to: end of the last rotation's covers, epoch s, None before any."""
+
+    stream: str
+    path: str
+    generation: str
+    next_seq: int = 1
+    last_to: float | None = None
+    live: Live | None = None
+
+
+class Spool:
+    """The spool's folders under one root."""
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+        self.outbox, self.sent, self.held, self.raw, self.state = (self.root / name for name in FOLDERS)
+        self.paused = self.root / "paused"
+        self.ledger = self.root / "ledger"
+
+    def prepare(self) -> None:
+        """Make the folders that are missing."""
+        for folder in (self.root, self.outbox, self.sent, self.held, self.raw, self.state):
+            folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[float | None]:
+        """Take the lock `name` without waiting, for as long as the block runs.
+
+        Gives None when it is ours, else the seconds for which another run has held it.
+        """
+        path = self.root / f"{name}.lock"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, FILE_MODE)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield max(0.0, time.time() - os.fstat(descriptor).st_mtime)
+                return
+            os.utime(descriptor)
+            yield None
+        finally:
+            os.close(descriptor)  # also gives the lock back
+
+    # --- batches
+
+    def batches(self, folder: Path) -> list[BatchName]:
+        """The batches in outbox/, sent/ or held/, in the order of log, generation, seq."""
+        return sorted(filter(None, map(BatchName.parse, _names(folder))))
+
+    def find(self, name: BatchName) -> Path | None:
+        """Where a batch lies: outbox/, sent/ or held/. None: nowhere, it was never published."""
+        for folder in (self.outbox, self.sent, self.held, self.outbox):  # a sender may move it while we look
+            path = folder / str(name)
+            if path.exists():
+                return path
+        return None
+
+    def publish(self, name: BatchName, bodies: Sequence[bytes]) -> None:
+        """Put all parts of a batch into the outbox, or none.
+
+        Every part lies synced under its temporary name before the first gets its own: that first rename is the
+        decision, and `recover` completes the others after a crash. Their contents never change from then on, even if
+        the channel map does.
+        """
+        parts = [self.outbox / str(name._replace(part=part)) for part in range(len(bodies))]
+        try:
+            for path, body in zip(parts, bodies):
+                write_synced(temporary(path), body)
+        except OSError:
+            for path in parts:
+                with suppress(OSError):
+                    temporary(path).unlink()
+            raise
+        if len(parts) > 1:
+            sync_folder(self.outbox)
+        for path in parts:
+            os.rename(temporary(path), path)
+        sync_folder(self.outbox)
+
+    def recover(self) -> None:
+        """Complete the batches of several parts whose publishing was cut off; remove what was never decided."""
+        for name in sorted(_names(self.outbox)):
+            batch = BatchName.parse(name[: -len(TEMPORARY)]) if name.endswith(TEMPORARY) else None
+            if batch is None:
+                continue
+            if batch.part and self.find(batch._replace(part=0)):
+                os.rename(self.outbox / name, self.outbox / str(batch))
+            else:
+                (self.outbox / name).unlink()
+        sync_folder(self.outbox)
+
+    def hold(self, name: BatchName, reason: str) -> None:
+        """Put an outbox or sent file aside with the reason beside it. The reason first: a crash between asks again."""
+        path = self.find(name)
+        if path is not None:
+            write_atomic(self.reason_path(name), reason.encode() + b"\n")
+            os.rename(path, self.held / str(name))
+            sync_folder(self.held)
+
+    def reason_path(self, name: BatchName) -> Path:
+        """Where the reason of a held batch is written."""
+        return (self.held / str(name)).with_suffix(".reason")
+
+    def reason(self, name: BatchName) -> str:
+        """Why a batch is held."""
+        try:
+            return self.reason_path(name).read_text(encoding="utf-8").strip()
+        except OSError:
+            return "unknown"
+
+    def conflicted(self, log: str, generation: str) -> bool:
+        """Whether the ledger knows another batch under a number of this generation: what follows needs a new one."""
+        return any(
+            (name.log, name.generation) == (log, generation) and self.reason(name) == "conflict"
+            for name in self.batches(self.held)
+        )
+
+    # --- state
+
+    def load_state(self, log: str) -> State | None:
+        """A log's state; None where there is none, or none that can be read: then a new generation begins."""
+        try:
+            data = json.loads((self.state / f"{log}.json").read_bytes())
+            return State(**{**data, "live": Live(**data["live"]) if data["live"] else None})
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError, KeyError):
+            return None
+
+    def save_state(self, log: str, state: State) -> None:
+        """Write a log's state."""
+        data = {**asdict(state), "live": state.live._asdict() if state.live else None}
+        write_atomic(self.state / f"{log}.json", json.dumps(data).encode() + b"\n")
+
+
+def temporary(path: Path) -> Path:
+    """The name under which a file is written before it gets its own."""
+    return path.with_name(path.name + TEMPORARY)
+
+
+def write_synced(path: Path, data: bytes) -> None:
+    """Write a file and sync it. A failure leaves no file; its OSError names the file."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE)
+        with open(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+    except OSError as error:
+        with suppress(OSError):
+            path.unlink()
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write a file so that a crash leaves the old one or the new one, whole."""
+    write_synced(temporary(path), data)
+    os.rename(temporary(path), path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable: a rename alone may be undone by a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _names(folder: Path) -> Iterable[str]:
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []
