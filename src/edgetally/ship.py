@@ -1,0 +1,400 @@
+"""One run of an edge: rotate, tally, publish to the outbox, archive, deliver. cron starts it every five minutes.
+
+Every step can be killed at any instruction and done again. Rotation comes first and on time; delivery, which may wait
+for others, has its own lock and never delays the next rotation. A run is silent when all is well.
+"""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from edgetally.batch import UNASSIGNED_HOSTS, Batch, Row
+from edgetally.config import EdgeConfig
+from edgetally.errors import EdgetallyError
+from edgetally.rotate import (
+    Renamed,
+    Stream,
+    extend,
+    find_streams,
+    installed,
+    is_closed,
+    load_state,
+    record_live,
+    reopen,
+    rotate,
+    wait_closed,
+)
+from edgetally.spool import (
+    FILE_MODE,
+    FOLDER_MODE,
+    LOCK_WARNING_SECONDS,
+    BatchName,
+    Spool,
+    State,
+    sync_folder,
+    temporary,
+    write_atomic,
+)
+
+if TYPE_CHECKING:
+    import argparse
+
+    from edgetally.channels import ChannelMap
+    from edgetally.formats import LogFormat
+    from edgetally.tally import Tally
+
+OPEN_WARNING_SECONDS = 900  # a file of an earlier run that is open for longer is worth a message
+LATE_SECONDS = 6 * 3600  # lines that a slow transfer adds after the rotation keep their own slots for so long
+DAY = 86400
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line may ask of a run."""
+
+    now: bool = False
+    dry_run: bool = False
+    pause: bool = False
+    resume: bool = False
+    reconcile: bool = False
+
+
+def run(config: EdgeConfig, options: Options | argparse.Namespace) -> int:
+    """`edgetally ship`: one run. 0: all is well; 1: something is wrong, nothing is lost, and messages say what."""
+    spool = Spool(config.spool)
+    ship = Ship(config, spool)
+    if options.dry_run:
+        with ship.guard():
+            ship.rehearse(options)
+        return ship.status
+    with ship.guard():
+        spool.prepare()
+    if ship.status:
+        return ship.status
+    if options.pause or options.resume:
+        with ship.guard():
+            _pause(spool, options.pause)
+        return ship.status
+    if spool.paused.exists():
+        return 0
+    with suppress(ValueError):  # a writer that comes while a read lease is held sends SIGIO, which would end the run
+        signal.signal(signal.SIGIO, signal.SIG_IGN)
+    ship.phase("rotate", ship.rotate_all)
+    ship.phase("send", lambda: _deliver(ship, options))
+    return ship.status
+
+
+def check(config: EdgeConfig) -> None:
+    """Check what the configuration names: its logs, their formats and the channel map. Raises EdgetallyError."""
+    from edgetally.channels import ChannelMap
+    from edgetally.formats import parse_format
+
+    for log in config.logs:
+        try:
+            parse_format(log.format, log.server)
+        except EdgetallyError as error:
+            raise EdgetallyError(f"{config.path}: log '{log.name}': {error}") from None
+    ChannelMap.load(Path(config.channels))
+
+
+def say(text: str) -> None:
+    """A message: one line on standard error."""
+    print(f"edgetally: {text}".replace("\n", " "), file=sys.stderr, flush=True)
+
+
+def _pause(spool: Spool, pause: bool) -> None:
+    if pause:
+        write_atomic(spool.paused, b"")
+    else:
+        spool.paused.unlink(missing_ok=True)
+
+
+def _deliver(ship: Ship, options: Options | argparse.Namespace) -> None:
+    from edgetally.deliver import Delivery
+
+    Delivery(ship.config, ship.spool, ship.warn).run(ship.started, now=options.now, reconcile=options.reconcile)
+
+
+class Ship:
+    """The work of one run. status is what the process will end with."""
+
+    def __init__(self, config: EdgeConfig, spool: Spool) -> None:
+        self.config = config
+        self.spool = spool
+        self.started = time.time()
+        self.status = 0
+        self.full = False
+        self._said: set[str] = set()
+        self._channels: ChannelMap | None = None
+        self._formats: dict[tuple[str, str], LogFormat] = {}
+
+    def warn(self, text: str) -> None:
+        """Say, once, that something is wrong."""
+        self.status = 1
+        if text not in self._said:
+            self._said.add(text)
+            say(text)
+
+    @contextmanager
+    def guard(self) -> Iterator[None]:
+        """Turn what goes wrong inside into a message: one log in trouble does not stop the others."""
+        try:
+            yield
+        except EdgetallyError as error:
+            self.warn(str(error))
+        except OSError as error:
+            where = str(error.filename or self.spool.root)
+            if error.errno in _FULL:
+                self.full = True
+                root = str(self.spool.root)
+                disk = root if where.startswith(root) else os.path.dirname(where)
+                self.warn(f"the disk under {disk} is full: free some space; nothing is lost, and the next run goes on")
+            else:
+                self.warn(f"{where}: {error.strerror or error}: look at it; nothing is lost, and the next run goes on")
+
+    def phase(self, name: str, work: Callable[[], None]) -> None:
+        """Do one half of the run under its lock; leave it to the run that is at it, where there is one."""
+        with self.guard(), self.spool.lock(name) as held:
+            if held is None:
+                work()
+            elif name == "rotate" and held > LOCK_WARNING_SECONDS:
+                self.warn(
+                    f"another run has been rotating for {held:.0f} s: look at `ps -C edgetally` and at "
+                    f"{self.spool.root}/{name}.lock"
+                )
+
+    # --- rotate
+
+    def rotate_all(self) -> None:
+        """Finish what earlier runs left, rotate every log, wait until the old files are closed, and finish these."""
+        streams, problems = find_streams(self.config)
+        for problem in problems:
+            self.warn(problem)
+        self.spool.recover()
+        for stream in streams:
+            with self.guard():
+                self._finish_earlier(stream)
+        if self.full:
+            return  # what is renamed could not be stored: let the live logs grow, and try again
+        made = self._rotate(streams)
+        self._reopen(made)
+        for stream, items in made.items():
+            for item in stream.renamed():
+                with self.guard():
+                    self._finish_or_leave(stream, item, mine=item in items)
+        with self.guard():
+            self._prune(streams)
+
+    def _finish_earlier(self, stream: Stream) -> None:
+        state = load_state(self.spool, stream)
+        for item in stream.renamed():
+            with self.guard():
+                if is_closed(item.path):
+                    self._finish(stream, self._late(stream, state, item))
+
+    def _late(self, stream: Stream, state: State, item: Renamed) -> Renamed:
+        """Where the server reopened its log only after the run, or the run was killed before it asked for that, the
+        file goes on after its covers: then the next batch's begin later."""
+        newest = (item.generation, item.seq) == (state.generation, state.next_seq - 1)
+        if not newest or state.live or self.spool.find(_batch_name(stream, item)):
+            return item
+        written = min(item.path.stat().st_mtime, time.time())
+        return extend(self.spool, stream, item, written) if written > item.end else item
+
+    def _rotate(self, streams: Sequence[Stream]) -> dict[Stream, list[Renamed]]:
+        made: dict[Stream, list[Renamed]] = {}
+        for stream in streams:
+            made[stream] = []  # reopened in any case: the rename may be done, and what follows it have failed
+            with self.guard():
+                made[stream], problems = rotate(self.config, self.spool, stream, load_state(self.spool, stream))
+                for problem in problems:
+                    self.warn(problem)
+        return made
+
+    def _reopen(self, made: dict[Stream, list[Renamed]]) -> None:
+        """Have the servers reopen their logs, and note the new ones."""
+        for problem in reopen(stream.config.reopen for stream in made):
+            self.warn(f"the server was not made to reopen its log: {problem}")
+        items = [item for items in made.values() for item in items]
+        wait_closed(items, [stream for stream in made if made[stream]], self.config.close_timeout)
+        for stream in made:
+            with self.guard():
+                record_live(self.spool, stream)
+
+    def _finish_or_leave(self, stream: Stream, item: Renamed, mine: bool) -> None:
+        if is_closed(item.path):
+            self._finish(stream, item)
+        elif mine or time.time() - item.end > OPEN_WARNING_SECONDS:
+            self.warn(
+                f"{item.path} is still open for writing: the next run takes it; see that the reopen command of log "
+                f"'{stream.log}' makes its server open a new log"
+            )
+
+    # --- finish: tally, publish, archive
+
+    def _finish(self, stream: Stream, item: Renamed) -> None:
+        """Bring a renamed log that nobody writes to any more into the outbox and the archive. May be done again."""
+        name = _batch_name(stream, item)
+        if self.spool.find(name) is None:
+            self.spool.publish(name, self._batch(stream, item).encode())
+        archive(item.path, self.spool.raw / stream.log)
+
+    def _batch(self, stream: Stream, item: Renamed) -> Batch:
+        """The tally of one renamed log as a batch. The same file and channel map give the same batch."""
+        from edgetally.channels import hosts_by_bytes
+
+        tally = self._tally(stream, item)
+        if tally.lines and not tally.counted:
+            reason = tally.rejects[0].reason if tally.rejects else "unknown reason"
+            self.warn(
+                f"none of the {tally.lines} lines of {item.path} fits the format of log '{stream.log}' ({reason}): "
+                f"correct its format in {self.config.path}; the raw log is kept"
+            )
+        channels = tuple(sorted({channel for _slot, channel in tally.cells}))
+        index = {channel: number for number, channel in enumerate(channels)}
+        hosts = hosts_by_bytes(tally.unassigned_hosts, UNASSIGNED_HOSTS)
+        rows = sorted((slot, index[channel], *cell) for (slot, channel), cell in tally.cells.items())
+        return Batch(
+            stream=stream.name,
+            generation=item.generation,
+            seq=item.seq,
+            covers=(None if item.seq == 1 else item.start, item.end),
+            channels=channels,
+            rows=tuple(cast("list[Row]", rows)),
+            continuity="broken" if item.mark == "broken" else "ok",
+            log="absent" if item.mark == "absent" else "ok",
+            rejected=tally.rejected,
+            skewed=tally.skewed,
+            unassigned_hosts=tuple((_cut(host), requests, size) for host, requests, size in hosts),
+        )
+
+    def _tally(self, stream: Stream, item: Renamed) -> Tally:
+        from edgetally.tally import Window, tally
+
+        first = item.seq == 1
+        written = item.path.stat().st_mtime
+        window = Window(None if first else item.start, max(item.end, min(written, item.end + LATE_SECONDS)))
+        return tally(
+            [item.path],
+            self._format(stream),
+            self._channel_map(),
+            log=stream.log,
+            window=window,
+            since=item.start if first else None,
+        )
+
+    def _format(self, stream: Stream) -> LogFormat:
+        from edgetally.formats import parse_format
+
+        key = stream.config.format, stream.config.server
+        if key not in self._formats:
+            self._formats[key] = parse_format(*key)
+        return self._formats[key]
+
+    def _channel_map(self) -> ChannelMap:
+        from edgetally.channels import ChannelMap
+
+        if self._channels is None:
+            self._channels = ChannelMap.load(Path(self.config.channels))
+        return self._channels
+
+    # --- keep
+
+    def _prune(self, streams: Sequence[Stream]) -> None:
+        """Remove archives and confirmed batches that are older than keep_raw_days. Unconfirmed ones stay."""
+        oldest = time.time() - self.config.keep_raw_days * DAY
+        waiting = {
+            (name.log, name.generation, name.seq)
+            for folder in (self.spool.outbox, self.spool.held)
+            for name in self.spool.batches(folder)
+        }
+        for folder in self.spool.raw.iterdir():
+            for path in folder.glob("*.gz"):
+                item = Renamed.parse(folder, path.name[: -len(".gz")])
+                known = item and (folder.name, item.generation, item.seq) in waiting
+                if not known and path.stat().st_mtime < oldest:
+                    path.unlink()
+        renamed = {_batch_name(stream, item)[:3] for stream in streams for item in stream.renamed()}
+        for name in self.spool.batches(self.spool.sent):
+            path = self.spool.sent / str(name)
+            with suppress(FileNotFoundError):  # a reconciling run moves them, too
+                if path.stat().st_mtime < oldest and name[:3] not in renamed:
+                    path.unlink()
+
+    # --- say only
+
+    def rehearse(self, options: Options | argparse.Namespace) -> None:
+        """--dry-run: print what a run would do."""
+        streams, problems = find_streams(self.config)
+        for problem in problems:
+            self.warn(problem)
+        if self.spool.paused.exists():
+            print(f"paused: {self.spool.paused} is there, a run would do nothing")
+        for stream in streams:
+            with self.guard():
+                self._rehearse_stream(stream)
+        for command in dict.fromkeys(stream.config.reopen for stream in streams if stream.config.reopen):
+            print(f"would run: {command}")
+        waiting = len(self.spool.batches(self.spool.outbox))
+        print(f"would deliver {waiting} waiting batches, and those of this run, to {self.config.job_servers[0]}")
+        if options.reconcile:
+            print(f"would ask the ledger for {len(self.spool.batches(self.spool.sent))} sent batches")
+
+    def _rehearse_stream(self, stream: Stream) -> None:
+        for item in stream.renamed():
+            print(f"would {'tally' if is_closed(item.path) else 'leave, for it is open,'} {item.path}")
+        state = self.spool.load_state(stream.log)
+        live = stream.live()
+        if state is None:
+            since = 0.0 if self.config.include_existing else installed(self.config, stream.config, make=False)
+            print(f"would begin a new generation of {stream.name}, with lines from {since:.3f} on")
+        what = f"rotate {stream.path}, {live.st_size} bytes," if live else f"note that {stream.path} is absent,"
+        print(f"would {what} as batch {state.next_seq if state else 1} of {stream.name}")
+
+
+def archive(path: Path, folder: Path) -> None:
+    """Compress a raw log into the archive, keeping its time, then remove it. May be done again after any crash."""
+    folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+    target = folder / f"{path.name}.gz"
+    if not target.exists():
+        try:
+            _compress(path, temporary(target))
+        except OSError as error:
+            with suppress(OSError):
+                temporary(target).unlink()
+            raise OSError(error.errno, error.strerror, str(target)) from None
+        os.rename(temporary(target), target)
+        sync_folder(folder)
+    path.unlink()
+
+
+def _compress(source: Path, target: Path) -> None:
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE)
+    with open(source, "rb") as raw, open(descriptor, "wb") as file:
+        status = os.fstat(raw.fileno())
+        with gzip.GzipFile(source.name, "wb", 1, file, status.st_mtime) as packed:
+            shutil.copyfileobj(raw, packed, 1 << 20)
+        file.flush()
+        os.utime(descriptor, ns=(status.st_atime_ns, status.st_mtime_ns))
+        os.fsync(descriptor)
+
+
+def _batch_name(stream: Stream, item: Renamed) -> BatchName:
+    return BatchName(stream.log, item.generation, item.seq)
+
+
+def _cut(host: str) -> str:
+    """A host as a batch may carry it: at most 255 bytes of UTF-8."""
+    return host.encode("utf-8", "replace")[:255].decode("utf-8", "ignore")
