@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pymysql.cursors import SSCursor
 
+from edgetally import table
 from edgetally.config import AggregatorConfig
 from edgetally.database import check_schema, connect
 from edgetally.errors import EdgetallyError
@@ -307,13 +308,8 @@ def _table(bill: dict[str, Any]) -> str:
                 *(f"{line[name]:,.3f}" for name in ("peak_mbps", "p95_mbps")),
             )
         )
-    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     text = [f"Bandwidth, {bill['title']} ({bill['slots']:,} slots of five minutes)", ""]
-    for number, row in enumerate(rows):
-        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))]
-        text.append("  ".join(cells))
-        if number in (0, len(rows) - 2):
-            text.append("  ".join("-" * width for width in widths))
+    text += table.render(rows, rules=(0, len(rows) - 2))
     rule = bill["percentile"]
     text += [
         "",

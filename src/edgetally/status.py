@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from edgetally import table
 from edgetally.config import AGGREGATOR_CONFIG, EDGE_CONFIG, EdgeConfig, load_aggregator, load_edge
 from edgetally.errors import EdgetallyError
 from edgetally.rotate import Stream, find_streams
@@ -221,12 +222,10 @@ def _edge_lines(status: dict[str, Any]) -> list[str]:
                 *(str(log["sent"]), str(len(log["held"]))),
             )
         )
-    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
-    table = [
-        "  ".join(cell.ljust(width) if not column else cell.rjust(width) for column, (cell, width) in enumerate(cells))
-        for cells in (list(zip(row, widths)) for row in rows)
+    return [
+        f"edge {status['edge']}: {status['state']}, ledger {status['ledger'] or 'not known yet'}",
+        *table.render(rows),
     ]
-    return [f"edge {status['edge']}: {status['state']}, ledger {status['ledger'] or 'not known yet'}", *table]
 
 
 def _aggregator_lines(status: dict[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
 
+from edgetally import table
 from edgetally.percentile import mbps, nearest_rank
 from edgetally.tally import SLOT_SECONDS, Tally
 
@@ -71,12 +72,8 @@ def as_table(tally: Tally) -> str:
     rows = [list(COLUMNS)] + [[_shown(row[column]) for column in COLUMNS] for row in summary["channels"]]
     if len(rows) > 2:
         rows.append(["total", _shown(tally.counted), _shown(tally.bytes), *_total_hits(summary["channels"]), "", ""])
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    lines = [f"{_moment(tally.first)} to {_moment(tally.last)}, {tally.lines} lines, {tally.rejected} rejected", ""]
-    for row in rows:
-        cells = [row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines) + "\n"
+    span = f"{_moment(tally.first)} to {_moment(tally.last)}, {tally.lines} lines, {tally.rejected} rejected"
+    return "\n".join([span, "", *table.render(rows)]) + "\n"
 
 
 def _total_hits(channels: Sequence[dict[str, Any]]) -> list[str]:

@@ -22,8 +22,8 @@ from typing import Any
 
 from edgetally.batch import derive_key
 from tests import servers
-from tests.demo import reconcile, traffic
-from tests.demo.steps import DemoError, end_cleanly, heading, say, step
+from tests.demo import reconcile, result, traffic
+from tests.demo.steps import DemoError, end_cleanly, heading, positive, say, step
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "dist" / "edgetally.pyz"
@@ -242,8 +242,33 @@ def send(fleet: Sequence[Edge], seconds: float, sent_file: Path) -> None:
         raise DemoError(f"some requests failed: {sent_file} lists them under failures")
 
 
-def demo(folder: Path, seconds: float, interval: float) -> bool:
-    """Run the whole demo; whether the three ways agree."""
+@dataclass(frozen=True)
+class Pipeline:
+    """All of it, running: the edges, the database, and the aggregator's configuration."""
+
+    fleet: list[Edge]
+    database: servers.MariaDB
+    config: Path
+
+    @property
+    def archives(self) -> list[reconcile.Edge]:
+        """The edges, as the reconciliation sees them."""
+        return [reconcile.Edge(one.name, reconcile.LOCAL, one.kind, spool=str(one.spool)) for one in self.fleet]
+
+    @property
+    def ledger(self) -> reconcile.Database:
+        """The database, as the reconciliation sees it."""
+        client = f"mariadb --no-defaults --socket={self.database.socket} -u root -N -B edgetally"
+        return reconcile.Database(client=client)
+
+    def bill(self, since: int, to: int) -> str:
+        """The report over some slots."""
+        return must(edgetally("report", "--config", str(self.config), "--from", str(since), "--to", str(to)))
+
+
+@contextlib.contextmanager
+def pipeline(folder: Path) -> Iterator[Pipeline]:
+    """Start everything; every edge has made its first run, so what is logged from then on is counted."""
     with contextlib.ExitStack() as stack:
         with step("start gearmand, MariaDB, the origin, an nginx edge and a squid edge"):
             jobs = stack.enter_context(servers.gearmand(folder / "gearmand"))
@@ -254,38 +279,32 @@ def demo(folder: Path, seconds: float, interval: float) -> bool:
             config = stack.enter_context(aggregator(folder, jobs.address, database))
             for edge in fleet:
                 edge.ship()
-        sent_file = folder / "sent.json"
-        archives = [reconcile.Edge(edge.name, reconcile.LOCAL, edge.kind, spool=str(edge.spool)) for edge in fleet]
-        ledger = reconcile.Database(client=f"mariadb --no-defaults --socket={database.socket} -u root -N -B edgetally")
-        with shipping(fleet, interval):
-            with step(
-                f"send traffic for {seconds:g} s, while both edges rotate and ship every {interval:g} s", remind=False
-            ):
-                send(fleet, seconds, sent_file)
-            sent = reconcile.Sent(str(sent_file))
-            with step("wait until the last rotation after the traffic is committed and confirmed"):
-                missing = reconcile.wait(ledger, archives, sent, 120, lambda text: say(f"    {text}"))
-        if missing:
-            raise DemoError(f"not confirmed after 120 s: {'; '.join(missing)}; see {folder}/aggregator.log (--keep)")
-        heading("The bill over the demo's own minutes")
-        since, to = sent.slots
-        print(must(edgetally("report", "--config", str(config), "--from", str(since), "--to", str(to))), flush=True)
-        heading("The reconciliation: load generator, raw logs counted by awk, MariaDB")
-        return reconcile.reconcile(str(sent_file), archives, ledger)
+        yield Pipeline(fleet, database, config)
+
+
+def demo(pipe: Pipeline, sent_file: Path, seconds: float, interval: float) -> bool:
+    """Send traffic while the edges rotate, show the result; whether the three ways agree."""
+    with shipping(pipe.fleet, interval):
+        with step(
+            f"send traffic for {seconds:g} s, while the edges rotate and ship every {interval:g} s", remind=False
+        ):
+            send(pipe.fleet, seconds, sent_file)
+        return result.show(sent_file, pipe.archives, pipe.ledger, pipe.bill)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line, run the demo in a temporary folder."""
     parser = argparse.ArgumentParser(prog="bin/demo --local", description="The pipeline on loopback, no containers.")
-    parser.add_argument("--seconds", type=float, default=100.0, help="of traffic")
-    parser.add_argument("--interval", type=float, default=20.0, metavar="SECONDS", help="between two runs of ship")
+    parser.add_argument("--seconds", type=positive, default=100.0, help="of traffic")
+    parser.add_argument("--interval", type=positive, default=20.0, metavar="SECONDS", help="between two runs of ship")
     parser.add_argument("--keep", action="store_true", help="keep the folder, to look at it")
     options = parser.parse_args(arguments)
     end_cleanly()
     folder = Path(tempfile.mkdtemp(prefix="edgetally-demo-"))
     folder.chmod(0o755)  # squid's own user has to enter it
     try:
-        equal = demo(folder, options.seconds, options.interval)
+        with pipeline(folder) as pipe:
+            equal = demo(pipe, folder / "sent.json", options.seconds, options.interval)
         heading("What next")
         print(LEFT_OUT)
         return 0 if equal else 1

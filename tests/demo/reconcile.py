@@ -179,7 +179,11 @@ def unconfirmed(database: Database, edges: Sequence[Edge], sent: Sent) -> list[s
 
 
 def wait(
-    database: Database, edges: Sequence[Edge], sent: Sent, seconds: float, say: Callable[[str], None]
+    database: Database,
+    edges: Sequence[Edge],
+    sent: Sent,
+    seconds: float,
+    say: Callable[[str], None] = lambda text: print(f"reconcile: {text}", file=sys.stderr, flush=True),
 ) -> list[str]:
     """Wait until the database has all of the traffic and says so to the edges; what is still missing then."""
     deadline, said = time.monotonic() + seconds, ""
@@ -235,24 +239,16 @@ def table(columns: Sequence[dict[str, tuple[int, int]]]) -> str:
     return "\n".join(rows)
 
 
-def reconcile(
-    sent_file: str,
-    edges: Sequence[Edge],
-    database: Database,
-    *,
-    seconds: float = 0.0,
-    say: Callable[[str], None] = lambda text: print(f"reconcile: {text}", file=sys.stderr, flush=True),
-) -> bool:
-    """Wait at most `seconds`, compare, print; whether all is equal."""
+def compare(sent_file: str, edges: Sequence[Edge], database: Database, missing: Sequence[str] = ()) -> bool:
+    """Print the comparison; whether all is equal. missing: what was waited for in vain."""
     sent = Sent(sent_file)
-    missing = wait(database, edges, sent, seconds, say)
     raw: Sums = {}
     with ThreadPoolExecutor() as pool:
         for sums in pool.map(lambda edge: raw_sums(edge, sent), edges):
             raw.update(sums)
     held, totals = database_sums(database, edges, sent)
     print(table([by_channel(sent.sums), by_channel(raw), totals]))
-    found = [f"not confirmed after {seconds:.0f} s: {place}" for place in missing]
+    found = [f"not confirmed in time: {place}" for place in missing]
     found += differences(sent.sums, raw, held, totals)
     if not sum(requests for requests, _size in sent.sums.values()):
         found.append("nothing was sent")
@@ -290,7 +286,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         edges, database = read_lab(options.lab)
-        return 0 if reconcile(options.sent, edges, database, seconds=options.wait) else 1
+        missing = wait(database, edges, Sent(options.sent), options.wait)
+        return 0 if compare(options.sent, edges, database, missing) else 1
     except (OSError, KeyError, ValueError, ReconcileError) as error:
         print(f"reconcile: {error}", file=sys.stderr)
         return 2

@@ -48,6 +48,14 @@ def heading(text: str) -> None:
     print(f"\n=== {text}\n", flush=True)
 
 
+def positive(text: str) -> float:
+    """A number above zero, for argparse."""
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise ValueError(text)
+    return number
+
+
 def end_cleanly() -> None:
     """Let SIGTERM and SIGHUP unwind the program like an exit, so that what it started is ended."""
 

@@ -8,8 +8,8 @@ import os
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import pytest
 from edgetally import migrate
 from edgetally.config import AggregatorConfig, DatabaseConfig
 from tests import servers
+from tests.edge import wait_for as wait_for
 
 MASTER = "a master key for the tests, long enough"
 SOURCE = Path(__file__).resolve().parents[2] / "src"
@@ -52,15 +53,30 @@ def database(admin: DatabaseConfig, mariadb: servers.MariaDB, capsys: pytest.Cap
     return config
 
 
-def wait_for(what: str, condition: Callable[[], Any], timeout: float = 20.0) -> Any:
-    """The first true value of a condition; the test fails with `what` when there is none in time."""
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.05)
-    return pytest.fail(f"after {timeout:g} s there was no {what}")
+@contextmanager
+def listener(answer: bytes | None) -> Iterator[str]:
+    """A server that accepts every connection and sends an answer, or nothing at all; its address."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        stop = threading.Event()
+        kept: list[socket.socket] = []
+
+        def serve() -> None:
+            server.settimeout(0.1)
+            while not stop.is_set():
+                try:
+                    kept.append(server.accept()[0])
+                except socket.timeout:
+                    continue
+                if answer is not None:
+                    kept[-1].sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+        stop.set()
+        thread.join()
+        for connection in kept:
+            connection.close()
 
 
 def admin_command(server: servers.Server, command: str) -> list[str]:

@@ -23,6 +23,7 @@ from edgetally.batch import (
     unseal,
 )
 from edgetally.config import DatabaseConfig
+from edgetally.database import connect
 from tests import servers
 from tests.integration.conftest import MASTER, aggregator, aggregator_file, queue, run, wait_for
 
@@ -109,18 +110,21 @@ def test_what_must_not_be_counted_is_quarantined_with_its_reason(
 
 
 def test_kill_9_with_jobs_in_hand_loses_and_doubles_nothing(
-    config: Path, gearmand: servers.Server, mariadb: servers.MariaDB
+    config: Path, gearmand: servers.Server, mariadb: servers.MariaDB, admin: DatabaseConfig, database: DatabaseConfig
 ) -> None:
-    """The database is frozen, so the jobs are held when the aggregator dies; the next one counts them once."""
+    """The ledger is locked, so the aggregator dies in mid-transaction; the next one counts every batch once."""
     bodies = [body_of(seq) for seq in range(1, 21)]
-    with aggregator(config) as process:
+    with (
+        connect(admin, database=database.name) as locking,
+        locking.cursor() as cursor,
+        aggregator(config) as process,
+    ):
         wait_for("active aggregator", lambda: "active" in log(config.parent))
-        mariadb.signal(signal.SIGSTOP)
+        cursor.execute("LOCK TABLES batch WRITE")
         submit(gearmand, *bodies)
         wait_for("jobs in hand", lambda: queue(gearmand, FUNCTION)[1] > 0)
         process.kill()
         process.wait()
-        mariadb.signal(signal.SIGCONT)
     with aggregator(config):
         wait_for("all slots", lambda: total(mariadb) == "20\t2000")
 

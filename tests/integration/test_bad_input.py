@@ -9,13 +9,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +21,7 @@ import pytest
 from edgetally.batch import derive_key
 from edgetally.config import DatabaseConfig
 from tests import servers
-from tests.integration.conftest import MASTER, aggregator_file, run
+from tests.integration.conftest import MASTER, aggregator_file, listener, run
 
 LINE = '192.0.2.1 - - [23/Nov/2026:14:00:00 +0000] "GET / HTTP/1.1" 200 512 "-" "curl"\n'
 
@@ -77,32 +74,6 @@ def fails_well(done: subprocess.CompletedProcess[str], status: int, *words: str)
         assert word in done.stderr
     assert done.returncode == status, done.stderr
     assert all(line.startswith(("edgetally: ", "usage: ")) for line in done.stderr.splitlines()), done.stderr
-
-
-@contextmanager
-def answering(data: bytes | None) -> Iterator[str]:
-    """A server on loopback that answers every connection with data, or never."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        ended = threading.Event()
-
-        def serve() -> None:
-            server.settimeout(0.1)
-            kept = []
-            while not ended.is_set():
-                try:
-                    kept.append(server.accept()[0])
-                except socket.timeout:
-                    continue
-                if data:
-                    kept[-1].sendall(data)
-            for connection in kept:
-                connection.close()
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield f"127.0.0.1:{server.getsockname()[1]}"
-        ended.set()
-        thread.join()
 
 
 # --- the configuration and what it names
@@ -226,7 +197,7 @@ def test_a_job_server_that_is_silent_or_garbles(
     edge: Edge, data: bytes | None, words: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edgetally.deliver.SUBMIT_SECONDS", 1.0)
-    with answering(data) as address:
+    with listener(data) as address:
         edge.data["job_servers"] = [address]
         edge.config.write_text(json.dumps(edge.data))
         done = _in_process(edge, monkeypatch)

@@ -8,19 +8,36 @@ from pathlib import Path
 
 import pytest
 
-from tests.demo import local
+from tests.demo import local, reconcile
 
 
-def test_the_local_demo_is_equal_and_ends_all_it_started(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder that squid's own user can enter."""
+    for place in (tmp_path, *tmp_path.parents[:2]):
+        place.chmod(0o755)
+    return tmp_path
+
+
+def test_the_local_demo(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is equal, notices when it is not, and ends all that it started."""
     subprocess.run([local.ROOT / "bin" / "build"], check=True, stdout=subprocess.DEVNULL)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)  # squid's own user has to enter it
-    assert local.demo(tmp_path, seconds=8, interval=3)
-    out = capsys.readouterr().out
-    assert "EQUAL on 2 edges" in out
-    assert "Completeness: complete" in out
-    sent = json.loads((tmp_path / "sent.json").read_text())
-    assert sum(sent["kinds"].values()) > 100
-    assert len(list((tmp_path / "edge2/spool/raw/access").glob("*.gz"))) > 2, "it rotated in mid-traffic"
+    sent_file = folder / "sent.json"
+    with local.pipeline(folder) as pipe:
+        assert local.demo(pipe, sent_file, seconds=8, interval=3)
+        out = capsys.readouterr().out
+        assert "EQUAL on 2 edges" in out
+        assert "Completeness: complete" in out
+        assert sum(json.loads(sent_file.read_text())["kinds"].values()) > 100
+        logs = list((folder / "edge2/spool/raw/access").glob("*.gz"))
+        assert len(logs) > 2, "it rotated in mid-traffic"
+
+        pipe.database.sql("UPDATE traffic SET bytes = bytes + 1 ORDER BY bytes DESC LIMIT 1", "edgetally")
+        max(logs, key=lambda path: path.stat().st_size).unlink()
+        assert not reconcile.compare(str(sent_file), pipe.archives, pipe.ledger)
+        out = capsys.readouterr().out
+        assert "NOT EQUAL" in out
+        assert "the database has +0 requests and +1 bytes" in out
+        assert "edge2, news: the raw logs have -" in out
     processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    assert str(tmp_path) not in processes
+    assert str(folder) not in processes

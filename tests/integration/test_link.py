@@ -5,15 +5,13 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from edgetally import link
 from edgetally.link import Job, LinkError, NoAnswerError, Worker
 from tests import servers
-from tests.integration.conftest import admin_command, queue, wait_for
+from tests.integration.conftest import admin_command, listener, queue, wait_for
 
 FUNCTION = "test.batch"
 REQUEST = "test.request"
@@ -37,33 +35,6 @@ def collect(source: Worker, count: int) -> list[link.Held]:
 
     wait_for(f"{count} jobs", enough)
     return held
-
-
-@contextmanager
-def listener(answer: bytes | None) -> Iterator[str]:
-    """A server that accepts, and sends an answer, or nothing at all."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        stop = threading.Event()
-        kept: list[socket.socket] = []
-
-        def serve() -> None:
-            server.settimeout(0.1)
-            while not stop.is_set():
-                try:
-                    connection, _ = server.accept()
-                except socket.timeout:
-                    continue
-                kept.append(connection)
-                if answer is not None:
-                    connection.sendall(answer)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield f"127.0.0.1:{server.getsockname()[1]}"
-        stop.set()
-        thread.join()
-        for connection in kept:
-            connection.close()
 
 
 def test_accepted_jobs_are_in_the_queue_once(gearmand: servers.Server) -> None:

@@ -217,17 +217,8 @@ def ensure_image(suite: str) -> str:
             raise LabError(f"the image for {suite} could not be built, the reason is above")
     say(f"importing {tarball.name}")
     unpack = subprocess.Popen(["zstd", "-dc", tarball], stdout=subprocess.PIPE)
-    command = [
-        HERE / "podman",
-        "import",
-        "--quiet",
-        "-c",
-        'CMD ["/sbin/init"]',
-        "-c",
-        "STOPSIGNAL SIGRTMIN+3",
-        "-",
-        image,
-    ]
+    command: list[str | Path] = [HERE / "podman", "import", "--quiet", "-c", 'CMD ["/sbin/init"]']
+    command += ["-c", "STOPSIGNAL SIGRTMIN+3", "-", image]
     imported = subprocess.run(command, stdin=unpack.stdout, stdout=subprocess.DEVNULL, check=False).returncode
     if unpack.wait() or imported:
         tarball.unlink()
@@ -334,10 +325,15 @@ def remove_hosts(lab: Lab, names: Sequence[str]) -> None:
     """Remove containers of the lab, also those that podman has lost sight of."""
     there = containers(lab.name)
     for container in names:
-        if there.get(container, {}).get("State") != "running":
+        if there.get(container, {}).get("State") not in ("running", "paused", "stopping"):
             end_orphan(container)
-    if names:
-        podman("rm", "--force", "--time", "0", "--volumes", "--ignore", *names)
+    if not names:
+        return
+    remove = ("rm", "--force", "--time", "0", "--volumes", "--ignore", *names)
+    try:
+        podman(*remove)
+    except LabError:
+        podman(*remove)  # the first attempt stumbles over a container whose monitor was killed, and clears it
 
 
 def end_orphan(container: str) -> None:
@@ -370,10 +366,17 @@ def wait_for(lab: Lab, host: Host) -> str:
     The key is read through podman, not from the network: so the first contact is already a checked one.
     """
     container, address = lab.container(host.name), lab.ip(host)
-    boot = run([HERE / "podman", "exec", container, "systemctl", "is-system-running", "--wait"], BOOT_SECONDS)
-    if boot.stdout.strip() not in ("running", "degraded"):
-        raise LabError(f"{host.name} did not boot: systemd says {boot.stdout.strip() or boot.stderr.strip()!r}")
-    if boot.stdout.strip() == "degraded":
+    deadline = time.monotonic() + BOOT_SECONDS
+    while True:
+        boot = run([HERE / "podman", "exec", container, "systemctl", "is-system-running", "--wait"], BOOT_SECONDS)
+        state = boot.stdout.strip()
+        if state in ("running", "degraded"):
+            break
+        # In its first moments systemd does not even answer that it is starting
+        if time.monotonic() > deadline:
+            raise LabError(f"{host.name} did not boot: systemd says {state or boot.stderr.strip()!r}")
+        time.sleep(0.1)
+    if state == "degraded":
         units = podman("exec", container, "systemctl", "list-units", "--failed", "--plain", "--no-legend")
         say(f"{host.name}: failed unit {'; '.join(line.split()[0] for line in units.splitlines())}")
     key = podman("exec", container, "cat", "/etc/ssh/ssh_host_ed25519_key.pub").split()
@@ -582,6 +585,9 @@ def main() -> int:
     except LabError as error:
         print(f"bin/lab: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("bin/lab: interrupted; `bin/lab up` goes on from here, `bin/lab down` clears up", file=sys.stderr)
+        return 130
     return 0
 
 

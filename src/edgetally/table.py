@@ -1,0 +1,17 @@
+"""A table for people: the first column to the left, numbers to the right."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+
+def render(rows: Sequence[Sequence[str]], rules: Collection[int] = ()) -> list[str]:
+    """The rows as aligned lines; a rule follows each row whose index is in `rules`."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    lines = []
+    for number, row in enumerate(rows):
+        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))]
+        lines.append("  ".join(cells).rstrip())
+        if number in rules:
+            lines.append("  ".join("-" * width for width in widths))
+    return lines
