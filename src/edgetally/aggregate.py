@@ -39,7 +39,7 @@ FENCE_LOST = 3
 GROUP_BYTES = 32 << 20
 STANDBY_SECONDS = 2.0
 RETRY_SECONDS = (0.2, 5.0)
-PARTITION_SECONDS = 6 * 3600
+MAINTENANCE_SECONDS = 6 * 3600
 
 T = TypeVar("T")
 
@@ -118,12 +118,12 @@ class Aggregator:
             limit=config.jobs_per_transaction,
             limit_bytes=GROUP_BYTES,
         )
-        renewed = partitioned = float("-inf")
+        renewed = maintained = float("-inf")
         try:
             while not self.stop.is_set():
-                if time.monotonic() - partitioned > PARTITION_SECONDS:
-                    self._steadily(self.ledger.make_partitions)
-                    partitioned = time.monotonic()
+                if time.monotonic() - maintained > MAINTENANCE_SECONDS:
+                    self._steadily(self.ledger.maintain)
+                    maintained = time.monotonic()
                 jobs = worker.wait(1.0)
                 self._report_lost(worker)
                 if self._handle(worker, jobs):

@@ -24,6 +24,7 @@ SPREAD_SECONDS = 6 * 3600 + 600.0
 STATEMENT_ROWS = 4000  # about 300 KB of a statement; the limit is 1 MiB
 QUARANTINE_PAYLOAD = 1 << 20
 QUARANTINE_ROWS = 10_000
+HOST_SECONDS = 62 * 86400
 
 Key = tuple[Any, ...]  # (stream_id, generation, seq, revision, part)
 
@@ -190,11 +191,13 @@ class Ledger:
         with self._transaction() as transaction:
             transaction.refuse(item, error)
 
-    def make_partitions(self) -> None:
-        """Daily partitions for the next 30 days, by the procedure that the migration made."""
+    def maintain(self) -> None:
+        """Make daily partitions for the next 30 days, and forget what unassigned hosts there were weeks ago."""
         with self.connection.cursor() as cursor:
             cursor.execute("CALL make_partitions()")
         self.connection.commit()
+        with self._transaction() as transaction:
+            transaction.cursor.execute("DELETE FROM unassigned_host WHERE day < %s", (transaction.now - HOST_SECONDS,))
 
     # --- receipts
 

@@ -128,7 +128,7 @@ def run(
 
 
 def parse_period(month: str | None, start: str | None, end: str | None, zone: str) -> Period:
-    """The period that the options name; without any, the month so far."""
+    """The period that the options name; without any, this month. A month that is not over ends with the slot of now."""
     try:
         where = ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError):
@@ -149,7 +149,11 @@ def parse_period(month: str | None, start: str | None, end: str | None, zone: st
         raise EdgetallyError(f"--month {name!r} is not a month: write it as 2026-11")
     first = datetime(int(match[1]), int(match[2]), 1, tzinfo=where)
     after = (first + timedelta(days=32)).replace(day=1)
-    return Period(int(first.timestamp()), int(after.timestamp()), where)
+    begin, over = int(first.timestamp()), int(after.timestamp())
+    so_far = int(time.time()) // SLOT_SECONDS * SLOT_SECONDS + SLOT_SECONDS
+    if begin >= so_far:
+        raise EdgetallyError(f"--month {name} has not begun yet: name an earlier one")
+    return Period(begin, min(over, so_far), where)
 
 
 def _moment(text: str, zone: ZoneInfo) -> int:

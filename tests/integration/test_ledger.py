@@ -262,8 +262,19 @@ def test_partitions_reach_30_days_ahead(ledger: Ledger) -> None:
     )
     before = rows(ledger, query)
     assert before[0][0] >= 32
-    ledger.make_partitions()
+    ledger.maintain()
     assert rows(ledger, query) == before
+
+
+def test_unassigned_hosts_are_forgotten_after_two_months(ledger: Ledger) -> None:
+    """They are the clients' choice: without an end, anybody could fill the table."""
+    for days, host in ((0, "new.example"), (70, "old.example")):
+        start = NOW - days * 86400
+        covers = (float(start), start + 300.0)
+        item = batch(2 + days, (start, 0, 1, 5, None, None), covers=covers, unassigned_hosts=((host, 1, 5),))
+        assert ledger.commit([incoming(item)]) == ["committed"]
+    ledger.maintain()
+    assert rows(ledger, "SELECT host, requests, bytes FROM unassigned_host") == [(b"new.example", 1, 5)]
 
 
 def test_the_service_can_change_no_table(ledger: Ledger) -> None:

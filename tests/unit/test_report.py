@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
+
 import pytest
 
 from edgetally.errors import EdgetallyError
@@ -12,16 +14,24 @@ from edgetally.report import _gaps, _slots, parse_period
     ("month", "zone", "slots"),
     [
         ("2026-02", "UTC", 8064),
-        ("2026-11", "UTC", 8640),
-        ("2026-12", "UTC", 8928),
+        ("2025-11", "UTC", 8640),
+        ("2025-12", "UTC", 8928),
         ("2026-03", "Europe/Berlin", 8916),
-        ("2026-10", "Europe/Berlin", 8940),
-        ("2026-11", "America/New_York", 8652),
+        ("2025-10", "Europe/Berlin", 8940),
+        ("2025-11", "America/New_York", 8652),
     ],
 )
 def test_a_month_has_every_slot_of_its_zone(month: str, zone: str, slots: int) -> None:
     """A month with a clock change has 12 slots more or fewer."""
     assert parse_period(month, None, None, zone).slots == slots
+
+
+def test_a_month_that_is_not_over_ends_with_the_slot_of_now() -> None:
+    """Slots to come would count as empty and pull the percentile down."""
+    now = datetime.now(timezone.utc)
+    period = parse_period(now.strftime("%Y-%m"), None, None, "UTC")
+    assert period == parse_period(None, None, None, "UTC")
+    assert 0 <= period.end - now.timestamp() <= 600
 
 
 def test_a_span_grows_to_whole_slots() -> None:
@@ -33,6 +43,7 @@ def test_a_span_grows_to_whole_slots() -> None:
     ("month", "start", "end", "zone", "words"),
     [
         ("2026-13", None, None, "UTC", "is not a month"),
+        ("2999-01", None, None, "UTC", "has not begun yet"),
         (None, "2026-11-01", None, "UTC", "go together"),
         ("2026-11", "2026-11-01", "2026-11-02", "UTC", "go together"),
         (None, "yesterday", "2026-11-02", "UTC", "is not a time"),
