@@ -94,9 +94,14 @@ def podman(*words: str | Path, seconds: float = PODMAN_SECONDS) -> str:
     """Run podman and return its standard output; a failure is a LabError with podman's own last words."""
     result = run([HERE / "podman", *words], seconds)
     if result.returncode:
-        said = result.stderr.strip().splitlines() or [f"exit code {result.returncode}"]
-        raise LabError(f"podman {words[0]} failed: {said[-1]}")
+        raise LabError(f"podman {words[0]} failed: {last_words(result)}")
     return result.stdout
+
+
+def last_words(result: subprocess.CompletedProcess[str]) -> str:
+    """Return the last line that a failed program wrote to standard error."""
+    lines = result.stderr.strip().splitlines()
+    return lines[-1].removeprefix("Error: ") if lines else f"exit code {result.returncode}"
 
 
 def podman_json(*words: str) -> list[Any]:
@@ -124,6 +129,19 @@ def check_machine() -> None:
     missing = [tool for tool in ("podman", "runc", "debootstrap", "zstd", "ssh", "ip") if not shutil.which(tool)]
     if missing:
         raise LabError(f"not installed: {', '.join(missing)}; tests/setup installs what is needed")
+
+
+def incapable(reason: LabError) -> LabError:
+    """Return the error of a machine that cannot run containers."""
+    return LabError(f"this machine cannot run the lab's containers ({reason}); `bin/demo --local` does without them")
+
+
+def check_podman() -> None:
+    """Raise LabError where podman does not work at all, before anything is built for it."""
+    try:
+        podman("info")
+    except LabError as error:
+        raise incapable(error) from None
 
 
 # Definitions and state
@@ -215,16 +233,23 @@ def ensure_image(suite: str) -> str:
         CACHE.mkdir(parents=True, exist_ok=True)
         if subprocess.run([HERE / "build-image", suite, tarball], check=False).returncode:
             raise LabError(f"the image for {suite} could not be built, the reason is above")
-    say(f"importing {tarball.name}")
-    unpack = subprocess.Popen(["zstd", "-dc", tarball], stdout=subprocess.PIPE)
-    command: list[str | Path] = [HERE / "podman", "import", "--quiet", "-c", 'CMD ["/sbin/init"]']
-    command += ["-c", "STOPSIGNAL SIGRTMIN+3", "-", image]
-    imported = subprocess.run(command, stdin=unpack.stdout, stdout=subprocess.DEVNULL, check=False).returncode
-    if unpack.wait() or imported:
-        tarball.unlink()
-        raise LabError(f"{tarball} could not be imported; it is deleted now, try again and it is built anew")
+    import_image(tarball, image)
     remove_old_images(suite, image, tarball)
     return image
+
+
+def import_image(tarball: Path, image: str) -> None:
+    """Make podman's image from the tarball; a damaged tarball is deleted."""
+    say(f"importing {tarball.name}")
+    command: list[str | Path] = [HERE / "podman", "import", "--quiet", "-c", 'CMD ["/sbin/init"]']
+    command += ["-c", "STOPSIGNAL SIGRTMIN+3", "-", image]
+    with subprocess.Popen(["zstd", "-dc", tarball], stdout=subprocess.PIPE) as unpack:
+        done = subprocess.run(command, stdin=unpack.stdout, capture_output=True, text=True, check=False)
+    if unpack.returncode > 0:  # below 0 is the signal that podman's end sends
+        tarball.unlink()
+        raise LabError(f"{tarball} is damaged and deleted now: try again and it is built anew")
+    if done.returncode:
+        raise LabError(f"{tarball} could not be imported: {last_words(done)}")
 
 
 def remove_old_images(suite: str, image: str, tarball: Path) -> None:
@@ -316,9 +341,7 @@ def replace(
             say(f"an address is held by a host that is gone, so {', '.join(host.name for host in keep)} boot anew too")
             replace(lab, [*todo, *keep], [], peers, images)
             return
-        raise LabError(
-            f"this machine cannot run the lab's containers ({error}); `bin/demo --local` does without them"
-        ) from None
+        raise incapable(error) from None
 
 
 def remove_hosts(lab: Lab, names: Sequence[str]) -> None:
@@ -442,6 +465,7 @@ def up(name: str, hosts: list[Host], only: str | None, fresh: bool) -> None:
     """Boot the lab's hosts (those in `only`), keeping those that run and answer unless `fresh`; write the inventory."""
     begun = time.monotonic()
     wanted = choose(hosts, only)
+    check_podman()
     ensure_key()
     images = {suite: ensure_image(suite) for suite in sorted({host.suite for host in hosts})}
     lab = find_lab(name)
