@@ -312,17 +312,13 @@ def _table(bill: dict[str, Any]) -> str:
                 *(f"{line[name]:,.3f}" for name in ("peak_mbps", "p95_mbps")),
             )
         )
-    text = [f"Bandwidth, {bill['title']} ({bill['slots']:,} slots of five minutes)", ""]
+    text = [f"Bandwidth, {bill['title']} ({_count(bill['slots'], 'slot')} of five minutes)", ""]
     text += table.render(rows, rules=(0, len(rows) - 2))
     rule = bill["percentile"]
-    text += [
-        "",
-        f"p{rule['percent']}: {rule['rule']} {rule['rank']:,} of {bill['slots']:,} slots, empty slots count as zero;",
-    ]
-    text += [
-        "Mbit/s: bytes x 8 / 300 / 10^6, five-minute sums over all edges.",
-        *_completeness_text(bill["completeness"]),
-    ]
+    slots = _count(bill["slots"], "slot")
+    text += ["", f"p{rule['percent']}: {rule['rule']} {rule['rank']:,} of {slots}, empty slots count as zero;"]
+    text += ["Mbit/s: bytes x 8 / 300 / 10^6, five-minute sums over all edges."]
+    text += _completeness_text(bill["completeness"])
     return "\n".join(text) + "\n"
 
 
@@ -332,9 +328,14 @@ def _completeness_text(completeness: dict[str, Any]) -> list[str]:
         return ["Completeness: no stream has delivered anything for this time."]
     late = f", {completeness['late']:,} of them late" if completeness["late"] else ""
     if completeness["complete"]:
-        return [f"Completeness: complete ({streams} streams, {expected:,} slots{late})."]
+        return [f"Completeness: complete ({_count(streams, 'stream')}, {_count(expected, 'slot')}{late})."]
     gaps = [f"  {gap['stream']}: {gap['from']} to {gap['to']} ({gap['reason']})" for gap in completeness["gaps"]]
-    return [f"Completeness: {completeness['missing']:,} of {expected:,} slots of {streams} streams are missing:", *gaps]
+    missing = f"{completeness['missing']:,} of {_count(expected, 'slot')} of {_count(streams, 'stream')}"
+    return [f"Completeness: {missing} missing:", *gaps]
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def _write(out: str, text: str) -> None:
