@@ -131,6 +131,13 @@ def test_two_records_torn_into_one_line_fit_nothing(cut: int) -> None:
     assert not fits(parse_format(RECOMMENDED), line[:cut] + line)
 
 
+def test_what_a_client_can_break_a_line_with_is_warned_of() -> None:
+    fmt = parse_format('%t %O %V %D %{Referer}i "%{User-Agent}i"', "apache")
+    assert fmt.warnings == [
+        "%{Referer}i stands unquoted: a line where it holds '\"' is rejected; put it in double quotes"
+    ]
+
+
 def test_a_local_time_is_warned_of() -> None:
     assert "UTC" in parse_format("%{%F %T}t %O %V %D", "apache").warnings[0]
     assert parse_format("%{%F %T %z}t %O %V %D", "apache").warnings == []

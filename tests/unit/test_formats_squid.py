@@ -6,6 +6,7 @@ import pytest
 
 from edgetally.errors import EdgetallyError
 from edgetally.formats import FORMATS, parse_format
+from edgetally.formats.squid import NAMED
 from tests.unit.test_formats import EPOCH, TIME, fits, read
 
 NATIVE = "%ts.%03tu %6tr %>a %Ss/%03>Hs %<st %rm %ru %un %Sh/%<a %mt"
@@ -61,6 +62,10 @@ def test_a_pasted_native_format_reads_as_the_named_one(rest: str) -> None:
 )
 def test_lines(log_format: str, line: str, expected: object) -> None:
     assert read(parse_format(log_format, "squid"), line) == expected
+
+
+def test_squids_own_formats_are_known_from_what_they_hold() -> None:
+    assert [parse_format(text).server for text in NAMED.values()] == ["squid"] * len(NAMED)
 
 
 def test_names_mean_the_servers_own() -> None:

@@ -95,7 +95,7 @@ PASTED: dict[str, tuple[str, str]] = {
     "squid": ("logformat", f"logformat edgetally {squid.NATIVE}"),
     "varnish": (
         "varnishncsa -F",
-        """varnishncsa -F '%t %D %{Host}i "%r" %s %O %{Varnish:handling}x'""",
+        """varnishncsa -F '%t %D "%{Host}i" "%r" %s %O %{Varnish:handling}x'""",
     ),
     "trafficserver": (
         "a format of logging.yaml",

@@ -39,6 +39,7 @@ DIALECT = Dialect(
     requests=("%r",),
     logs_start=True,
     ends=("%{end}t",),
+    sent=re.compile(r"%.*\}[iC]$"),
 )
 # lighttpd writes the same fields, but its %t is the time at which the response has ended.
 LIGHTTPD = replace(DIALECT, server="lighttpd", title="lighttpd", directive="accesslog.format", logs_start=False)

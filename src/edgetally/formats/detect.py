@@ -40,7 +40,10 @@ _KEYWORDS = (
 _TELL_TALES = (
     ("nginx", r"\$\{?[a-z_][a-z0-9_]+"),
     ("trafficserver", r"%<(?:\{[^}]*\})?\w+(?:\[[-\d:]*\])?>"),
-    ("haproxy", r"%\{[+-]|%\[[^\]]*\]|%(?:ci|cp|ft|fi|fp|ST|TR|Ta|Tt|Tw|CC|CS|tsc|hrl?|hsl?|HM|HU|HP)(?![a-z])"),
+    (
+        "haproxy",
+        r"%\{[+-]|%\[[\w.]+(?:\([^)]*\))?(?:,[^\]]*)?\]|%(?:ci|cp|ft|fi|fp|ST|TR|Ta|Tt|Tw|CC|CS|tsc|hrl?|hsl?|HM|HU|HP)(?![a-z])",
+    ),
     ("varnish", r"\{(?:Varnish|VCL_Log|VSL):[^}]*\}x"),
     ("squid", r"%[\"\[#'/]?-?\d*(?:\.\d+)?(?:<st|>a|[<>]Hs|ts\.|t[lg]\b|Ss|Sh|>?r[mud]\b|un\b|\w+::)"),
     ("apache", r"%>s|%[vVBDfRLkPXS](?![a-zA-Z])|%\{(?:[cn]|begin|end|[mu]?s|remote|local)[^}]*\}[taTp]|\}[nCex]|%\^"),

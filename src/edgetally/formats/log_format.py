@@ -10,7 +10,7 @@ from typing import Callable, NamedTuple
 
 from edgetally.errors import EdgetallyError
 from edgetally.formats import clocks
-from edgetally.formats.pattern import SELF_ENDING, SELF_STARTING, Part, Piece, parts_of, pattern_of
+from edgetally.formats.pattern import SELF_ENDING, SELF_STARTING, Part, Piece, parts_of, pattern_of, stop_of
 from edgetally.formats.values import NGINX_HIT, nearest, normal_host
 
 Key = tuple[bytes, ...]
@@ -41,7 +41,8 @@ class Dialect:
     the fields that can have it, the preferred one first; `a+b` are to be added up; of hosts all are used, in this
     order. sure_host: a field that makes all others needless. Requests name a host at times only.
     logs_start: a time is the start of a transfer, but for those in `ends`. hit: the cache's words for a hit.
-    body_only: sizes without headers. advice: what to log for the wire's bytes, the host, the duration.
+    body_only: sizes without headers. advice: what to log for the wire's bytes, the host, the duration. sent: the fields
+    that hold what a client likes.
     """
 
     server: str
@@ -55,6 +56,7 @@ class Dialect:
     logs_start: bool = False
     ends: tuple[str, ...] = ()
     hit: re.Pattern[bytes] = NGINX_HIT
+    sent: re.Pattern[str] = re.compile(r"(?!)")
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,7 @@ def build(
     dialect: Dialect,
     name: str,
     description: str,
-    pieces: Sequence[Piece],
+    pieces: Iterable[Piece],
     *,
     example: str = "",
     escapes: bool = True,
@@ -196,7 +198,7 @@ def build(
     parts = parts_of(pieces)
     body = fields[roles["size"][0]] in dialect.body_only and len(roles["size"]) == 1
     starts = dialect.logs_start and fields[roles["time"][0]] not in dialect.ends
-    notes = [*_warnings(dialect, parts, roles, body, starts), *warnings]
+    notes = [*_warnings(dialect, parts, roles, body, starts), *warnings, *_unquoted(dialect, pieces)]
     adds = starts and "duration" in roles
     meaning = "body" if body else "wire"
     server = dialect.server
@@ -266,3 +268,12 @@ def _warnings(
         yield f"its time is a transfer's start: long transfers are booked too early; log {lasted} as well"
     if not clocks.has_offset(parts[roles["time"][0]].kind):
         yield f"its time is local and has no offset: it is read as UTC; {dialect.advice['offset']}"
+
+
+def _unquoted(dialect: Dialect, pieces: Sequence[Piece]) -> Iterator[str]:
+    """Warn of what a client can make a line unreadable with, and so not be billed for."""
+    for before, piece, following in zip((Piece("", "literal"), *pieces), pieces, pieces[1:]):
+        in_quotes = before.name.endswith('"') and following.name.startswith('"')
+        if dialect.sent.match(piece.name) and following.kind == "literal" and not in_quotes:
+            stop = stop_of(piece.kind, [following])
+            yield f"{piece.name} stands unquoted: a line where it holds '{stop}' is rejected; put it in double quotes"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from edgetally.errors import EdgetallyError
-from edgetally.formats.log_format import Dialect, LogFormat, build, merged
-from edgetally.formats.pattern import Piece, kinds_of, stop_of
+from edgetally.formats.log_format import Dialect, LogFormat, build
+from edgetally.formats.pattern import Piece, kinds_of
 from edgetally.formats.values import shorten
 
 DIALECT = Dialect(
@@ -31,6 +31,7 @@ DIALECT = Dialect(
     body_only=("$body_bytes_sent",),
     sure_host="$host",  # it is already: request line, else Host header, else server name
     requests=("$request",),
+    sent=re.compile(r"\$(?:http_|arg|cookie_)"),
 )
 _KINDS = kinds_of(
     {
@@ -65,10 +66,10 @@ def compile_nginx(text: str) -> LogFormat:
         raise EdgetallyError(f"log_format {name}: escape={escape} is not known: it is default, json or none")
     if "\n" in template or "\r" in template:
         raise EdgetallyError(f"log_format {name}: the format holds a line break: one request must be one line")
-    pieces = merged(_pieces(template))
-    warnings = list(_warnings(pieces, escape))
+    weak = "escape=none: a line whose client sends a quote is rejected; use escape=default or json"
     described = f"nginx log_format {template}"
-    return build(DIALECT, name, described, pieces, escapes=escape != "none", warnings=warnings)
+    warnings = [weak] if escape == "none" else []
+    return build(DIALECT, name, described, _pieces(template), escapes=escape != "none", warnings=warnings)
 
 
 def _directive(text: str) -> tuple[str, str, str]:
@@ -112,13 +113,3 @@ def _pieces(template: str) -> Iterator[Piece]:
         yield Piece(variable, _KINDS.get(variable, "text"))
         end = found.end()
     yield Piece(template[end:], "literal")
-
-
-def _warnings(pieces: Sequence[Piece], escape: str) -> Iterator[str]:
-    if escape == "none":
-        yield "escape=none: a line whose client sends a quote is rejected; use escape=default or json"
-    for (variable, kind, _), following in zip(pieces, pieces[1:]):
-        stop = stop_of(kind, [following])
-        sent = variable.startswith(("$http_", "$arg", "$cookie_"))
-        if sent and following.kind == "literal" and stop not in '"':
-            yield f"{variable} stands unquoted: a line where it holds '{stop}' is rejected; put it in double quotes"

@@ -29,7 +29,7 @@ _SHAPES: dict[str, bytes] = {
     "cache": rb"[A-Z_]*|-",
     "address": rb"[0-9A-Fa-f:.]+|unix:",
     "is_args": rb"\??",
-    "method": rb"[^ " + _CONTROL + rb"]+",
+    "token": rb"[^ " + _CONTROL + rb"]+",
     "keepalive": rb"[X+-]",
     "flag": rb"\d*|-",
     "squid_code": rb"[A-Z][A-Z_]*",
@@ -38,7 +38,7 @@ _SHAPES: dict[str, bytes] = {
     "haproxy_status": rb"-1|\d{1,3}",
     "haproxy_state": rb"[A-Za-z-]{2}",
     "haproxy_cookies": rb"[A-Za-z-]{4}",
-    "haproxy_headers": rb"(?: ?\{[^{}" + _CONTROL + rb"]*\})*",
+    "haproxy_headers": rb"(?: ?\{[^{}" + _CONTROL + rb"]*\})?",
     # HAProxy cuts a line at 1024 characters, of which its own prefix may have taken some; the rest of such a line is
     # gone, but all that counts stands before.
     "haproxy_end": rb'"|(?<=[^\n]{900})$',

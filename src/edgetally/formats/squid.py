@@ -36,6 +36,7 @@ DIALECT = Dialect(
         "offset": "add %z to its format, or log %ts.%03tu",
     },
     hit=SQUID_HIT,
+    sent=re.compile(r"%(?![\[#/]).*>ha?$"),
 )
 NATIVE = "%ts.%03tu %6tr %>a %Ss/%03>Hs %<st %rm %ru %[un %Sh/%<a %mt"
 NAMED = {
@@ -61,7 +62,7 @@ _KINDS = kinds_of(
         "uri": "rp >rp <rp",
         "host": ">rd rd <rd ssl::>sni",
         "text": ">h <h >ha note ea err_detail credentials adapt::<last_h",
-        "method": "rm >rm <rm",
+        "token": "rm >rm <rm",
         "squid_code": "Ss",
         "squid_peer": "Sh",
         "size": "<st",

@@ -58,7 +58,7 @@ _KINDS = kinds_of(
         "url": "cquc cqu cquuc pquc pqu",
         "request": "cqtx",
         "host": "cquh pquh",
-        "method": "cqhm",
+        "token": "cqhm",
         "squid_code": "crc",
         "epoch": "cqtq",
         "utc:%s": "cqts",

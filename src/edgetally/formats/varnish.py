@@ -39,6 +39,7 @@ DIALECT = Dialect(
     body_only=("%b",),
     logs_start=True,
     hit=VARNISH_HIT,
+    sent=re.compile(r"%.*\}[iC]$"),
 )
 NAMED = {"combined": DEFAULT, "varnish": DEFAULT}
 _KINDS = kinds_of(
