@@ -52,6 +52,9 @@ def test_what_the_named_formats_say() -> None:
         "trafficserver_extended": ("wire", True, True, False),
         "trafficserver_extended2": ("wire", True, True, True),
         "haproxy": ("wire", False, True, False),
+        "traefik": ("body", False, True, False),
+        "traefik_json": ("body", True, True, False),
+        "caddy": ("body", True, True, False),
     }
     assert any("body" in warning for warning in FORMATS["combined"].warnings)
     assert FORMATS["squid"].warnings == []

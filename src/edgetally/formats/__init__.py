@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edgetally.errors import EdgetallyError
-from edgetally.formats import apache, haproxy, squid, trafficserver, varnish
+from edgetally.formats import apache, caddy, haproxy, squid, traefik, trafficserver, varnish
 from edgetally.formats.detect import COMPILERS, SERVERS, is_pasted, server_of
 from edgetally.formats.log_format import Key, LogFormat, Matcher
 from edgetally.formats.values import nearest, normal_host, shorten
@@ -83,6 +83,9 @@ FORMATS: dict[str, LogFormat] = {
         _of_trafficserver("extended", "Netscape extended log", _EXTENDED),
         _of_trafficserver("extended2", "Netscape extended 2 log", f"{_EXTENDED} NONE FIN FIN TCP_HIT"),
         haproxy.http_log(),
+        traefik.clf(),
+        traefik.json(),
+        caddy.access_log(),
     )
 }
 # What can be pasted of each server: its directive, and one that makes a right bill.
@@ -106,6 +109,7 @@ PASTED: dict[str, tuple[str, str]] = {
         'log-format "%ci [%trl] %Ta %ST %B %[var(txn.host)] %[res.cache_hit] %{+Q}r"',
     ),
     "lighttpd": ("accesslog.format", r'accesslog.format = "%V %h %t %D \"%r\" %>s %O"'),
+    "w3c": ("the log's #Fields:", "#Fields: date time cs-host cs-method cs-uri-stem sc-status sc-bytes time-taken"),
 }
 # What a server's own documentation calls its formats, where another server has the same name.
 _NICKNAMES = {

@@ -1,7 +1,7 @@
 """Times and durations: what they look like in a line, and what they mean.
 
-A kind of time is `clf`, `iso`, `epoch` (seconds with milliseconds), `haproxy`, or else `local:` or `utc:` and a format
-in the words of strftime(3). To those %:z (+hh:mm) is added, and of our own %1 and %6, milli- and microseconds of the
+A kind of time is `clf`, `iso`, `rfc3339` (`iso` with any fraction), `epoch` (seconds with milliseconds), `unix`
+(seconds with any fraction), `haproxy`, or else `local:` or `utc:` and a format in the words of strftime(3). To those %:z (+hh:mm) is added, and of our own %1 and %6, milli- and microseconds of the
 epoch, and %3 and %f, the three or six digits of a second's fraction. A local time without an offset is read as UTC.
 """
 
@@ -20,7 +20,9 @@ _MONTHS = {name: number for number, name in enumerate(b"Jan Feb Mar Apr May Jun 
 _SHAPES: dict[str, bytes] = {
     "clf": rb"\d\d/[A-Z][a-z][a-z]/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}",
     "iso": rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:[+-]\d\d:\d\d|Z)",
+    "rfc3339": rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[+-]\d\d:\d\d|Z)",
     "epoch": rb"\d{1,10}\.\d{3}",
+    "unix": rb"\d{1,10}(?:\.\d{1,9})?",
     "haproxy": rb"\d\d/[A-Z][a-z][a-z]/\d{4}:\d\d:\d\d:\d\d\.\d{3}",
 }
 _SPLIT = {"T": "%H:%M:%S", "R": "%H:%M", "F": "%Y-%m-%d", "D": "%m/%d/%y", "h": "%b"}
@@ -86,7 +88,7 @@ def ends(clock: Clock, duration: str) -> Clock:
 
     Sums are made in whole microseconds, so that no rounding moves an end over the edge of a slot.
     """
-    unit = MICROSECONDS[duration]
+    unit = NANOSECONDS[duration]
 
     def end(text: bytes) -> float | None:
         start, _, lasted = text.partition(b"\n")
@@ -96,14 +98,14 @@ def ends(clock: Clock, duration: str) -> Clock:
         whole, _, fraction = lasted.partition(b".")
         if not whole.isdigit():  # `-` or -1: it never got so far
             return begun
-        took = int(whole) * unit + int(fraction[:6].ljust(6, b"0")) * unit // 1_000_000
+        took = (int(whole) * 10**9 + int(fraction[:9].ljust(9, b"0"))) * unit // 10**12
         return (round(begun * 1_000_000) + took) / 1_000_000
 
     return end
 
 
-# Durations, by their kind: how many microseconds one is.
-MICROSECONDS: dict[str, int] = {"seconds": 1_000_000, "decimal": 1_000_000, "ms": 1_000, "us": 1}
+# Durations, by their kind: how many nanoseconds one is.
+NANOSECONDS: dict[str, int] = {"seconds": 10**9, "decimal": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 
 
 @lru_cache(maxsize=4096)
@@ -136,13 +138,27 @@ def _iso_time(text: bytes) -> float | None:
     return minute + second if minute is not None and second < 60 else None
 
 
+def _rfc3339_time(text: bytes) -> float | None:
+    """2000-10-10T13:55:36.123456789-07:00"""
+    fraction = text[19:].rstrip(b"Z").partition(b"+")[0].partition(b"-")[0]
+    seconds = _iso_time(text[:19] + text[19 + len(fraction) :])
+    return None if seconds is None else seconds + float(fraction or b"0")
+
+
 def _haproxy_time(text: bytes) -> float | None:
     """10/Oct/2000:13:55:36.123"""
     seconds = _clf_time(text[:20] + b" +0000")
     return None if seconds is None else (int(seconds) * 1000 + int(text[21:])) / 1000
 
 
-_READERS: dict[str, Clock] = {"clf": _clf_time, "iso": _iso_time, "epoch": float, "haproxy": _haproxy_time}
+_READERS: dict[str, Clock] = {
+    "clf": _clf_time,
+    "iso": _iso_time,
+    "rfc3339": _rfc3339_time,
+    "epoch": float,
+    "unix": float,
+    "haproxy": _haproxy_time,
+}
 
 
 def _expanded(spec: str) -> str:

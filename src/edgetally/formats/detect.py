@@ -14,6 +14,7 @@ from edgetally.formats.squid import compile_squid
 from edgetally.formats.trafficserver import compile_trafficserver
 from edgetally.formats.values import shorten
 from edgetally.formats.varnish import compile_varnish
+from edgetally.formats.w3c import compile_w3c
 
 COMPILERS: dict[str, Callable[[str], LogFormat]] = {
     "nginx": compile_nginx,
@@ -22,9 +23,10 @@ COMPILERS: dict[str, Callable[[str], LogFormat]] = {
     "varnish": compile_varnish,
     "trafficserver": compile_trafficserver,
     "haproxy": compile_haproxy,
+    "w3c": compile_w3c,
     "lighttpd": lambda text: compile_apache(text, LIGHTTPD),
 }
-SERVERS = tuple(COMPILERS)
+SERVERS = (*COMPILERS, "traefik", "caddy")  # the last have formats that are known by name only
 
 # The directives' keywords settle it. Squid's logformat has a name before its format, Apache's has a quote.
 _KEYWORDS = (
@@ -33,6 +35,7 @@ _KEYWORDS = (
     ("squid", r"logformat\s+[^\s\"']"),
     ("apache", r"(?i:LogFormat|CustomLog|TransferLog)\b"),
     ("lighttpd", r"accesslog\.format\b"),
+    ("w3c", r"#Fields:"),
     ("varnish", r"varnishncsa\b|-F\b"),
     ("trafficserver", r"(?:- *)?(?:name|format): "),
 )

@@ -14,6 +14,15 @@ from edgetally.formats import clocks
 
 _CONTROL = rb"\x00-\x1f"
 
+# JSON, with its strings' escaped quotes blanked: of a number or a string, of an array of them, of an object of both.
+# Every repetition begins with a comma of its own: a text can be cut in one way only, so that no line takes long.
+_STRING = rb'"[^"' + _CONTROL + rb']*"'
+_SCALAR = rb"(?:" + _STRING + rb"|[\w.+-]+)"
+_ARRAY = rb"\[(?:" + _SCALAR + rb"(?:," + _SCALAR + rb"){0,999})?\]"
+_FLAT = _STRING + rb":(?:" + _SCALAR + rb"|" + _ARRAY + rb")"
+_OBJECT = rb"\{(?:" + _FLAT + rb"(?:," + _FLAT + rb"){0,999})?\}"
+_MEMBER = _STRING + rb":(?:" + _SCALAR + rb"|" + _ARRAY + rb"|" + _OBJECT + rb")"
+
 # The fields that have a shape of their own; times have theirs in clocks; all others are text.
 _SHAPES: dict[str, bytes] = {
     "pad": rb" *",
@@ -26,10 +35,16 @@ _SHAPES: dict[str, bytes] = {
     "decimal": rb"\d+(?:\.\d{1,9})?|-",
     "ms": rb"-?\d+|-",
     "us": rb"-?\d+|-",
+    "ns": rb"-?\d+",
     "cache": rb"[A-Z_]*|-",
     "address": rb"[0-9A-Fa-f:.]+|unix:",
     "is_args": rb"\??",
     "token": rb"[^ " + _CONTROL + rb"]+",
+    "path": rb"[^ " + _CONTROL + rb"]+",
+    "maybe_quoted": rb'"[^"' + _CONTROL + rb']*"|-',
+    "container": rb"(?:[\w.-]+ +\| )?",
+    "json_members": rb"(?:" + _MEMBER + rb",){0,99}?",
+    "json_rest": rb"(?:," + _MEMBER + rb"){0,99}",
     "keepalive": rb"[X+-]",
     "flag": rb"\d*|-",
     "squid_code": rb"[A-Z][A-Z_]*",
@@ -50,8 +65,11 @@ _SHAPES: dict[str, bytes] = {
 }
 
 # What may stand right before or right after another field, since it shows by itself where it begins or ends.
-SELF_ENDING = frozenset({"literal", "is_args", "pad", "syslog", "haproxy_headers"})
-SELF_STARTING = frozenset({"literal", "uri", "is_args", "query", "pad", "squid_type", "haproxy_headers", "haproxy_end"})
+SELF_ENDING = frozenset({"literal", "is_args", "pad", "syslog", "haproxy_headers", "container", "json_members"})
+SELF_STARTING = {
+    *("literal", "uri", "is_args", "query", "pad", "squid_type"),
+    *("haproxy_headers", "haproxy_end", "json_members", "json_rest"),
+}
 _FIRST_CHARACTERS = {
     "uri": "/",
     "is_args": "?",
