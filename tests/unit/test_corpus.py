@@ -31,6 +31,16 @@ APACHE_CSV = (
     "%v,%p,%h,%l,%u,%t,%I,%{wire}n,%S,%B,%{ms}T,%D,%^FB,%>s,"
     '"%H","%m","%U","%q","%{Referer}i","%{User-Agent}i","%{VLOG}C",%L'
 )
+CLOUDFRONT = (
+    "#Fields: date time x-edge-location sc-bytes c-ip cs-method cs(Host) cs-uri-stem sc-status cs(Referer) "
+    "cs(User-Agent) cs-uri-query cs(Cookie) x-edge-result-type x-edge-request-id x-host-header cs-protocol cs-bytes "
+    "time-taken x-forwarded-for ssl-protocol ssl-cipher x-edge-response-result-type"
+)
+IIS = (
+    "#Fields: date time s-sitename s-computername s-ip cs-method cs-uri-stem cs-uri-query s-port cs-username c-ip "
+    "cs-version cs(User-Agent) cs(Cookie) cs(Referer) cs-host sc-status sc-substatus sc-win32-status sc-bytes cs-bytes "
+    "time-taken"
+)
 LIGHTTPD = '%V %h %u %t "%r" %>s %b %I %{wire}n %T "%{Referer}i" "%{User-Agent}i"'
 # By folder; then by file, where its format is not the folder's.
 FORMATS = {
@@ -41,7 +51,11 @@ FORMATS = {
     "squid_native": "squid",
     "vhost_combined": "vhost_combined",
     "apache_csv": APACHE_CSV,
+    "caddy_json": "caddy",
+    "cloudfront": CLOUDFRONT,
     "haproxy": "haproxy",
+    "traefik_clf": "traefik",
+    "w3c_iis/elastic_beats-iis-ipv6zone.log": IIS,
     "variants/elastic_beats-apache-ssl-request.log": '%t %h %{SSL_PROTOCOL}x %{SSL_CIPHER}x "%r" %b',
     "variants/google_mtail-lighttpd.log": LIGHTTPD,
     "variants/log2timeline_plaso.log": "combined",
@@ -55,6 +69,12 @@ EXCEPTIONS: dict[str, tuple[tuple[int, int, int], str]] = {
     "apache_combined/elastic_beats-apache-test.log": (
         (6, 4, 651),
         "three formats in one file, which no server writes: two lines are common, two have one more quoted field",
+    ),
+    "cloudfront/Ironholds_webreadr.log": ((2, 0, 1293), "directives are not lines"),
+    "w3c_iis/elastic_beats-iis-ipv6zone.log": ((1, 0, 123), "directives are not lines"),
+    "traefik_clf/elastic_beats-traefik.log": (
+        (7, 1, 3068),
+        "three lines that the index rejects are whole: old releases write a missing referer without quotes",
     ),
     "variants/elastic_beats-apache-ssl-request.log": (
         (1, 0, 1375),
@@ -112,7 +132,7 @@ def test_first_and_last_are_the_indexs(row: dict[str, str]) -> None:
     listed = [(time if time.tzinfo else time.replace(tzinfo=timezone.utc)).timestamp() for time in times]
     assert found.first is not None
     assert found.last is not None
-    assert found.first <= min(listed) + (60 if fmt.adds_duration else 0)
+    assert found.first <= min(listed) + (60 if fmt.adds_duration else 1e-6)
     assert found.last >= max(listed)
 
 
@@ -121,7 +141,9 @@ def test_bad_lines_are_the_ones_that_the_index_names() -> None:
         if "bad-line-nos" in row["notes"] and row["file"] not in EXCEPTIONS:
             found = tally([CORPUS / row["file"]], parse_format(row["as"], row["server"]), None)
             named = row["notes"].split("bad-line-nos:")[1].split(";")[0]
-            assert ",".join(str(reject.line) for reject in found.rejects) == named, row["file"]
+            numbers = ",".join(str(reject.line) for reject in found.rejects)
+            cut = named.rstrip("…")  # where there are many, the index names the first few
+            assert numbers == named or (cut != named and numbers.startswith(cut)), row["file"]
 
 
 def test_every_line_of_the_mixed_files_fits_exactly_one_format() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+from time import process_time
 
 import pytest
 
@@ -258,6 +260,17 @@ def test_two_records_torn_into_one_line_fit_nothing(name: str) -> None:
         if name == "squid" and cut <= 5:
             continue  # `1780` and another record: the digits of a time in the year 2535
         assert not fits(fmt, line[:cut] + line), line[:cut]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_no_line_takes_long(name: str) -> None:
+    """However long, and wherever it leaves the format: a pattern that tries each place anew would take hours."""
+    fmt, line = FORMATS[name], FORMATS[name].example
+    pattern, started = fmt.matcher(True).pattern, process_time()
+    for filling in ("a", "/", "1", '"a":1,', "{}", "[1]", "a "):
+        for found in re.finditer(r"[ /{\[]", line):
+            assert not pattern.fullmatch(fmt.blanked((line[: found.end()] + filling * 20_000 + chr(1)).encode()))
+    assert process_time() - started < 20
 
 
 @pytest.mark.parametrize(

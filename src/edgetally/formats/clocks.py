@@ -1,8 +1,9 @@
 """Times and durations: what they look like in a line, and what they mean.
 
 A kind of time is `clf`, `iso`, `rfc3339` (`iso` with any fraction), `epoch` (seconds with milliseconds), `unix`
-(seconds with any fraction), `haproxy`, or else `local:` or `utc:` and a format in the words of strftime(3). To those %:z (+hh:mm) is added, and of our own %1 and %6, milli- and microseconds of the
-epoch, and %3 and %f, the three or six digits of a second's fraction. A local time without an offset is read as UTC.
+(seconds with any fraction), `haproxy`, or else `local:` or `utc:` and a format in the words of strftime(3).
+To those are added %:z (+hh:mm), and of our own %1 and %6, milli- and microseconds of the epoch, and %3 and %f, the
+three or six digits of a second's fraction. A local time without an offset is read as UTC.
 """
 
 from __future__ import annotations

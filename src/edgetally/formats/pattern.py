@@ -31,11 +31,11 @@ _SHAPES: dict[str, bytes] = {
     "number": rb"\d*|-",
     "signed": rb"-?\d+",
     "counter": rb"\+?\d+",
-    "seconds": rb"\d+\.\d{3}|-",
-    "decimal": rb"\d+(?:\.\d{1,9})?|-",
-    "ms": rb"-?\d+|-",
-    "us": rb"-?\d+|-",
-    "ns": rb"-?\d+",
+    "seconds": rb"\d{1,15}\.\d{3}|-",
+    "decimal": rb"\d{1,15}(?:\.\d{1,9})?|-",
+    "ms": rb"-?\d{1,15}|-",
+    "us": rb"-?\d{1,15}|-",
+    "ns": rb"-?\d{1,18}",
     "cache": rb"[A-Z_]*|-",
     "address": rb"[0-9A-Fa-f:.]+|unix:",
     "is_args": rb"\??",
@@ -73,7 +73,6 @@ SELF_STARTING = {
 _FIRST_CHARACTERS = {
     "uri": "/",
     "is_args": "?",
-    "query": "?",
     "pad": " ",
     "haproxy_headers": " ",
     "haproxy_end": '"',
@@ -133,6 +132,8 @@ def stop_of(kind: str, following: Sequence[Piece]) -> str:
     if not following:
         return ""
     name, next_kind, _ = following[0]
+    if next_kind == "query":  # which may be empty
+        return "?" + stop_of(kind, following[1:])
     if next_kind != "literal":
         return _FIRST_CHARACTERS.get(next_kind, "")
     if kind in ("text", "user", "request"):
@@ -151,7 +152,7 @@ def pattern_of(part: Part, roles: Sequence[str]) -> bytes:
     if part.kind in ("request", "url") and roles:
         return _request(part, "host" in roles, "path" in roles)
     if part.kind == "uri" and roles:
-        return _group(_but(part.stop + "?") + rb"*", True) + _but(part.stop) + rb"*"
+        return _whole(_but(part.stop + "?"), True) + _but(part.stop) + rb"*"
     return _group(_shape(part), bool(roles))
 
 
@@ -182,11 +183,16 @@ def _request(part: Part, host: bool, path: bool) -> bytes:
     Whatever else stands there (`-`, a TLS hello, `error:invalid-request`) is text, with neither.
     """
     method = rb"" if part.kind == "url" else _but(part.stop + " ") + rb"+ "
-    authority = _group(_but(part.stop + " /?#") + rb"*", host)
+    authority = _whole(_but(part.stop + " /?#"), host)
     target = rb"(?:[A-Za-z][A-Za-z0-9+.-]*://|(?<=CONNECT ))" + authority
     if path:
-        target = rb"(?:" + target + rb")?" + _group(rb"/" + _but(part.stop + " ?#") + rb"*", True) + rb"?"
+        target = rb"(?:" + target + rb")?" + rb"(?:(?=/)" + _whole(_but(part.stop + " ?#"), True) + rb")?"
     return rb"(?:" + method + target + rb")?" + _but(part.stop) + rb"*"
+
+
+def _whole(character: bytes, capture: bool) -> bytes:
+    """All that there is of a class: giving some of it back is tried in one step, not at each place of a long line."""
+    return _group(character + rb"*", capture) + rb"(?!" + character + rb")"
 
 
 def _group(pattern: bytes, capture: bool) -> bytes:
