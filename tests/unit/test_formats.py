@@ -357,6 +357,8 @@ def test_a_format_of_several_servers_asks_whose_it_is(text: str) -> None:
         ("%t %O %V", "squid", "the format '%t %O %V' looks like apache's, but the log's server is 'squid': name a"),
         ("%ts %<st", "haproxy", "the format '%ts %<st' looks like squid's, but the log's server is 'haproxy'"),
         ("combined", "ngnix", "server 'ngnix' is not known: did you mean 'nginx'?"),
+        ("%t %O", "caddy", "caddy's formats have names: `edgetally formats` lists them; '%t %O' is none"),
+        ("caddy", "traefik", "format 'caddy' is caddy's, but the log's server is 'traefik'"),
         ("combined", "zzz", "server 'zzz' is not known: name one of nginx, apache, squid, varnish, trafficserver, h"),
     ],
 )

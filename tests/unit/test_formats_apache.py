@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
 from edgetally.errors import EdgetallyError
 from edgetally.formats import parse_format
+from edgetally.tally import tally
 from tests.unit.test_formats import EPOCH, TIME, fits, read
 
 RECOMMENDED = r'LogFormat "%V %a %l %u %t \"%r\" %>s %O %D \"%{Host}i\" \"%{Referer}i\" \"%{User-Agent}i\"" edgetally'
@@ -64,6 +67,17 @@ def test_the_duration_makes_the_start_an_end() -> None:
 def test_times_and_durations(time: str, duration: str, written: str, lasted: str, expected: float) -> None:
     fmt = parse_format(f"{time} %O {duration} %V", "apache")
     assert read(fmt, f"{written} 5 {lasted} a.example.com")[0] == pytest.approx(expected, abs=5e-7)
+
+
+def test_the_tally_books_a_transfer_where_it_ends() -> None:
+    lines = [LINE % (microseconds, "a") for microseconds in (143_999_999, 144_000_000)]  # the slot ends at 14:00:00
+    lines = [line.replace("13:55:36", "13:57:36") for line in lines]
+    found = tally([io.BytesIO("\n".join(lines).encode())], parse_format(RECOMMENDED), None)
+    assert found.cells == {
+        (1791665700, "a"): [1, 10, None, None],
+        (1791666000, "a"): [1, 10, None, None],
+    }
+    assert (found.first, found.last) == (1791665999.999999, 1791666000.0)
 
 
 def test_no_rounding_moves_an_end_over_the_edge_of_a_slot() -> None:

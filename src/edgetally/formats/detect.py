@@ -69,6 +69,10 @@ def server_of(text: str, server: str = "") -> str:
         raise EdgetallyError(
             f"format '{shorten(text)}' could be Apache's, Varnish's or lighttpd's: say with --server which one it is"
         )
+    if server and server not in COMPILERS:
+        raise EdgetallyError(
+            f"{server}'s formats have names: `edgetally formats` lists them; '{shorten(text)}' is none"
+        )
     family = {"apache", "varnish", "lighttpd"}
     if server and found and found != server and not {server, found} <= family:
         what = "a format with $variables is" if found == "nginx" else f"the format '{shorten(text)}' looks like"

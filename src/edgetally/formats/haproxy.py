@@ -46,6 +46,7 @@ EXAMPLE = (
 )
 
 _FIELD = re.compile(r"%(?:\{([^}]*)\})?(?:\[((?:[^\]\\\"]|\\.|\"[^\"]*\")*)\]|([A-Za-z]+|%))")
+_PREFIX = Piece("a syslog prefix", "syslog")
 _EPOCH = "%Ts.%ms"
 _LETTERS = kinds_of(
     {
@@ -88,19 +89,15 @@ def compile_haproxy(text: str) -> LogFormat:
             raise EdgetallyError(f"log-format: the string ends early: put a backslash before its inner quotes: {more}")
     else:
         rest = re.sub(r"\\([ \"'\\#\[\]{}])", r"\1", rest)
-    pieces = [*_prefix(), *_pieces("haproxy", rest)]
+    pieces = [_PREFIX, *_pieces("haproxy", rest)]
     return build(DIALECT, "haproxy", f"HAProxy log-format {rest}", pieces, escapes=False)
 
 
 def http_log() -> LogFormat:
     """HAProxy's HTTP log."""
     described = "HAProxy's HTTP log (option httplog), with or without a syslog's prefix"
-    pieces = [*_prefix(), *_pieces("haproxy", HTTPLOG)]
+    pieces = [_PREFIX, *_pieces("haproxy", HTTPLOG)]
     return build(DIALECT, "haproxy", described, pieces, example=EXAMPLE, escapes=False)
-
-
-def _prefix() -> Iterator[Piece]:
-    yield Piece("a syslog prefix", "syslog")
 
 
 def _pieces(name: str, template: str) -> Iterator[Piece]:
