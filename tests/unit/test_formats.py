@@ -7,6 +7,8 @@ import re
 from time import process_time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edgetally.errors import EdgetallyError
 from edgetally.formats import FORMATS, PASTED, LogFormat, normal_host, parse_format
@@ -260,6 +262,24 @@ def test_two_records_torn_into_one_line_fit_nothing(name: str) -> None:
         if name == "squid" and cut <= 5:
             continue  # `1780` and another record: the digits of a time in the year 2535
         assert not fits(fmt, line[:cut] + line), line[:cut]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@given(
+    edits=st.lists(
+        st.tuples(
+            st.floats(0, 1), st.integers(0, 4), st.sampled_from([b"", b'"', b"\\", b"-", b"9" * 20, b"[", b"{", b"\0"])
+        )
+    )
+)
+def test_every_line_is_counted_or_rejected(name: str, edits: list[tuple[float, int, bytes]]) -> None:
+    line = bytearray(FORMATS[name].example.encode())
+    for place, length, new in edits:
+        at = int(place * len(line))
+        line[at : at + length] = new
+    found = tally([io.BytesIO(bytes(line) + b"\n")], FORMATS[name], None)
+    assert found.lines == (1 if line.strip() else 0)
+    assert len(found.rejects) == found.rejected
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -45,7 +45,8 @@ _TELL_TALES = (
     ("trafficserver", r"%<(?:\{[^}]*\})?\w+(?:\[[-\d:]*\])?>"),
     (
         "haproxy",
-        r"%\{[+-]|%\[[\w.]+(?:\([^)]*\))?(?:,[^\]]*)?\]|%(?:ci|cp|ft|fi|fp|ST|TR|Ta|Tt|Tw|CC|CS|tsc|hrl?|hsl?|HM|HU|HP)(?![a-z])",
+        r"%\{[+-]|%\[[\w.]+(?:\([^)]*\))?(?:,[^\]]*)?\]|"
+        r"%(?:ci|cp|ft|fi|fp|ST|TR|Ta|Tt|Tw|CC|CS|tsc|hrl?|hsl?|HM|HU|HP)(?![a-z])",
     ),
     ("varnish", r"\{(?:Varnish|VCL_Log|VSL):[^}]*\}x"),
     ("squid", r"%[\"\[#'/]?-?\d*(?:\.\d+)?(?:<st|>a|[<>]Hs|ts\.|t[lg]\b|Ss|Sh|>?r[mud]\b|un\b|\w+::)"),
