@@ -62,8 +62,9 @@ def _add_tally(commands: _Commands[argparse.ArgumentParser]) -> None:
     command = commands.add_parser("tally", help="tally access logs where they lie, without any server")
     command.add_argument("files", nargs="*", metavar="FILE", help="logs, plain or .gz; - or none is standard input")
     which = command.add_mutually_exclusive_group()
-    which.add_argument("--format", metavar="NAME", help="a known format: combined, common, vhost_combined, squid")
+    which.add_argument("--format", metavar="NAME", help="a known format: see `edgetally formats`; without, combined")
     which.add_argument("--log-format", metavar="TEXT", help="what the server's configuration says")
+    command.add_argument("--server", default="", metavar="NAME", help="whose format it is, where it does not show that")
     command.add_argument("--channels", metavar="FILE", help="the channel rules; without, a channel is the line's host")
     command.add_argument("--output", choices=("table", "json", "csv"), default="table")
     command.set_defaults(run=_tally)
@@ -76,6 +77,7 @@ def _tally(options: argparse.Namespace) -> int:
         options.files,
         format=options.format,
         log_format=options.log_format,
+        server=options.server,
         channels=options.channels,
         output=options.output,
     )
@@ -87,13 +89,16 @@ def _add_formats(commands: _Commands[argparse.ArgumentParser]) -> None:
 
 
 def _formats(_options: argparse.Namespace) -> int:
-    from edgetally.formats import FORMATS
+    from edgetally.formats import FORMATS, PASTED
 
+    print("By name:")
     for known in FORMATS.values():
-        print(f"{known.name}: {known.description}\n    {known.example}")
+        print(f"\n{known.name}: {known.description}\n    {known.example}")
         for warning in known.warnings:
             print(f"    note: {warning}")
-    print("A pasted nginx log_format, as text or as the whole directive, is read as well: see `tally --log-format`.")
+    print("\nPasted with --log-format, as the whole directive or as the format alone:\n")
+    for server, (directive, example) in PASTED.items():
+        print(f"{server}: {directive}\n    {example}")
     return 0
 
 

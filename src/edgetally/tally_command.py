@@ -8,7 +8,7 @@ from typing import BinaryIO
 from edgetally import summary
 from edgetally.channels import ChannelMap
 from edgetally.errors import EdgetallyError
-from edgetally.formats import FORMATS, LogFormat, parse_format
+from edgetally.formats import FORMATS, LogFormat, is_pasted, parse_format
 from edgetally.tally import Tally, tally, unpacked
 
 OUTPUTS = {"table": summary.as_table, "json": summary.as_json, "csv": summary.as_csv}
@@ -20,20 +20,22 @@ def run(
     *,
     format: str | None,
     log_format: str | None,
+    server: str = "",
     channels: str | None,
     output: str,
 ) -> int:
     """Count the files (`-` or none: standard input), print the result, and return the exit code.
 
-    format: a known name, `combined` where neither is given; log_format: what the server's configuration says;
-    channels: the file with the rules. 0: every line was counted; 1: some were rejected, the result is printed all the
-    same. Raises EdgetallyError (exit code 2) for wrong use and for what cannot be read.
+    format: a known name, `combined` where neither is given; log_format: what the server's configuration says; server:
+    whose configuration that is, where it does not show; channels: the file with the rules. 0: every line was counted;
+    1: some were rejected, the result is printed all the same. Raises EdgetallyError (exit code 2) for wrong use and for
+    what cannot be read.
     """
     if format and log_format:
         raise EdgetallyError("--format and --log-format are both given: leave one of them out")
-    if format and format not in FORMATS and "$" in format:
+    if format and is_pasted(format):
         raise EdgetallyError("--format takes a name: give the pasted format with --log-format")
-    log = parse_format(log_format or format or DEFAULT_FORMAT)
+    log = parse_format(log_format or format or DEFAULT_FORMAT, server)
     rules = ChannelMap.load(channels) if channels else None
     result = tally([_source(name) for name in files or ["-"]], log, rules)
     sys.stdout.write(OUTPUTS[output](result))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import re
+from time import process_time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edgetally.errors import EdgetallyError
-from edgetally.formats import FORMATS, LogFormat, normal_host, parse_format
+from edgetally.formats import FORMATS, PASTED, LogFormat, normal_host, parse_format
 from edgetally.tally import tally
 
 NGINX_COMBINED = (
@@ -35,7 +39,9 @@ def fits(fmt: LogFormat, line: str) -> bool:
 def test_the_example_of_a_named_format_fits_it_and_no_other(name: str) -> None:
     """But that a virtual host in front reads as a client of combined, whose user's name may hold spaces."""
     found = {other for other, fmt in FORMATS.items() if fits(fmt, FORMATS[name].example)}
-    assert found - {"combined"} == {name} - {"combined"}
+    alike = {"combined", "varnish"} if name in ("combined", "varnish", "vhost_combined") else {"squid"}
+    assert name in found
+    assert found - alike == {name} - alike
 
 
 def test_what_the_named_formats_say() -> None:
@@ -45,6 +51,14 @@ def test_what_the_named_formats_say() -> None:
         "common": ("body", False, False, False),
         "vhost_combined": ("wire", True, False, False),
         "squid": ("wire", True, True, True),
+        "varnish": ("body", True, False, False),
+        "trafficserver_squid": ("wire", True, True, True),
+        "trafficserver_extended": ("wire", True, True, False),
+        "trafficserver_extended2": ("wire", True, True, True),
+        "haproxy": ("wire", False, True, False),
+        "traefik": ("body", False, True, False),
+        "traefik_json": ("body", True, True, False),
+        "caddy": ("body", True, True, False),
     }
     assert any("body" in warning for warning in FORMATS["combined"].warnings)
     assert FORMATS["squid"].warnings == []
@@ -250,6 +264,35 @@ def test_two_records_torn_into_one_line_fit_nothing(name: str) -> None:
         assert not fits(fmt, line[:cut] + line), line[:cut]
 
 
+@pytest.mark.parametrize("name", FORMATS)
+@given(
+    edits=st.lists(
+        st.tuples(
+            st.floats(0, 1), st.integers(0, 4), st.sampled_from([b"", b'"', b"\\", b"-", b"9" * 20, b"[", b"{", b"\0"])
+        )
+    )
+)
+def test_every_line_is_counted_or_rejected(name: str, edits: list[tuple[float, int, bytes]]) -> None:
+    line = bytearray(FORMATS[name].example.encode())
+    for place, length, new in edits:
+        at = int(place * len(line))
+        line[at : at + length] = new
+    found = tally([io.BytesIO(bytes(line) + b"\n")], FORMATS[name], None)
+    assert found.lines == (1 if line.strip() else 0)
+    assert len(found.rejects) == found.rejected
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_no_line_takes_long(name: str) -> None:
+    """However long, and wherever it leaves the format: a pattern that tries each place anew would take hours."""
+    fmt, line = FORMATS[name], FORMATS[name].example
+    pattern, started = fmt.matcher(True).pattern, process_time()
+    for filling in ("a", "/", "1", '"a":1,', "{}", "[1]", "a "):
+        for found in re.finditer(r"[ /{\[]", line):
+            assert not pattern.fullmatch(fmt.blanked((line[: found.end()] + filling * 20_000 + chr(1)).encode()))
+    assert process_time() - started < 20
+
+
 @pytest.mark.parametrize(
     "time",
     [
@@ -290,7 +333,7 @@ def test_hosts_have_one_form(raw: bytes, host: str) -> None:
     [
         ("combind", "", "format 'combind' is not known: did you mean 'combined'?"),
         ("Squid", "", "format 'Squid' is not known: did you mean 'squid'?"),
-        ("zzz", "", "format 'zzz' is not known: name one of combined, common, vhost_combined, squid, or paste"),
+        ("zzz", "", "format 'zzz' is not known: name one of combined, common, vhost_combined, squid, varnish, "),
         ("squid", "nginx", "format 'squid' is squid's, but the log's server is 'nginx': correct one of them"),
         ("$msec $bytes_sent", "squid", "a format with $variables is nginx's, but the log's server is 'squid'"),
         ("log_format m '$host $bytes_sent';", "", "log_format m does not say the time: add $msec or $time_iso8601 or"),
@@ -310,6 +353,39 @@ def test_a_format_that_cannot_be_read_is_refused_in_one_sentence(text: str, serv
         parse_format(text, server)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("server", PASTED)
+def test_what_is_shown_as_right_is_right(server: str) -> None:
+    fmt = parse_format(PASTED[server][1])
+    assert fmt.server == server
+    assert (fmt.bytes_meaning, fmt.has_host, fmt.has_path, fmt.has_duration) == ("wire", True, True, True)
+    assert fmt.warnings == []
+
+
+@pytest.mark.parametrize("text", ['%h %l %u %t "%r" %s %b', '%t %O "%{Host}i" "%{User-Agent}i"'])
+def test_a_format_of_several_servers_asks_whose_it_is(text: str) -> None:
+    with pytest.raises(EdgetallyError) as caught:
+        parse_format(text)
+    assert str(caught.value).endswith("could be Apache's, Varnish's or lighttpd's: say with --server which one it is")
+    assert [parse_format(text, server).server for server in ("apache", "varnish")] == ["apache", "varnish"]
+
+
+@pytest.mark.parametrize(
+    ("text", "server", "message"),
+    [
+        ("%t %O %V", "squid", "the format '%t %O %V' looks like apache's, but the log's server is 'squid': name a"),
+        ("%ts %<st", "haproxy", "the format '%ts %<st' looks like squid's, but the log's server is 'haproxy'"),
+        ("combined", "ngnix", "server 'ngnix' is not known: did you mean 'nginx'?"),
+        ("%t %O", "caddy", "caddy's formats have names: `edgetally formats` lists them; '%t %O' is none"),
+        ("caddy", "traefik", "format 'caddy' is caddy's, but the log's server is 'traefik'"),
+        ("combined", "zzz", "server 'zzz' is not known: name one of nginx, apache, squid, varnish, trafficserver, h"),
+    ],
+)
+def test_a_format_of_another_server_is_refused(text: str, server: str, message: str) -> None:
+    with pytest.raises(EdgetallyError) as caught:
+        parse_format(text, server)
+    assert str(caught.value).startswith(message)
 
 
 def test_a_format_says_what_is_weak_about_it() -> None:

@@ -1,0 +1,206 @@
+"""Times and durations: what they look like in a line, and what they mean.
+
+A kind of time is `clf`, `iso`, `rfc3339` (`iso` with any fraction), `epoch` (seconds with milliseconds), `unix`
+(seconds with any fraction), `haproxy`, or else `local:` or `utc:` and a format in the words of strftime(3).
+To those are added %:z (+hh:mm), and of our own %1 and %6, milli- and microseconds of the epoch, and %3 and %f, the
+three or six digits of a second's fraction. A local time without an offset is read as UTC.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from functools import lru_cache
+from typing import Callable
+
+Clock = Callable[[bytes], "float | None"]
+
+_FREE = ("local:", "utc:")
+_MONTHS = {name: number for number, name in enumerate(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
+_SHAPES: dict[str, bytes] = {
+    "clf": rb"\d\d/[A-Z][a-z][a-z]/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}",
+    "iso": rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:[+-]\d\d:\d\d|Z)",
+    "rfc3339": rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[+-]\d\d:\d\d|Z)",
+    "epoch": rb"\d{1,10}\.\d{3}",
+    "unix": rb"\d{1,10}(?:\.\d{1,9})?",
+    "haproxy": rb"\d\d/[A-Z][a-z][a-z]/\d{4}:\d\d:\d\d:\d\d\.\d{3}",
+}
+_SPLIT = {"T": "%H:%M:%S", "R": "%H:%M", "F": "%Y-%m-%d", "D": "%m/%d/%y", "h": "%b"}
+_FIELDS: dict[str, bytes] = {
+    "Y": rb"\d{4}",
+    "y": rb"\d\d",
+    "m": rb"\d\d",
+    "b": rb"[A-Z][a-z][a-z]",
+    "d": rb"\d\d",
+    "e": rb"[ \d]\d",
+    "H": rb"\d\d",
+    "M": rb"\d\d",
+    "S": rb"\d\d",
+    "z": rb"[+-]\d{4}",
+    ":z": rb"[+-]\d\d:\d\d",
+    "s": rb"\d{1,10}",
+    "1": rb"\d{1,13}",
+    "6": rb"\d{1,16}",
+    "3": rb"\d{3}",
+    "f": rb"\d{6}",
+    "a": rb"[A-Z][a-z][a-z]",
+    "t": rb"\t",
+    "%": rb"%",
+}
+_TOKEN = re.compile(r"%(:z|.)|([^%]+)", re.S)
+_DAY = (("Y", "y"), ("m", "b"), ("d", "e"), ("H",), ("M",))
+
+
+def is_time(kind: str) -> bool:
+    """Whether this is a kind of time."""
+    return kind in _SHAPES or kind.startswith(_FREE)
+
+
+def has_offset(kind: str) -> bool:
+    """Whether a time of this kind says which moment it is, whatever the server's time zone."""
+    if kind.startswith("local:"):
+        return any(word in ("z", ":z", "s", "1", "6") for _, word in _tokens(kind))
+    return kind != "haproxy"
+
+
+def shape(kind: str) -> bytes:
+    """The pattern of a kind of time."""
+    return _SHAPES.get(kind) or b"".join(pattern for pattern, _ in _tokens(kind))
+
+
+def unknown_word(spec: str) -> str:
+    """The first thing in a strftime format that cannot be read, `the day` where it does not say one, or nothing."""
+    words = [found[1] for found in _TOKEN.finditer(_expanded(spec)) if found[1]]
+    odd = next((word for word in words if word not in _FIELDS), "")
+    if odd:
+        return f"%{odd}"
+    complete = {"s", "1", "6"} & set(words) or all(set(choice) & set(words) for choice in _DAY)
+    return "" if complete else "a whole date and time"
+
+
+def reader(kind: str) -> Clock:
+    """What gives the epoch seconds of a time of this kind, or None where there is no such time."""
+    return _READERS.get(kind) or _free_reader(kind)
+
+
+def ends(clock: Clock, duration: str) -> Clock:
+    """What gives the end of a transfer from its start and its duration, as logged, with a newline between them.
+
+    Sums are made in whole microseconds, so that no rounding moves an end over the edge of a slot.
+    """
+    unit = NANOSECONDS[duration]
+
+    def end(text: bytes) -> float | None:
+        start, _, lasted = text.partition(b"\n")
+        begun = clock(start)
+        if begun is None:
+            return None
+        whole, _, fraction = lasted.partition(b".")
+        if not whole.isdigit():  # `-` or -1: it never got so far
+            return begun
+        took = (int(whole) * 10**9 + int(fraction[:9].ljust(9, b"0"))) * unit // 10**12
+        return (round(begun * 1_000_000) + took) / 1_000_000
+
+    return end
+
+
+# Durations, by their kind: how many nanoseconds one is.
+NANOSECONDS: dict[str, int] = {"seconds": 10**9, "decimal": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+
+
+@lru_cache(maxsize=4096)
+def _minute(year: bytes, month: int, day: bytes, hour: bytes, minute: bytes, zone: bytes) -> int | None:
+    """Epoch seconds of a minute, or None where there is none such. zone: `Z`, `+hhmm` or `+hh:mm`."""
+    try:
+        local = datetime(int(year), month, int(day), int(hour), int(minute), tzinfo=timezone.utc)
+    except ValueError:
+        return None
+    hours, minutes = (int(zone[1:3]), int(zone[-2:])) if zone != b"Z" else (0, 0)
+    offset = (hours * 60 + minutes) * (-60 if zone.startswith(b"-") else 60)
+    seconds = int(local.timestamp()) - offset
+    return seconds if seconds >= 0 and hours <= 14 and minutes < 60 else None
+
+
+@lru_cache(maxsize=4096)
+def _clf_time(text: bytes) -> float | None:
+    """10/Oct/2000:13:55:36 -0700"""
+    month = _MONTHS.get(text[3:6], 0)
+    minute = _minute(text[7:11], month, text[:2], text[12:14], text[15:17], text[21:])
+    second = int(text[18:20])
+    return minute + second if minute is not None and second < 60 else None
+
+
+@lru_cache(maxsize=4096)
+def _iso_time(text: bytes) -> float | None:
+    """2000-10-10T13:55:36-07:00"""
+    minute = _minute(text[:4], int(text[5:7]), text[8:10], text[11:13], text[14:16], text[19:])
+    second = int(text[17:19])
+    return minute + second if minute is not None and second < 60 else None
+
+
+def _rfc3339_time(text: bytes) -> float | None:
+    """2000-10-10T13:55:36.123456789-07:00"""
+    fraction = text[19:].rstrip(b"Z").partition(b"+")[0].partition(b"-")[0]
+    seconds = _iso_time(text[:19] + text[19 + len(fraction) :])
+    return None if seconds is None else seconds + float(fraction or b"0")
+
+
+def _haproxy_time(text: bytes) -> float | None:
+    """10/Oct/2000:13:55:36.123"""
+    seconds = _clf_time(text[:20] + b" +0000")
+    return None if seconds is None else (int(seconds) * 1000 + int(text[21:])) / 1000
+
+
+_READERS: dict[str, Clock] = {
+    "clf": _clf_time,
+    "iso": _iso_time,
+    "rfc3339": _rfc3339_time,
+    "epoch": float,
+    "unix": float,
+    "haproxy": _haproxy_time,
+}
+
+
+def _expanded(spec: str) -> str:
+    return re.sub(r"%(.)", lambda found: _SPLIT.get(found[1], found[0]), spec, flags=re.S)
+
+
+def _tokens(kind: str) -> list[tuple[bytes, str]]:
+    """(pattern, field) of what a strftime format is made of; the field is empty for literals."""
+    spec = _expanded(kind.partition(":")[2])
+    return [
+        (_FIELDS[found[1]], found[1]) if found[1] else (re.escape(found[2]).encode(), "")
+        for found in _TOKEN.finditer(spec)
+    ]
+
+
+@lru_cache(maxsize=64)
+def _free_reader(kind: str) -> Clock:
+    tokens = _tokens(kind)
+    pattern = re.compile(b"".join(b"(" + shape + b")" if word else shape for shape, word in tokens))
+    words = [word for _, word in tokens if word]
+
+    @lru_cache(maxsize=4096)
+    def read(text: bytes) -> float | None:
+        found = pattern.fullmatch(text)
+        return _moment(dict(zip(words, found.groups()))) if found else None
+
+    return read
+
+
+def _moment(said: Mapping[str, bytes]) -> float | None:
+    """Epoch seconds of what a strftime format's fields say."""
+    for word, unit in (("s", 1), ("1", 1_000), ("6", 1_000_000)):
+        if word in said:
+            return int(said[word]) / unit + _fraction(said)
+    year = said["Y"] if "Y" in said else b"20" + said["y"]
+    month = int(said["m"]) if "m" in said else _MONTHS.get(said["b"], 0)
+    day = said["d"] if "d" in said else said["e"].strip()
+    zone = said.get("z") or said.get(":z") or b"Z"
+    minute, second = _minute(year, month, day, said["H"], said["M"], zone), int(said.get("S", b"0"))
+    return minute + second + _fraction(said) if minute is not None and second < 60 else None
+
+
+def _fraction(said: Mapping[str, bytes]) -> float:
+    return int(said["f"]) / 1_000_000 if "f" in said else int(said.get("3", b"0")) / 1_000

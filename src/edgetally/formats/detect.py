@@ -1,0 +1,83 @@
+"""Whose format it is that was pasted."""
+
+from __future__ import annotations
+
+import re
+from typing import Callable
+
+from edgetally.errors import EdgetallyError
+from edgetally.formats.apache import LIGHTTPD, compile_apache
+from edgetally.formats.haproxy import compile_haproxy
+from edgetally.formats.log_format import LogFormat
+from edgetally.formats.nginx import compile_nginx
+from edgetally.formats.squid import compile_squid
+from edgetally.formats.trafficserver import compile_trafficserver
+from edgetally.formats.values import shorten
+from edgetally.formats.varnish import compile_varnish
+from edgetally.formats.w3c import compile_w3c
+
+COMPILERS: dict[str, Callable[[str], LogFormat]] = {
+    "nginx": compile_nginx,
+    "apache": compile_apache,
+    "squid": compile_squid,
+    "varnish": compile_varnish,
+    "trafficserver": compile_trafficserver,
+    "haproxy": compile_haproxy,
+    "w3c": compile_w3c,
+    "lighttpd": lambda text: compile_apache(text, LIGHTTPD),
+}
+SERVERS = (*COMPILERS, "traefik", "caddy")  # the last have formats that are known by name only
+
+# The directives' keywords settle it. Squid's logformat has a name before its format, Apache's has a quote.
+_KEYWORDS = (
+    ("nginx", r"log_format\b|escape="),
+    ("haproxy", r"log-format\b"),
+    ("squid", r"logformat\s+[^\s\"']"),
+    ("apache", r"(?i:LogFormat|CustomLog|TransferLog)\b"),
+    ("lighttpd", r"accesslog\.format\b"),
+    ("w3c", r"#Fields:"),
+    ("varnish", r"varnishncsa\b|-F\b"),
+    ("trafficserver", r"(?:- *)?(?:name|format): "),
+)
+# Else what only one of them has. The first that is found is taken.
+_TELL_TALES = (
+    ("nginx", r"\$\{?[a-z_][a-z0-9_]+"),
+    ("trafficserver", r"%<(?:\{[^}]*\})?\w+(?:\[[-\d:]*\])?>"),
+    (
+        "haproxy",
+        r"%\{[+-]|%\[[\w.]+(?:\([^)]*\))?(?:,[^\]]*)?\]|"
+        r"%(?:ci|cp|ft|fi|fp|ST|TR|Ta|Tt|Tw|CC|CS|tsc|hrl?|hsl?|HM|HU|HP)(?![a-z])",
+    ),
+    ("varnish", r"\{(?:Varnish|VCL_Log|VSL):[^}]*\}x"),
+    ("squid", r"%[\"\[#'/]?-?\d*(?:\.\d+)?(?:<st|>a|[<>]Hs|ts\.|t[lg]\b|Ss|Sh|>?r[mud]\b|un\b|\w+::)"),
+    ("apache", r"%>s|%[vVBDfRLkPXS](?![a-zA-Z])|%\{(?:[cn]|begin|end|[mu]?s|remote|local)[^}]*\}[taTp]|\}[nCex]|%\^"),
+)
+
+
+def is_pasted(text: str) -> bool:
+    """Whether a text is a format or a directive, and not a name."""
+    return any(sign in text for sign in "%$") or any(re.match(keyword, text) for _, keyword in _KEYWORDS)
+
+
+def server_of(text: str, server: str = "") -> str:
+    """Whose format a pasted text is. server: what the configuration says of that, where it does.
+
+    Raises EdgetallyError where the two differ, and where it could be several servers'.
+    """
+    found = next((name for name, pattern in _KEYWORDS if re.match(pattern, text)), "")
+    found = found or next((name for name, pattern in _TELL_TALES if re.search(pattern, text)), "")
+    if not server and not found:
+        raise EdgetallyError(
+            f"format '{shorten(text)}' could be Apache's, Varnish's or lighttpd's: say with --server which one it is"
+        )
+    if server and server not in COMPILERS:
+        raise EdgetallyError(
+            f"{server}'s formats have names: `edgetally formats` lists them; '{shorten(text)}' is none"
+        )
+    family = {"apache", "varnish", "lighttpd"}
+    if server and found and found != server and not {server, found} <= family:
+        what = "a format with $variables is" if found == "nginx" else f"the format '{shorten(text)}' looks like"
+        raise EdgetallyError(
+            f"{what} {found}'s, but the log's server is '{server}': name a format of {server}'s, or correct the server"
+        )
+    return server or found

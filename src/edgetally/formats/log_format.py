@@ -1,0 +1,279 @@
+"""A log format, compiled: what its lines look like, and which of their fields say when, how much, where and whence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import Callable, NamedTuple
+
+from edgetally.errors import EdgetallyError
+from edgetally.formats import clocks
+from edgetally.formats.pattern import SELF_ENDING, SELF_STARTING, Part, Piece, parts_of, pattern_of, stop_of
+from edgetally.formats.values import NGINX_HIT, nearest, normal_host
+
+Key = tuple[bytes, ...]
+Row = Sequence[bytes]
+
+_RANK = ("time", "duration", "host", "hit", "path", "size")  # the order in a key; the size stands apart
+_INSIDE = ("host", "path")  # what one part can hold both of, in the order in which it does
+
+
+class Matcher(NamedTuple):
+    """A format's pattern for lines, and what picks a match's key and size.
+
+    pattern: for blanked data; multi-line, anchored to whole lines; it never matches across a line's end. A key is the
+    time, the hosts in their order of precedence, the cache's word, and the path: what the format says of these, and the
+    path if asked for. Where the log has a transfer's start, the time is start and duration with a newline between them.
+    """
+
+    pattern: re.Pattern[bytes]
+    key_of: Callable[[Row], Key]
+    size_of: Callable[[Row], bytes]
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How one server logs.
+
+    server: as in an edge's configuration; title: for sentences; directive: what sets the format. roles: for each role
+    the fields that can have it, the preferred one first; `a+b` are to be added up; of hosts all are used, in this
+    order. sure_host: a field that makes all others needless. Requests name a host at times only.
+    logs_start: a time is the start of a transfer, but for those in `ends`. hit: the cache's words for a hit.
+    body_only: sizes without headers. advice: what to log for the wire's bytes, the host, the duration. sent: the fields
+    that hold what a client likes.
+    """
+
+    server: str
+    title: str
+    directive: str
+    roles: Mapping[str, tuple[str, ...]]
+    advice: Mapping[str, str]
+    body_only: tuple[str, ...] = ()
+    sure_host: str = ""
+    requests: tuple[str, ...] = ()
+    logs_start: bool = False
+    ends: tuple[str, ...] = ()
+    hit: re.Pattern[bytes] = NGINX_HIT
+    sent: re.Pattern[str] = re.compile(r"(?!)")
+
+
+@dataclass(frozen=True)
+class LogFormat:
+    """A log format that lines can be read with.
+
+    server: `nginx`, `apache`, `squid` and so on, or empty where several write it. bytes_meaning: `wire` (headers
+    included) or `body`. adds_duration: the time is a start, and the duration is added to it. escapes: a backslash in a
+    value escapes a quote or a backslash. warnings: what makes a bill from this format less right, one sentence each.
+    """
+
+    name: str
+    description: str
+    example: str
+    server: str
+    parts: tuple[Part, ...] = field(repr=False)
+    roles: Mapping[str, tuple[int, ...]] = field(repr=False)
+    bytes_meaning: str = "wire"
+    adds_duration: bool = False
+    hit: re.Pattern[bytes] = field(default=NGINX_HIT, repr=False)
+    escapes: bool = True
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def hit_known(self) -> bool:
+        """Whether the format tells a hit from a miss."""
+        return "hit" in self.roles
+
+    @property
+    def has_host(self) -> bool:
+        """Whether the format says which host was asked for."""
+        return "host" in self.roles
+
+    @property
+    def has_path(self) -> bool:
+        """Whether the format says which path was asked for."""
+        return "path" in self.roles
+
+    @property
+    def has_duration(self) -> bool:
+        """Whether the format says how long a transfer lasted."""
+        return "duration" in self.roles
+
+    def matcher(self, paths: bool = False) -> Matcher:
+        """Compile the pattern. Paths are captured on demand only: they make keys many and the tally slow."""
+        unwanted = {role for role, skip in (("path", not paths), ("duration", not self.adds_duration)) if skip}
+        wanted = [(role, part) for role in _RANK if role not in unwanted for part in self.roles.get(role, ())]
+        pattern, groups = b"", []
+        for number, part in enumerate(self.parts):
+            inside = [role for role, place in wanted if place == number]
+            inside.sort(key=lambda role: _INSIDE.index(role) if role in _INSIDE else 0)
+            pattern += pattern_of(part, inside)
+            groups += [(role, number) for role in inside]
+        places = {role: [groups.index(pair) for pair in wanted if pair[0] == role] for role in _RANK}
+        keys = [place for role in ("time", "host", "hit", "path") for place in places[role]]
+        key_of = _picker(keys, places["duration"][0]) if self.adds_duration else _picker(keys)
+        return Matcher(re.compile(rb"(?m)^" + pattern + rb"\r?$"), key_of, _adder(places["size"]))
+
+    @property
+    def time_of(self) -> Callable[[bytes], float | None]:
+        """What gives the epoch seconds of a key's time, or None where there is no such time."""
+        clock = clocks.reader(self.parts[self.roles["time"][0]].kind)
+        if not self.adds_duration:
+            return clock
+        return clocks.ends(clock, self.parts[self.roles["duration"][0]].kind)
+
+    def request_of(self, key: Key) -> tuple[str, bool | None]:
+        """Read a key without its time: the host (empty for none), and whether it was a hit (None: not said)."""
+        hosts = len(self.roles.get("host", ()))
+        host = next(filter(None, map(normal_host, key[:hosts])), "")
+        return host, self.hit.fullmatch(key[hosts]) is not None if self.hit_known else None
+
+    def blanked(self, data: bytes) -> bytes:
+        r"""The data, as long as before, with every escaped quote or backslash (\" and \\) replaced by ~~.
+
+        This is what the pattern reads: it then needs no nested repetition, whose memory would grow with every backslash
+        that a client sends. Pairs are taken from the left, so odd and even runs of backslashes differ.
+        """
+        if not self.escapes or b"\\" not in data:
+            return data
+        return data.replace(b"\\\\", b"~~").replace(b'\\"', b"~~")
+
+    def explain(self, line: bytes) -> str:
+        """Why a line does not fit: where it parts from the format, and what was expected there."""
+        if b"\0" in line:
+            return f"it holds NUL bytes, the first in column {line.index(0) + 1}"
+        line = self.blanked(line)
+        for count in range(len(self.parts), -1, -1):
+            found = re.match(b"".join(pattern_of(part, ()) for part in self.parts[:count]), line)
+            if found:
+                break
+        column = found.end() + 1 if found else 1
+        if count == len(self.parts):
+            return f"it goes on after the format's end, in column {column}"
+        where = f"column {column}" if column <= len(line) else "its end"
+        wanted = self.parts[count]
+        return f"expected {repr(wanted.name) if wanted.kind == 'literal' else wanted.name} at {where}"
+
+
+def _picker(places: Sequence[int], duration: int | None = None) -> Callable[[Row], Key]:
+    """What picks a key's values from a match; with a duration, that is joined to the first of them, the time."""
+    pick = itemgetter(*places) if len(places) > 1 else itemgetter(slice(places[0], places[0] + 1))
+    if duration is None:
+        return pick
+    rest = itemgetter(*places[1:]) if len(places) > 2 else itemgetter(slice(places[-1], places[-1] + len(places) - 1))
+    first = places[0]
+    return lambda row: (row[first] + b"\n" + row[duration], *rest(row))
+
+
+def _adder(places: Sequence[int]) -> Callable[[Row], bytes]:
+    """What picks a match's size, or adds up the two that make it."""
+    if len(places) == 1:
+        return itemgetter(places[0])
+    return lambda row: b"%d" % sum(int(row[place]) for place in places if row[place] != b"-")
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Building
+
+
+def build(
+    dialect: Dialect,
+    name: str,
+    description: str,
+    pieces: Iterable[Piece],
+    *,
+    example: str = "",
+    escapes: bool = True,
+    warnings: Sequence[str] = (),
+) -> LogFormat:
+    """Compile the pieces of a format. Raises EdgetallyError where it does not say when and how much.
+
+    name: for messages and output; warnings: those that only the dialect knows of.
+    """
+    pieces = merged(pieces)
+    _separate(dialect, name, pieces)
+    roles, fields = _roles(dialect, pieces), [piece.field or piece.name for piece in pieces]
+    _require(dialect, name, roles, pieces)
+    parts = parts_of(pieces)
+    body = fields[roles["size"][0]] in dialect.body_only and len(roles["size"]) == 1
+    starts = dialect.logs_start and fields[roles["time"][0]] not in dialect.ends
+    notes = [*_warnings(dialect, parts, roles, body, starts), *warnings, *_unquoted(dialect, pieces)]
+    adds = starts and "duration" in roles
+    meaning = "body" if body else "wire"
+    server = dialect.server
+    return LogFormat(name, description, example, server, parts, roles, meaning, adds, dialect.hit, escapes, notes)
+
+
+def merged(pieces: Iterable[Piece]) -> list[Piece]:
+    """Join literals that stand side by side, and drop empty ones."""
+    whole: list[Piece] = []
+    for piece in pieces:
+        if piece.kind == "literal" and whole and whole[-1].kind == "literal":
+            whole[-1] = Piece(whole[-1].name + piece.name, "literal")
+        elif piece.name or piece.kind != "literal":
+            whole.append(piece)
+    return whole
+
+
+def _separate(dialect: Dialect, name: str, pieces: Sequence[Piece]) -> None:
+    """Refuse fields that nothing parts: no line could be read with them."""
+    for before, after in zip(pieces, pieces[1:]):
+        if before.kind not in SELF_ENDING and after.kind not in SELF_STARTING:
+            raise EdgetallyError(
+                f"{dialect.directive} {name}: {before.name} and {after.name} stand side by side: "
+                "put a space or a quote between them"
+            )
+
+
+def _roles(dialect: Dialect, pieces: Sequence[Piece]) -> dict[str, tuple[int, ...]]:
+    """Which pieces stand for what, by their place. Several hosts stand in their order of precedence."""
+    place = {piece.field or piece.name: number for number, piece in reversed(list(enumerate(pieces)))}
+    roles = {}
+    for role, choices in dialect.roles.items():
+        found = [choice.split("+") for choice in choices if set(choice.split("+")) <= set(place)]
+        if role == "host":
+            if [dialect.sure_host] in found:
+                found = [[dialect.sure_host]]
+            if {name for names in found for name in names} <= set(dialect.requests):
+                found = []
+            roles[role] = tuple(place[name] for names in found for name in names)
+        elif found:
+            roles[role] = tuple(place[name] for name in found[0])
+    return {role: places for role, places in roles.items() if places}
+
+
+def _require(dialect: Dialect, name: str, roles: Mapping[str, object], pieces: Sequence[Piece]) -> None:
+    """A line must say when and how much."""
+    for role, what in (("time", "the time"), ("size", "the bytes")):
+        if role in roles:
+            continue
+        wanted = dialect.roles[role]
+        likely = [choice for choice in wanted if "+" not in choice]
+        typo = next(filter(None, (nearest(piece.name, likely, 0.8) for piece in pieces if len(piece.name) > 4)), "")
+        hint = f"did you mean {typo}?" if typo else f"add {dialect.advice[role]}"
+        raise EdgetallyError(f"{dialect.directive} {name} does not say {what}: {hint}")
+
+
+def _warnings(
+    dialect: Dialect, parts: Sequence[Part], roles: Mapping[str, tuple[int, ...]], body: bool, starts: bool
+) -> Iterator[str]:
+    if body:
+        yield f"its bytes are the body's only: headers are not billed; log {dialect.advice['wire']} instead"
+    if "host" not in roles:
+        host = dialect.advice["host"]
+        yield f"it does not say which host was asked for: only rules on `log` and `path` can match; log {host} as well"
+    if starts and "duration" not in roles:
+        lasted = dialect.advice["duration"]
+        yield f"its time is a transfer's start: long transfers are booked too early; log {lasted} as well"
+    if not clocks.has_offset(parts[roles["time"][0]].kind):
+        yield f"its time is local and has no offset: it is read as UTC; {dialect.advice['offset']}"
+
+
+def _unquoted(dialect: Dialect, pieces: Sequence[Piece]) -> Iterator[str]:
+    """Warn of what a client can make a line unreadable with, and so not be billed for."""
+    for before, piece, following in zip((Piece("", "literal"), *pieces), pieces, pieces[1:]):
+        in_quotes = before.name.endswith('"') and following.name.startswith('"')
+        if dialect.sent.match(piece.name) and following.kind == "literal" and not in_quotes:
+            stop = stop_of(piece.kind, [following])
+            yield f"{piece.name} stands unquoted: a line where it holds '{stop}' is rejected; put it in double quotes"

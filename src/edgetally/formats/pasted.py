@@ -1,0 +1,39 @@
+"""What servers' configurations look like around a format: keywords, quotes, backslashes, nicknames."""
+
+from __future__ import annotations
+
+import re
+
+from edgetally.errors import EdgetallyError
+from edgetally.formats.values import shorten
+
+_WORD = re.compile(r"""\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|(\S+))""", re.S)
+
+
+def one_line(text: str, directive: str) -> str:
+    """A directive in one line: a backslash at a line's end joins the next; other line breaks are refused."""
+    joined = re.sub(r"\\\r?\n[ \t]*", "", text).strip()
+    if "\n" in joined:
+        raise EdgetallyError(f"{directive}: paste one directive only; after its line comes {second_line(joined)}")
+    return joined
+
+
+def second_line(text: str) -> str:
+    """What comes after the first line, short enough for a message."""
+    return shorten(text.partition("\n")[2].strip())
+
+
+def quoted(text: str, directive: str) -> tuple[str, str]:
+    r"""(content, rest) of a text that begins with a quoted string; the quote's and the backslash's escapes undone."""
+    found = _WORD.match(text)
+    if found is None or found[3]:
+        raise EdgetallyError(f"{directive}: a quote is not closed: {shorten(text)}")
+    quote = '"' if found[1] is not None else "'"
+    content = found[1] if found[1] is not None else found[2]
+    return re.sub(rf"\\([{quote}\\])", r"\1", content), text[found.end() :].strip()
+
+
+def is_quoted(text: str) -> bool:
+    """Whether the text begins with a quote that also ends it, or ends before a nickname."""
+    found = _WORD.match(text)
+    return found is not None and found[3] is None and "%" not in text[found.end() :]

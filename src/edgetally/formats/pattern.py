@@ -1,0 +1,199 @@
+"""From the pieces of a format to the pattern of a line.
+
+A value never holds a control character, nor the character that marks its end: servers escape both. So a pattern cannot
+run past the end of a record, and two records torn into one line fit nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from edgetally.formats import clocks
+
+_CONTROL = rb"\x00-\x1f"
+
+# JSON, with its strings' escaped quotes blanked: of a number or a string, of an array of them, of an object of both.
+# Every repetition begins with a comma of its own: a text can be cut in one way only, so that no line takes long.
+_STRING = rb'"[^"' + _CONTROL + rb']*"'
+_SCALAR = rb"(?:" + _STRING + rb"|[\w.+-]+)"
+_ARRAY = rb"\[(?:" + _SCALAR + rb"(?:," + _SCALAR + rb"){0,999})?\]"
+_FLAT = _STRING + rb":(?:" + _SCALAR + rb"|" + _ARRAY + rb")"
+_OBJECT = rb"\{(?:" + _FLAT + rb"(?:," + _FLAT + rb"){0,999})?\}"
+_MEMBER = _STRING + rb":(?:" + _SCALAR + rb"|" + _ARRAY + rb"|" + _OBJECT + rb")"
+
+# The fields that have a shape of their own; times have theirs in clocks; all others are text.
+_SHAPES: dict[str, bytes] = {
+    "pad": rb" *",
+    "size": rb"\d{1,15}|-",
+    "status": rb"\d{3}|-",
+    "number": rb"\d*|-",
+    "signed": rb"-?\d+",
+    "counter": rb"\+?\d+",
+    "seconds": rb"\d{1,15}\.\d{3}|-",
+    "decimal": rb"\d{1,15}(?:\.\d{1,9})?|-",
+    "ms": rb"-?\d{1,15}|-",
+    "us": rb"-?\d{1,15}|-",
+    "ns": rb"-?\d{1,18}",
+    "cache": rb"[A-Z_]*|-",
+    "address": rb"[0-9A-Fa-f:.]+|unix:",
+    "is_args": rb"\??",
+    "token": rb"[^ " + _CONTROL + rb"]+",
+    "path": rb"[^ " + _CONTROL + rb"]+",
+    "maybe_quoted": rb'"[^"' + _CONTROL + rb']*"|-',
+    "container": rb"(?:[\w.-]+ +\| )?",
+    "json_members": rb"(?:" + _MEMBER + rb",){0,99}?",
+    "json_rest": rb"(?:," + _MEMBER + rb"){0,99}",
+    "keepalive": rb"[X+-]",
+    "flag": rb"\d*|-",
+    "squid_code": rb"[A-Z][A-Z_]*",
+    "squid_peer": rb"[A-Z][A-Z0-9_]*|-",
+    "squid_type": rb"(?: [^ " + _CONTROL + rb"]+)?",
+    "haproxy_status": rb"-1|\d{1,3}",
+    "haproxy_state": rb"[A-Za-z-]{2}",
+    "haproxy_cookies": rb"[A-Za-z-]{4}",
+    "haproxy_headers": rb"(?: ?\{[^{}" + _CONTROL + rb"]*\})?",
+    # HAProxy cuts a line at 1024 characters, of which its own prefix may have taken some; the rest of such a line is
+    # gone, but all that counts stands before.
+    "haproxy_end": rb'"|(?<=[^\n]{900})$',
+    "syslog": (
+        rb"(?:(?:<\d{1,3}>)?(?:1 )?(?:[A-Z][a-z][a-z] [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"
+        rb"(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)) (?:(?:[^ :\[" + _CONTROL + rb"]+|\[?[0-9a-fA-F:.]+\]?) )?"
+        rb"[\w./-]+(?:\[\d+\]:|:| (?:\d+|-) [\w-]+ (?:-|\[[^\]" + _CONTROL + rb"]*\])) )?"
+    ),
+}
+
+# What may stand right before or right after another field, since it shows by itself where it begins or ends.
+SELF_ENDING = frozenset({"literal", "is_args", "pad", "syslog", "haproxy_headers", "container", "json_members"})
+SELF_STARTING = {
+    *("literal", "uri", "is_args", "query", "pad", "squid_type"),
+    *("haproxy_headers", "haproxy_end", "json_members", "json_rest"),
+}
+_FIRST_CHARACTERS = {
+    "uri": "/",
+    "is_args": "?",
+    "pad": " ",
+    "haproxy_headers": " ",
+    "haproxy_end": '"',
+}
+
+
+class Piece(NamedTuple):
+    """A field or a literal of a format, as the server's configuration has it.
+
+    name: as written there, for messages; kind: what its values look like, or `literal`; field: what the server calls
+    it without width, quotes and the like, where that differs from the name.
+    """
+
+    name: str
+    kind: str
+    field: str = ""
+
+
+class Part(NamedTuple):
+    """A piece, and what its value cannot hold since it marks the value's end."""
+
+    name: str
+    kind: str
+    stop: str = ""
+
+
+def kinds_of(table: Mapping[str, str]) -> dict[str, str]:
+    """The kind of each field, from the fields of each kind, with blanks between them."""
+    return {name: kind for kind, names in table.items() for name in names.split()}
+
+
+def parts_of(pieces: Sequence[Piece]) -> tuple[Part, ...]:
+    """Turn pieces into parts: what a value cannot hold follows from what comes after it."""
+    parts = []
+    for number, piece in enumerate(pieces):
+        following = pieces[number + 1 :]
+        kind, stop = piece.kind, stop_of(piece.kind, following)
+        if kind == "host" and following and following[0].kind == "uri":
+            kind, stop = "joined_host", "/* "  # `$host$request_uri`, whose second half is `-` in a bad request
+        elif kind == "host" and stop != '"':
+            stop += " "
+        elif kind == "user" and stop != "[":
+            kind = "text"
+        if kind == "url":  # squid escapes the spaces of a URL, but not its quotes
+            stop = ' "' if stop == '"' else " "
+        else:
+            stop += '"'
+        parts.append(Part(piece.name, kind, stop))
+    return tuple(parts)
+
+
+def stop_of(kind: str, following: Sequence[Piece]) -> str:
+    """The character that a field's value cannot hold: it marks the value's end. following: what comes after it.
+
+    Text may hold spaces (a user's name, an agent), so a more telling character of the next literal is preferred.
+    """
+    if not following:
+        return ""
+    name, next_kind, _ = following[0]
+    if next_kind == "query":  # which may be empty
+        return "?" + stop_of(kind, following[1:])
+    if next_kind != "literal":
+        return _FIRST_CHARACTERS.get(next_kind, "")
+    if kind in ("text", "user", "request"):
+        return next((char for char in name if char in "\"'[](){}<>|;,\t"), name[0])
+    return name[0] if name[0] != ":" else ""
+
+
+def pattern_of(part: Part, roles: Sequence[str]) -> bytes:
+    """The pattern of one part, with one group for each of the roles that it is to be captured in."""
+    if part.kind == "literal":
+        return re.escape(part.name).encode()
+    if part.kind == "user":
+        return _USER
+    if part.kind == "joined_host":
+        return _group(_but(part.stop) + rb"*(?<!-)", bool(roles))
+    if part.kind in ("request", "url") and roles:
+        return _request(part, "host" in roles, "path" in roles)
+    if part.kind == "uri" and roles:
+        return _whole(_but(part.stop + "?"), True) + _but(part.stop) + rb"*"
+    return _group(_shape(part), bool(roles))
+
+
+def _shape(part: Part) -> bytes:
+    if clocks.is_time(part.kind):
+        return clocks.shape(part.kind)
+    if part.kind == "word":
+        return _but(part.stop + ' "') + rb"+"
+    if part.kind == "query":
+        return rb"(?:\?" + _but(part.stop) + rb"*)?"
+    return _SHAPES.get(part.kind) or _but(part.stop) + rb"*"
+
+
+def _but(stop: str) -> bytes:
+    """A class of all characters but those in `stop` and controls."""
+    return rb"[^" + _CONTROL + re.escape("".join(dict.fromkeys(stop))).encode() + rb"]"
+
+
+# A user's name may hold spaces, and a bare [ too: a client could else stay off the bill by a name of its choice. But a
+# [ and a digit is where a time begins, as in the first of two torn records. Apache writes "" for an empty name.
+# Their number is bounded, since each costs the pattern memory.
+_USER = rb'(?:""|' + _but('"[') + rb"*(?:\[(?!\d)" + _but('"[') + rb"*){0,9999})"
+
+
+def _request(part: Part, host: bool, path: bool) -> bytes:
+    """A request line or a URL alone: an absolute URI or CONNECT's host:port gives the host, then comes the path.
+
+    Whatever else stands there (`-`, a TLS hello, `error:invalid-request`) is text, with neither.
+    """
+    method = rb"" if part.kind == "url" else _but(part.stop + " ") + rb"+ "
+    authority = _whole(_but(part.stop + " /?#"), host)
+    target = rb"(?:[A-Za-z][A-Za-z0-9+.-]*://|(?<=CONNECT ))" + authority
+    if path:
+        target = rb"(?:" + target + rb")?" + rb"(?:(?=/)" + _whole(_but(part.stop + " ?#"), True) + rb")?"
+    return rb"(?:" + method + target + rb")?" + _but(part.stop) + rb"*"
+
+
+def _whole(character: bytes, capture: bool) -> bytes:
+    """All that there is of a class: giving some of it back is tried in one step, not at each place of a long line."""
+    return _group(character + rb"*", capture) + rb"(?!" + character + rb")"
+
+
+def _group(pattern: bytes, capture: bool) -> bytes:
+    return (rb"(" if capture else rb"(?:") + pattern + rb")"
