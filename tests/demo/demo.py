@@ -23,8 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LAB = ROOT / "tests" / "lab" / "lab.py"
 NAME = "demo"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgetally"
-GEARMAND_URL = "https://launchpad.net/gearmand/trunk/0.14/+download/gearmand-0.14.tar.gz"
-GEARMAND_SHA256 = "8e060683dd4b2bfc25a68e22924597ae50bbfd4126966e4088b47c3caa64e25c"
+PINS = ROOT / "roles" / "gearmand" / "vars" / "main.yml"
 ANSWER_SECONDS = 5.0
 LOCAL_HINT = "`bin/demo --local` shows the same pipeline without containers"
 
@@ -54,12 +53,15 @@ def job_server_program() -> dict[str, str]:
     if os.environ.get(name):
         say(f"gearmand 0.14 is built from {os.environ[name]}")
         return {}
+    import yaml  # `bin/demo --down` does without the virtual environment
+
+    release = yaml.safe_load(PINS.read_text("utf-8"))["__gearmand_releases"]["0.14"]
     tarball = CACHE / "gearmand-0.14.tar.gz"
     try:
         if not tarball.exists():
-            with urllib.request.urlopen(GEARMAND_URL, timeout=ANSWER_SECONDS) as answer:
+            with urllib.request.urlopen(release["url"], timeout=ANSWER_SECONDS) as answer:
                 data = answer.read()
-            if hashlib.sha256(data).hexdigest() != GEARMAND_SHA256:
+            if hashlib.sha256(data).hexdigest() != release["sha256"]:
                 raise OSError("its checksum is another one")
             tarball.write_bytes(data)
     except OSError as error:
