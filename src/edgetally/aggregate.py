@@ -56,7 +56,6 @@ class Aggregator:
         self.stop = threading.Event()
         holder = f"{socket.gethostname()}:{os.getpid()}"
         self.ledger = Ledger(config.database, holder, config.lease_seconds)
-        self._keys: dict[tuple[str, str], Key] = {}
         self._said: dict[str, str] = {}
 
     def run(self) -> int:
@@ -167,13 +166,8 @@ class Aggregator:
             return Incoming(payload, stream, body, refused=error)
 
     def _find_key(self, edge: str, key_id: str) -> Key | None:
-        key = self._keys.get((edge, key_id))
-        if key is None:
-            for master in self.config.master_keys:
-                derived = derive_key(master, edge)
-                if derived.id == key_id:
-                    key = self._keys[edge, key_id] = derived
-        return key
+        keys = (derive_key(master, edge) for master in self.config.master_keys)
+        return next((key for key in keys if key.id == key_id), None)
 
     def _commit(self, group: list[Incoming]) -> None:
         """Write a group; where an error stays that no retry can mend, write each alone and put the culprit aside."""

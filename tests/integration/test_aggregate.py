@@ -85,6 +85,18 @@ def test_a_request_that_is_not_the_edges_gets_no_answer(config: Path, gearmand: 
         assert receipts(gearmand, body_of(1), key=Key("00000000", KEY.secret)) is None
 
 
+def test_a_batch_that_an_older_master_key_signed_is_still_accepted(
+    tmp_path: Path, gearmand: servers.Server, database: DatabaseConfig
+) -> None:
+    """The aggregator gets the new key before the edges do."""
+    config = aggregator_file(
+        tmp_path, database, gearmand.address, master_keys=["a newer master key, long enough too", MASTER]
+    )
+    with aggregator(config):
+        submit(gearmand, body_of(1))
+        wait_for("commit", lambda: receipts(gearmand, body_of(1))["state"] == ["committed"])
+
+
 def test_what_must_not_be_counted_is_quarantined_with_its_reason(
     config: Path, gearmand: servers.Server, mariadb: servers.MariaDB
 ) -> None:
