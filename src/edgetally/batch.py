@@ -14,12 +14,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Optional
 
+from edgetally import SLOT_SECONDS
 from edgetally.config import NAME
 from edgetally.errors import EdgetallyError
 
 VERSION = 1
 MAX_BYTES = 8 << 20
-SLOT_SECONDS = 300
 FUNCTION = "edgetally.batch"
 RECEIPT_FUNCTION = "edgetally.receipt"
 RECEIPT_MAX_ASK = 1000

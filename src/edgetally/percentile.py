@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-SLOT_SECONDS = 300
+from edgetally import SLOT_SECONDS
 
 
 def mbps(size: int) -> float:

@@ -17,11 +17,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pymysql.cursors import SSCursor
 
-from edgetally import table
+from edgetally import SLOT_SECONDS, table
 from edgetally.config import AggregatorConfig
 from edgetally.database import check_schema, connect
 from edgetally.errors import EdgetallyError
-from edgetally.percentile import SLOT_SECONDS, mbps, nearest_rank, rank
+from edgetally.percentile import mbps, nearest_rank, rank
 
 LATE_SECONDS = 1800
 PERCENT = 95

@@ -16,7 +16,6 @@ from edgetally.rotate import Stream, find_streams
 from edgetally.spool import BatchName, Spool
 
 LATE_SECONDS = 900  # a rotation or a confirmation that is older is worth a look
-STATES = ("ok", "warning", "critical")
 
 
 def run(path: str | None, output: str) -> int:

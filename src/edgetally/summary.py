@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from edgetally import table
+from edgetally import SLOT_SECONDS, table
 from edgetally.percentile import mbps, nearest_rank
-from edgetally.tally import SLOT_SECONDS, Tally
+from edgetally.tally import Tally
 
 COLUMNS = ("channel", "requests", "bytes", "hits", "hit_bytes", "peak_mbps", "p95_mbps")
 

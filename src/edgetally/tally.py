@@ -15,11 +15,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple, Union, cast
 
+from edgetally import SLOT_SECONDS
 from edgetally.channels import UNASSIGNED, ChannelMap, HostRules, hosts_by_bytes
 from edgetally.errors import EdgetallyError
 from edgetally.formats import Key, LogFormat
 
-SLOT_SECONDS = 300
 EARLY_SECONDS = 600
 LATE_SECONDS = 60
 REJECTS = 20

@@ -159,16 +159,21 @@ def test_the_same_without_the_system_call(tmp_path: Path, monkeypatch: pytest.Mo
 # --- the closed check
 
 
+def closes_with(server: Writer, path: Path) -> None:
+    """A renamed log is open until its writer has reopened, the live one until the writer has ended."""
+    renamed = path.rename(path.with_name("renamed"))
+    assert not is_closed(renamed)
+    server.reopen()
+    wait_for("closed file", lambda: is_closed(renamed))
+    assert not is_closed(path)
+    server.stop()
+    assert is_closed(path)
+
+
 def test_a_file_is_closed_when_its_last_writer_is_gone(tmp_path: Path) -> None:
     path = tmp_path / "log"
     with Writer(path) as server, path.open("rb"):
-        path.rename(tmp_path / "renamed")
-        assert not is_closed(tmp_path / "renamed")
-        server.reopen()
-        wait_for("closed file", lambda: is_closed(tmp_path / "renamed"))
-        assert not is_closed(path)
-        server.stop()
-        assert is_closed(path)
+        closes_with(server, path)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="drops capabilities, which only root has")
@@ -206,13 +211,7 @@ def test_without_leases_the_processes_tell(tmp_path: Path, monkeypatch: pytest.M
     path = tmp_path / "log"
     with Writer(path) as server, path.open("rb"):
         (proc / str(server.pid)).symlink_to(f"/proc/{server.pid}")
-        path.rename(tmp_path / "renamed")
-        assert not is_closed(tmp_path / "renamed")
-        server.reopen()
-        wait_for("closed file", lambda: is_closed(tmp_path / "renamed"))
-        assert not is_closed(path)
-        server.stop()
-        assert is_closed(path)
+        closes_with(server, path)
 
 
 def test_a_process_that_hides_its_files_counts_as_a_writer(tmp_path: Path) -> None:
