@@ -397,3 +397,8 @@ def test_a_format_says_what_is_weak_about_it() -> None:
         "unquoted",
     ]
     assert parse_format('$msec "$http_user_agent" $bytes_sent $host').warnings == []
+    # nginx takes `Host: a,b`.
+    assert parse_format("$msec,$bytes_sent,${host},$status").warnings == [
+        "$host stands unquoted: a line where it holds ',' is rejected; put it in double quotes"
+    ]
+    assert parse_format('$msec,$bytes_sent,"$host",$host$request_uri').warnings == []

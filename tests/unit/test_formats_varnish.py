@@ -30,7 +30,15 @@ def test_a_format_can_be_pasted_in_every_shape(pasted: str) -> None:
     fmt = parse_format(pasted)
     assert (fmt.server, fmt.warnings) == ("varnish", [])
     expected = (EPOCH + 1.5, "www.example.com", True, "/a", b"10")
-    assert read(fmt, LINE % (REQUEST, "h.example.com", "hit")) == expected
+    assert read(fmt, LINE % (REQUEST, "www.example.com", "hit")) == expected
+
+
+def test_the_host_header_is_believed_before_the_request_that_is_made_of_it() -> None:
+    # What Varnish 7.1 logs of `GET http://absolute.test HTTP/1.1` with `Host: h.test`: it knows an absolute URI by its path.
+    assert (
+        read(parse_format(CUSTOM), LINE % ("GET http://h.testhttp://absolute.test HTTP/1.1", "h.test", "miss"))[1]
+        == "h.test"
+    )
 
 
 @pytest.mark.parametrize(
