@@ -34,11 +34,9 @@ def test_a_format_can_be_pasted_in_every_shape(pasted: str) -> None:
 
 
 def test_the_host_header_is_believed_before_the_request_that_is_made_of_it() -> None:
-    # What Varnish 7.1 logs of `GET http://absolute.test HTTP/1.1` with `Host: h.test`: it knows an absolute URI by its path.
-    assert (
-        read(parse_format(CUSTOM), LINE % ("GET http://h.testhttp://absolute.test HTTP/1.1", "h.test", "miss"))[1]
-        == "h.test"
-    )
+    # Of `GET http://absolute.test HTTP/1.1` with `Host: h.test`: Varnish 7.1 knows an absolute URI by its path.
+    line = LINE % ("GET http://h.testhttp://absolute.test HTTP/1.1", "h.test", "miss")
+    assert read(parse_format(CUSTOM), line)[1] == "h.test"
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ FORMATS: dict[str, LogFormat] = {
     )
 }
 # What can be pasted of each server: its directive, and one that makes a right bill. What a client sends stands last, in
-# quotes where the server does not escape blanks; squid's lines are kept shorter than the 8,192 bytes where it cuts them.
+# quotes where the server leaves its blanks. Squid cuts a line at 8,191 bytes: its URL is kept shorter than that.
 PASTED: dict[str, tuple[str, str]] = {
     "nginx": (
         "log_format",
