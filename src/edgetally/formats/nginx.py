@@ -53,6 +53,8 @@ _KINDS = kinds_of(
     }
 )
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))", re.ASCII)
+# A host can hold all but blanks, controls and slashes, as its client likes.
+_WEAK_HOST = re.compile(r"\$(?:host\b|\{host\})([^\s/\"$])")
 _CONF_TOKEN = re.compile(
     r"""(?:\s|\#[^\n]*)*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|((?:[^\s;'"\\]|\\.)(?:[^\s;\\]|\\.)*)|(;))""",
     re.S,
@@ -69,6 +71,11 @@ def compile_nginx(text: str) -> LogFormat:
     weak = "escape=none: a line whose client sends a quote is rejected; use escape=default or json"
     described = f"nginx log_format {template}"
     warnings = [weak] if escape == "none" else []
+    after = _WEAK_HOST.search(template)
+    if after:
+        warnings.append(
+            f"$host stands unquoted: a line where it holds '{after[1]}' is rejected; put it in double quotes"
+        )
     return build(DIALECT, name, described, _pieces(template), escapes=escape != "none", warnings=warnings)
 
 

@@ -37,6 +37,7 @@ DIALECT = Dialect(
         "offset": "add %z to its format, or log %t",
     },
     body_only=("%b",),
+    sure_host="%{host}i",  # it is that of an absolute URI already, and %r is made of it and whatever the target is
     logs_start=True,
     hit=VARNISH_HIT,
     sent=re.compile(r"%.*\}[iC]$"),
