@@ -48,7 +48,8 @@ function epoch(clock,    part, month, year, zone) {
     month = (index("JanFebMarAprMayJunJulAugSepOctNovDec", part[3]) + 2) / 3 - 3
     year = part[4] - (month < 0); month += 12 * (month < 0)
     zone = (substr(part[8], 2, 2) * 60 + substr(part[8], 4)) * 60
-    return (365 * year + int(year / 4) - int(year / 100) + int(year / 400) + int((153 * month + 2) / 5) + part[2] - 719469) * 86400 \
+    year = 365 * year + int(year / 4) - int(year / 100) + int(year / 400)
+    return (year + int((153 * month + 2) / 5) + part[2] - 719469) * 86400 \
         + part[5] * 3600 + part[6] * 60 + part[7] - (substr(part[8], 1, 1) == "-" ? -zone : zone)
 }
 """
@@ -289,7 +290,7 @@ def read_lab(path: str) -> tuple[list[Edge], Database]:
         return ("ssh", "-F", "none", "-i", lab["key"], *lab["ssh_args"].split(), f"{lab['user']}@{host['ip']}")
 
     edges = [
-        Edge(host["name"], ssh(host), next(kind for kind in AWK if f"{kind}_edges" in host["groups"]))
+        Edge(host["name"], ssh(host), next((kind for kind in AWK if f"{kind}_edges" in host["groups"]), ""))
         for host in lab["hosts"]
         if "edges" in host["groups"]
     ]

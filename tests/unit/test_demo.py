@@ -159,7 +159,9 @@ VARNISH = '[{clf}] {us} 200 {bytes} hit "{host}" "GET http://{host}{path} HTTP/1
 SQUID = "{time}     12 192.0.2.1 TCP_MISS/200 {bytes} GET http://{host}{path} - FIRSTUP_PARENT/192.0.2.2 text/html"
 
 
-@pytest.mark.parametrize(("kind", "line"), [("nginx", NGINX), ("squid", SQUID), ("apache", APACHE), ("varnish", VARNISH)])
+@pytest.mark.parametrize(
+    ("kind", "line"), [("nginx", NGINX), ("squid", SQUID), ("apache", APACHE), ("varnish", VARNISH)]
+)
 @pytest.mark.parametrize("awk", ["mawk", "gawk"])
 def test_awk_counts_raw_logs(awk: str, kind: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if not (binary := shutil.which(awk)):
