@@ -17,8 +17,10 @@ LATE_SECONDS = 60
 REJECTS = 20
 NO_HOST = "-"
 ALL = "all"
+MAX_LINE = 2 << 20
+TOO_LONG = f"it is longer than {MAX_LINE >> 20} MiB"
+REJECT_TEXT = 200  # bytes of a rejected line that are kept
 
-_REJECT_TEXT = 200
 _CACHED_REQUESTS = 50_000
 _UNASSIGNED_KEPT = 1_000
 
@@ -153,7 +155,7 @@ class Book:
         """Count a rejected line, and keep the first few with their reason (found out here where it is empty)."""
         self._sums.rejected += 1
         if len(self._sums.rejects) < REJECTS:
-            shown = text.rstrip(b"\r")[:_REJECT_TEXT].decode("utf-8", "backslashreplace")
+            shown = text.rstrip(b"\r")[:REJECT_TEXT].decode("utf-8", "backslashreplace")
             printable = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in shown)
             self._sums.rejects.append(Reject(name, line, reason or self._format.explain(text), printable))
 

@@ -67,6 +67,13 @@ def _add_tally(commands: _Commands[argparse.ArgumentParser]) -> None:
     command.add_argument("--server", default="", metavar="NAME", help="whose format it is, where it does not show that")
     command.add_argument("--channels", metavar="FILE", help="the channel rules; without, a channel is the line's host")
     command.add_argument("--output", choices=("table", "json", "csv"), default="table")
+    command.add_argument("--jobs", type=int, default=1, metavar="N", help="count with so many processes; without, one")
+    command.add_argument(
+        "--engine",
+        choices=("auto", "numpy", "plain"),
+        default="auto",
+        help="the result is the same; auto looks at the size",
+    )
     command.set_defaults(run=_tally)
 
 
@@ -80,6 +87,8 @@ def _tally(options: argparse.Namespace) -> int:
         server=options.server,
         channels=options.channels,
         output=options.output,
+        engine=options.engine,
+        jobs=options.jobs,
     )
 
 

@@ -11,13 +11,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
-from edgetally.book import Book
+from edgetally.book import MAX_LINE, REJECT_TEXT, TOO_LONG, Book
 from edgetally.formats import Key, LogFormat
 
-MAX_LINE = 2 << 20  # at least a block: only a line that began in an earlier block can be too long
-
-_BLOCK = 512 << 10
-_REJECT_TEXT = 200
+_BLOCK = 512 << 10  # at most MAX_LINE: only a line that began in an earlier block can be too long
 # Of W3C logs, by their names: any other # can be the beginning of a client's text, and is rejected.
 _DIRECTIVE = re.compile(rb"#(?:Version|Fields|Software|Date|Start-Date|End-Date|Remark):")
 
@@ -44,14 +41,14 @@ def _blocks(stream: BinaryIO, size: int) -> Iterator[_Block]:
         if not cut:
             rest += chunk
         elif len(rest) + chunk.find(b"\n") > MAX_LINE:
-            yield _Block(rest[:_REJECT_TEXT], too_long=True)
+            yield _Block(rest[:REJECT_TEXT], too_long=True)
             yield _Block(chunk[chunk.find(b"\n") + 1 : cut])
             rest = chunk[cut:]
         else:
             yield _Block(rest + chunk[:cut])
             rest = chunk[cut:]
         if len(rest) > MAX_LINE:
-            head, rest = rest[:_REJECT_TEXT], b""
+            head, rest = rest[:REJECT_TEXT], b""
     if head:
         yield _Block(head, too_long=True)
     elif rest:
@@ -78,7 +75,7 @@ class PlainEngine:
         line = 1
         for block in _blocks(stream, _BLOCK):
             if block.too_long:
-                self._book.reject(name, line, f"it is longer than {MAX_LINE >> 20} MiB", block.data)
+                self._book.reject(name, line, TOO_LONG, block.data)
                 line += 1
             else:
                 newlines = block.data.count(b"\n")

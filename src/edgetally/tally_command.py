@@ -23,21 +23,25 @@ def run(
     server: str = "",
     channels: str | None,
     output: str,
+    engine: str = "auto",
+    jobs: int = 1,
 ) -> int:
     """Count the files (`-` or none: standard input), print the result, and return the exit code.
 
     format: a known name, `combined` where neither is given; log_format: what the server's configuration says; server:
-    whose configuration that is, where it does not show; channels: the file with the rules. 0: every line was counted;
-    1: some were rejected, the result is printed all the same. Raises EdgetallyError (exit code 2) for wrong use and for
-    what cannot be read.
+    whose configuration that is, where it does not show; channels: the file with the rules; engine, jobs: as in tally.
+    0: every line was counted; 1: some were rejected, the result is printed all the same. Raises EdgetallyError (exit
+    code 2) for wrong use and for what cannot be read.
     """
     if format and log_format:
         raise EdgetallyError("--format and --log-format are both given: leave one of them out")
     if format and is_pasted(format):
         raise EdgetallyError("--format takes a name: give the pasted format with --log-format")
+    if jobs < 1:
+        raise EdgetallyError(f"--jobs {jobs} is less than one process: give the number of cores to use")
     log = parse_format(log_format or format or DEFAULT_FORMAT, server)
     rules = ChannelMap.load(channels) if channels else None
-    result = tally([_source(name) for name in files or ["-"]], log, rules)
+    result = tally([_source(name) for name in files or ["-"]], log, rules, engine=engine, jobs=jobs)
     sys.stdout.write(OUTPUTS[output](result))
     if output != "json":
         _explain(result, log)
