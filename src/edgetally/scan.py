@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from edgetally.book import MAX_LINE
 from edgetally.lanes import (
     HIGH_NIBBLES,
     SIX,
@@ -91,7 +92,7 @@ class Buffer:
 
 
 class Lines:
-    """The lines of a block. starts, ends: all of them; rows: those that have all anchors of their layout."""
+    """The lines of a block. starts, ends: all of them; rows: those with all anchors of their layout, and no oddity."""
 
     def __init__(self, buffer: Buffer, size: int, layout: Layout, escapes: bool) -> None:
         self.buffer, self.layout = buffer, layout
@@ -108,6 +109,8 @@ class Lines:
             returns = buffer.bytes[np.maximum(newlines - 1, 0)] == _RETURN
             self.ends = newlines - returns
             odd = np.searchsorted(newlines, np.setdiff1d(controls[~is_newline], self.ends[returns]))
+        if size > MAX_LINE:
+            odd = np.union1d(odd, np.flatnonzero(newlines - self.starts > MAX_LINE))
         self.rows, self.anchors = self._whole(size, odd, escapes)
 
     def _whole(self, size: int, odd: Ints, escapes: bool) -> tuple[Ints, Ints]:
@@ -205,6 +208,8 @@ class Scan:
                 self.right &= self.buffer.bytes[left] != _SPACE
             if gap.filled:
                 self.right &= right > left
+            if gap.padded:
+                self.right &= right - left <= _LONGEST_NUMBER
             if place in skip:
                 continue
             if gap.check == DECIMAL:
@@ -215,8 +220,11 @@ class Scan:
                 self._look_for(table, left, right)
 
     def _look_for(self, table: bytes, left: Ints, right: Ints) -> None:
-        """Mark the lines that hold a byte where they may not."""
-        length, rest = right - left, np.arange(left.size)
+        """Mark the lines that hold a byte where they may not. Many a field is one character, such as `-`."""
+        length = right - left
+        self.right &= (np.frombuffer(table, np.uint8)[self.buffer.bytes[left]] == 0) | (length == 0)
+        rest = np.flatnonzero(length > 1)
+        left, length = left[rest], length[rest]
         while rest.size:
             words = _translated(self.buffer.words[left], table)
             bad = kept(words, length) != 0

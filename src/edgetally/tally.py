@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -126,19 +127,21 @@ def _engine(fmt: LogFormat, book: Book, name: str) -> Engine:
 
 def _worth_numpy(sources: Sequence[Source]) -> bool:
     """Whether there is so much to read that numpy's start is worth it, and it is installed."""
-    total = 0
-    for source in sources:
-        if not isinstance(source, (str, os.PathLike)):
-            return _has_numpy()
-        with _told_of(os.fspath(source)):
-            total += os.path.getsize(source) * (_PACKED if _is_packed(source) else 1)
-    return total >= _WORTH_NUMPY and _has_numpy()
-
-
-def _has_numpy() -> bool:
     from importlib.util import find_spec
 
-    return find_spec("numpy") is not None
+    return sum(map(_size_of, sources)) >= _WORTH_NUMPY and find_spec("numpy") is not None
+
+
+def _size_of(source: Source) -> float:
+    """How much there is to read; of a pipe, without end."""
+    if isinstance(source, (str, os.PathLike)):
+        with _told_of(os.fspath(source)):
+            return os.path.getsize(source) * (_PACKED if _is_packed(source) else 1)
+    try:
+        status = os.fstat(source.fileno())
+    except (AttributeError, OSError, ValueError):  # nothing that the system knows
+        return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else float("inf")
 
 
 def _is_packed(path: str | os.PathLike[str]) -> bool:
