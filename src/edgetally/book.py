@@ -143,6 +143,10 @@ class Book:
         sums.counted += requests
         sums.bytes += size
 
+    def asks_path(self, kind: Key) -> bool:
+        """Whether the channel of a kind, given without a path, depends on the path."""
+        return self.paths and (self._places.get(kind) or self._find_place(kind)).rules is not None
+
     def saw(self, first: float, last: float) -> None:
         """Note the times of requests that are counted."""
         sums = self._sums

@@ -65,10 +65,10 @@ class Interner:
 
     def learn(self, value: bytes, number: int, place: int) -> None:
         """Know a value from now on. One with the same hash loses its place to it, and is then found by `known`."""
-        if len(value) > LONGEST:
-            return
         entry = self._entries.get(value)
         if entry is None:
+            if len(value) > LONGEST or self.full:
+                return
             entry = self._entries[value] = len(self._entries) + 1
             self._length[entry] = len(value)
             self._first[entry] = int.from_bytes(value[:8], "little")

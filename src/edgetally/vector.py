@@ -40,7 +40,7 @@ _DURATIONS = {"us": 1, "ms": 1000}  # in microseconds
 
 def vector_engine(fmt: LogFormat, book: Book) -> VectorEngine | None:
     """The engine for a format, or None where only the plain one can read it."""
-    layout = None if book.paths else layout_of(fmt)
+    layout = layout_of(fmt)
     if layout is None:
         return None
     gaps = {gap.part for gap in layout.gaps}
@@ -54,7 +54,7 @@ def vector_engine(fmt: LogFormat, book: Book) -> VectorEngine | None:
 
 
 class VectorEngine:
-    """Reads files into a book. The channels must not look at paths."""
+    """Reads files into a book. Lines whose channel depends on their path are left to the plain engine, too."""
 
     def __init__(self, fmt: LogFormat, book: Book, layout: Layout) -> None:
         self._format, self._book, self._layout = fmt, book, layout
@@ -89,6 +89,8 @@ class VectorEngine:
 
     def _count(self, name: str, line: int, size: int) -> int:
         """Count the whole lines at the buffer's beginning; return how many they are."""
+        if self._sums.full:
+            self._forget()
         lines = Lines(self._buffer, size, self._layout, self._format.escapes)
         scan = Scan(lines)
         scan.find(self._tables)
@@ -101,9 +103,6 @@ class VectorEngine:
         kinds = [self._find(scan, word) for word in self._words]
         for word in self._others:
             self._find(scan, word)
-        if self._sums.full:
-            self._forget()
-            return self._count(name, line, size)
         left = self._sums.add(scan, times, sizes, kinds, self._clock.whole)
         if left.size < lines.count:
             rest = np.ones(lines.count, np.bool_)
@@ -331,6 +330,11 @@ class _Sums:
         kind = np.zeros(rows.size, np.int64) if not kinds else kinds[0]
         for numbers, size in zip(kinds[1:], shape[1:]):
             kind = kind * size + numbers
+        if self._book.paths:
+            asked = np.flatnonzero(~np.isin(kind, [one for one in np.unique(kind).tolist() if self._asks_path(one)]))
+            rows, times, sizes, kind = rows[asked], times[asked], sizes[asked], kind[asked]
+            if not rows.size:
+                return rows
         first, last = int(times.min()), int(times.max())
         slots = times // _SLOT if first // _SLOT != last // _SLOT else None
         for slot in [first // _SLOT] if slots is None else np.unique(slots).tolist():
@@ -356,13 +360,16 @@ class _Sums:
         requests += np.bincount(kind, minlength=room)
         total += np.bincount(kind, sizes, room).astype(np.int64)
 
+    def _asks_path(self, kind: int) -> bool:
+        return self._book.asks_path(self._key(kind)[:-1])
+
     def _key(self, kind: int) -> Key:
-        """The part of a key after its time."""
+        """The part of a key after its time; where channels look at paths, one that none of them needs."""
         values = []
         for word, size in zip(reversed(self._words), reversed(self._shape)):
             kind, number_ = divmod(kind, size)
             values.append(word.values[number_])
-        return tuple(reversed(values))
+        return (*reversed(values), b"") if self._book.paths else tuple(reversed(values))
 
     def close(self) -> None:
         """Put all sums into the book."""

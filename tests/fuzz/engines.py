@@ -1,0 +1,59 @@
+"""Feeds both engines with logs as bad as they get, and stops where they differ.
+
+usage: python -m tests.fuzz.engines [SEED [ROUNDS]]     from the repository's folder; numpy has to be there
+"""
+
+from __future__ import annotations
+
+import io
+import random
+import sys
+from typing import Any
+
+from edgetally.channels import ChannelMap
+from edgetally.formats import LogFormat
+from edgetally.tally import Tally, Window, tally
+from tests.fuzz import logs
+
+RULES = [
+    {"channel": "live", "host": "a.example.com", "path": "/live/"},
+    {"channel": "a", "host": "a.example.com"},
+    {"channel": "rest", "host": "*.example.com"},
+]
+
+
+def options(chance: random.Random) -> dict[str, Any]:
+    """How a log is counted: with a window, a beginning, and channels, or without."""
+    found: dict[str, Any] = {"channels": None}
+    if chance.random() < 0.3:
+        early, late = chance.randrange(2000), chance.randrange(2000)
+        found["window"] = Window(logs.START + early, logs.START + early + late)
+    if chance.random() < 0.3:
+        found["since"] = logs.START + chance.randrange(900)
+    if chance.random() < 0.5:
+        found["channels"] = ChannelMap(RULES if chance.random() < 0.5 else RULES[1:])
+    return found
+
+
+def compare(data: bytes, fmt: LogFormat, **how: Any) -> tuple[Tally, Tally]:
+    """What the engine over numpy and the plain one make of a log."""
+    one, two = (tally([io.BytesIO(data)], fmt, engine=engine, **how) for engine in ("numpy", "plain"))
+    return one, two
+
+
+def main(seed: int = 1, rounds: int = 1000) -> int:
+    chance, known, lines = random.Random(seed), logs.formats(), 0
+    for number in range(rounds):
+        name = chance.choice(sorted(known))
+        data, how = logs.log(known[name], chance), options(chance)
+        one, two = compare(data, known[name], **how)
+        if one != two:
+            print(f"round {number}, {name}, {how}:\nnumpy {one}\nplain {two}\n{data!r}")
+            return 1
+        lines += one.lines
+    print(f"{rounds} logs with {lines} lines: no difference")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*map(int, sys.argv[1:])))
