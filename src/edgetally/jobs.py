@@ -42,14 +42,24 @@ class Slice(io.FileIO):
         return data
 
 
-def count_ranges(paths: Sequence[str], jobs: int, count: Callable[[list[Slice]], Tally]) -> Tally:
+def count_ranges(
+    paths: Sequence[str],
+    jobs: int,
+    count: Callable[[list[Slice]], Tally],
+    progress: Callable[[int], object] | None = None,
+) -> Tally:
     """Tally plain files with several processes; the result is the same as that of one.
 
-    count: counts streams; it must be possible to send it to another process. Raises OSError as reading does.
+    count: counts streams; it must be possible to send it to another process. progress: is told of the bytes of
+    a range that is counted. Raises OSError as reading does.
     """
     ranges = [part for path in paths for part in _cut(path, jobs)]
     with ProcessPoolExecutor(jobs, get_context("fork")) as pool:
-        tallies = list(pool.map(partial(_count_range, count), ranges))
+        tallies = []
+        for part, found in zip(ranges, pool.map(partial(_count_range, count), ranges)):
+            tallies.append(found)
+            if progress:
+                progress(part.end - part.start)
     total = Tally()
     for part, found in zip(ranges, tallies):
         if found.rejects:

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import BinaryIO, Protocol, Union, cast
+from typing import Any, BinaryIO, Callable, Protocol, Union, cast
 
 from edgetally.book import NO_HOST, Book, Reject, Tally, Window
 from edgetally.channels import ChannelMap
@@ -26,6 +26,7 @@ _PACKED = 8  # about how many times smaller gzip makes a log
 _WORTH_NUMPY = 45 << 20  # bytes that the plain engine reads in the time that numpy takes to start
 
 Source = Union[str, "os.PathLike[str]", BinaryIO]
+Progress = Callable[[int], object]
 
 
 class Engine(Protocol):
@@ -45,13 +46,15 @@ def tally(
     since: float | None = None,
     engine: str = "auto",
     jobs: int = 1,
+    progress: Progress | None = None,
 ) -> Tally:
     """Count logs of one format.
 
     files: paths (plain or gzip, by content) or open binary files. channels: None makes the line's host its channel, or
     `all` where the format has none. log: the log's name, for the channel rules. since: epoch seconds; lines that end
     in an earlier second are set aside. engine: one of ENGINES; jobs: how many processes count, where no file is packed
-    or open already; the result depends on neither. Raises EdgetallyError for a file that cannot be read.
+    or open already; the result depends on neither. progress: is told of bytes when they are read. Raises EdgetallyError
+    for a file that cannot be read.
     """
     sources = list(files)
     if engine == "auto":
@@ -62,8 +65,8 @@ def tally(
 
         if engine == "numpy":
             import edgetally.vector  # noqa: F401 once, and not in each process
-        return count_ranges(cast("list[str]", sources), jobs, count)
-    return count(sources)
+        return count_ranges(cast("list[str]", sources), jobs, count, progress)
+    return count(sources, progress=progress)
 
 
 def _count(
@@ -75,6 +78,7 @@ def _count(
     window: Window | None,
     since: float | None,
     engine: str,
+    progress: Progress | None = None,
 ) -> Tally:
     """Count in this process."""
     book = Book(fmt, channels, log, window, since)
@@ -83,7 +87,7 @@ def _count(
         name = _name_of(source)
         with _told_of(name):
             if isinstance(source, (str, os.PathLike)):
-                with open(source, "rb") as stream:
+                with _Watched(source, progress) if progress else open(source, "rb") as stream:
                     chosen.read(name, unpacked(stream))
             else:
                 chosen.read(name, source)
@@ -97,6 +101,19 @@ def _told_of(name: str) -> Iterator[None]:
     except (OSError, EOFError, zlib.error) as error:
         why = getattr(error, "strerror", None) or error
         raise EdgetallyError(f"{name} cannot be read ({why}): check its path, its mode and its content") from None
+
+
+class _Watched(io.FileIO):
+    """A file that tells how much of it is read."""
+
+    def __init__(self, path: str | os.PathLike[str], progress: Progress) -> None:
+        super().__init__(path)
+        self._progress = progress
+
+    def readinto(self, buffer: Any) -> int:
+        got = super().readinto(buffer)
+        self._progress(got)
+        return got
 
 
 def unpacked(stream: BinaryIO) -> BinaryIO:

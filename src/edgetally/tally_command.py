@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import BinaryIO
 
 from edgetally import summary
 from edgetally.channels import ChannelMap
 from edgetally.errors import EdgetallyError
 from edgetally.formats import FORMATS, LogFormat, is_pasted, parse_format
-from edgetally.tally import Tally, tally, unpacked
+from edgetally.tally import Progress, Tally, tally, unpacked
 
 OUTPUTS = {"table": summary.as_table, "json": summary.as_json, "csv": summary.as_csv}
 DEFAULT_FORMAT = "combined"
+
+_LONG_INPUT = 100 << 20  # bytes, which take about a second
 
 
 def run(
@@ -41,11 +46,26 @@ def run(
         raise EdgetallyError(f"--jobs {jobs} is less than one process: give the number of cores to use")
     log = parse_format(log_format or format or DEFAULT_FORMAT, server)
     rules = ChannelMap.load(channels) if channels else None
-    result = tally([_source(name) for name in files or ["-"]], log, rules, engine=engine, jobs=jobs)
+    with _progress(files) as progress:
+        sources = [_source(name) for name in files or ["-"]]
+        result = tally(sources, log, rules, engine=engine, jobs=jobs, progress=progress)
     sys.stdout.write(OUTPUTS[output](result))
     if output != "json":
         _explain(result, log)
     return 1 if result.rejected else 0
+
+
+@contextmanager
+def _progress(files: list[str]) -> Iterator[Progress | None]:
+    """A bar on a terminal, where there is something to wait for."""
+    size = sum(os.path.getsize(name) for name in files if os.path.isfile(name))
+    if size < _LONG_INPUT or not sys.stderr.isatty():
+        yield None
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=size, unit="B", unit_scale=True, unit_divisor=1024, leave=False, file=sys.stderr) as bar:
+        yield bar.update
 
 
 def _source(name: str) -> str | BinaryIO:

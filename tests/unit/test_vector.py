@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import random
+import subprocess
 import sys
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from edgetally.tally import Tally, tally
 from tests.fuzz import logs
 from tests.fuzz.engines import compare, options
 
+SOURCES = {**os.environ, "PYTHONPATH": str(Path(module.__file__).parents[1])}
 NGINX = parse_format(logs.CUSTOM["nginx_long"])
 SLOW = {
     *("haproxy", "traefik", "traefik_json", "caddy", "trafficserver_extended", "trafficserver_extended2"),
@@ -127,3 +130,25 @@ def test_numpy_is_used_where_it_is_worth_it(monkeypatch: pytest.MonkeyPatch, tmp
 def test_a_format_without_a_layout_is_read_all_the_same() -> None:
     example = FORMATS["haproxy"].example.encode()
     assert tally([io.BytesIO(example)], FORMATS["haproxy"], None, engine="numpy").counted == 1
+
+
+def test_progress_is_told_of_every_byte(tmp_path: Path) -> None:
+    file = tmp_path / "access.log"
+    file.write_bytes(line("a.example.com") * 50_000)
+    for engine, count in (("plain", 1), ("numpy", 1), ("plain", 2)):
+        told: list[int] = []
+        tally([str(file)], NGINX, None, engine=engine, jobs=count, progress=told.append)
+        assert sum(told) == file.stat().st_size
+
+
+def test_a_bar_shows_on_a_terminal_and_not_in_a_pipe(tmp_path: Path) -> None:
+    file = tmp_path / "access.log"
+    file.touch()
+    os.truncate(file, 110 << 20)
+    command = f"stty rows 24 cols 90 2>/dev/null; {sys.executable} -m edgetally tally {file}"
+    for terminal in (True, False):
+        started = ["script", "--quiet", "--command", command, "/dev/null"] if terminal else ["sh", "-c", command]
+        shown = subprocess.run(
+            started, env=SOURCES, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+        assert ("%|" in shown.stdout + shown.stderr) is terminal
