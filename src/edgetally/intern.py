@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from edgetally.buffer import Buffer
 from edgetally.lanes import Bools, Ints, Words, kept
-from edgetally.scan import Buffer
 
 LONGEST = 64  # bytes of a value that is kept
 

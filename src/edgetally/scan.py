@@ -5,15 +5,12 @@ Everything has one element a line, and a line that is not as its layout says is 
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads cost more to start than all of this takes
-
 from typing import Any
 
 import numpy as np
 
 from edgetally.book import MAX_LINE
+from edgetally.buffer import Buffer
 from edgetally.lanes import (
     HIGH_NIBBLES,
     SIX,
@@ -30,65 +27,10 @@ from edgetally.lanes import (
 )
 from edgetally.layout import DECIMAL, DIGITS, SIZE, WORD, Gap, Layout, Run
 
-Bytes = np.ndarray[Any, np.dtype[np.uint8]]
-
-BEFORE = 8  # bytes in front of a block: the eight bytes before any of its places are looked at
-BEHIND = 64 << 10
-
 _CONTROLS = 32
 _NEWLINE, _RETURN, _SPACE, _DASH, _BACKSLASH = b"\n\r -\\"
 _LONGEST_SEARCH = 512  # bytes, beyond which a gap's end is not looked for
 _LONGEST_NUMBER = 15
-
-
-class Buffer:
-    """Bytes that are read again and again, with views of them: `bytes`, and the words from and before each place."""
-
-    def __init__(self, size: int) -> None:
-        self.raw = bytearray(BEFORE + size + BEHIND)
-        self.free = memoryview(self.raw)[BEFORE : BEFORE + size]
-        count = len(self.raw) - 7
-        self.bytes: Bytes = np.frombuffer(self.raw, np.uint8)[BEFORE:]
-        self.before: Words = np.ndarray((count,), "<u8", self.raw, 0, (1,))
-        self.words: Words = self.before[BEFORE:]
-        self._marks = np.zeros(len(self.raw) + 8, np.bool_)
-
-    def text(self, start: int, end: int) -> bytes:
-        """What stands between two places."""
-        return bytes(self.raw[BEFORE + start : BEFORE + end])
-
-    def end_of_lines(self, filled: int) -> int:
-        """How many of the bytes read are whole lines."""
-        return max(self.raw.rfind(b"\n", BEFORE, BEFORE + filled) + 1 - BEFORE, 0)
-
-    def first_line(self, filled: int) -> int:
-        """How many of the bytes read are the first line; 0 where it does not end."""
-        return max(self.raw.find(b"\n", BEFORE, BEFORE + filled) + 1 - BEFORE, 0)
-
-    def move(self, start: int, end: int) -> None:
-        """Put what stands between two places at the beginning."""
-        self.free[: end - start] = self.text(start, end)
-
-    def holds(self, byte: bytes, size: int) -> bool:
-        """Whether a byte is among the first `size`."""
-        return self.raw.find(byte, BEFORE, BEFORE + size) >= 0
-
-    def controls(self, size: int) -> Ints:
-        """Where control characters are, newlines among them. They are rare: mostly whole words have none."""
-        marks = self._marks[: size + 7 & ~7]
-        marks[size:] = False
-        np.less(self.bytes[:size], _CONTROLS, out=marks[:size])
-        hit = np.flatnonzero(marks.view(np.uint64) != 0)  # of booleans it is many times faster
-        inside = np.flatnonzero(marks.reshape(-1, 8)[hit])
-        places: Ints = hit[inside >> 3] * 8 + (inside & 7)
-        return places
-
-    def anchors(self, size: int, anchor: int, spaced: bool) -> Ints:
-        """Where a byte is; of several spaces side by side only the first."""
-        marks = self._marks[: size + 1]
-        marks[0] = False
-        np.equal(self.bytes[:size], anchor, out=marks[1:])
-        return np.flatnonzero(np.greater(marks[1:], marks[:-1]) if spaced else marks[1:])
 
 
 class Lines:
@@ -96,7 +38,7 @@ class Lines:
 
     def __init__(self, buffer: Buffer, size: int, layout: Layout, escapes: bool) -> None:
         self.buffer, self.layout = buffer, layout
-        controls = buffer.controls(size)
+        controls, anchors = buffer.noted(size)
         is_newline = buffer.bytes[controls] == _NEWLINE
         clean = bool(is_newline.all())
         newlines = controls if clean else controls[is_newline]
@@ -111,23 +53,22 @@ class Lines:
             odd = np.searchsorted(newlines, np.setdiff1d(controls[~is_newline], self.ends[returns]))
         if size > MAX_LINE:
             odd = np.union1d(odd, np.flatnonzero(newlines - self.starts > MAX_LINE))
-        self.rows, self.anchors = self._whole(size, odd, escapes)
+        self.rows, self.anchors = self._whole(anchors, odd, escapes and buffer.holds(b"\\", size))
 
-    def _whole(self, size: int, odd: Ints, escapes: bool) -> tuple[Ints, Ints]:
-        """The lines with the right number of anchors and no control characters, and where the anchors are."""
-        layout, places = self.layout, self.buffer.anchors(size, self.layout.anchor, self.layout.spaced)
-        if escapes and layout.anchor == ord('"') and self.buffer.holds(b"\\", size):
+    def _whole(self, places: Ints, odd: Ints, escapes: bool) -> tuple[Ints, Ints]:
+        """The lines with the right number of anchors and no oddity, and where each of these is, one row an anchor."""
+        if escapes and self.layout.anchor == ord('"'):
             places = places[~self._escaped(places)]
-        wanted = layout.anchors
+        wanted = self.layout.anchors
         if places.size == wanted * self.count and not odd.size:
-            table = places.reshape(self.count, wanted)
-            if (table[:, 0] >= self.starts).all() and (table[:, -1] < self.newlines).all():
+            table = np.ascontiguousarray(places.reshape(self.count, wanted).T)
+            if (table[0] >= self.starts).all() and (table[-1] < self.newlines).all():
                 return np.arange(self.count), table
         last = np.searchsorted(places, self.newlines)
         good = np.diff(last, prepend=0) == wanted
         good[odd] = False
         rows = np.flatnonzero(good)
-        return rows, places[(last[rows] - wanted)[:, None] + np.arange(wanted)]
+        return rows, places[(last[rows] - wanted) + np.arange(wanted)[:, None]]
 
     def _escaped(self, places: Ints) -> Bools:
         """Which anchors have an odd number of backslashes before them."""
@@ -173,7 +114,7 @@ class Scan:
     def _place_of(self, run: Run, last: bool) -> Any:
         """Where a run is that holds an anchor, or ends the line."""
         if run.anchor >= 0:
-            return self.lines.anchors[:, run.anchor] - run.inset
+            return self.lines.anchors[run.anchor] - run.inset
         return self.ends - len(run.cells) if last else None
 
     def _check(self, run: Run, place: Ints) -> None:

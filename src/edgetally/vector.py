@@ -14,12 +14,13 @@ import numpy as np
 
 from edgetally import SLOT_SECONDS
 from edgetally.book import MAX_LINE, REJECT_TEXT, TOO_LONG, Book
+from edgetally.buffer import Buffer
 from edgetally.formats import Key, LogFormat, clocks
 from edgetally.intern import Interner
 from edgetally.lanes import ZEROS, Ints, number
 from edgetally.layout import WORD, Layout, layout_of
 from edgetally.plain import PlainEngine
-from edgetally.scan import Buffer, Lines, Scan, table_of
+from edgetally.scan import Lines, Scan, table_of
 
 _BLOCK = 2 << 20
 _ROOM = MAX_LINE + _BLOCK  # a line that does not fit is too long
@@ -74,7 +75,7 @@ class VectorEngine:
         ]
         self._skip = {word.place for word in (*self._words, *self._others)} | set(self._sizes)
         self._sums = _Sums(book, self._words)
-        self._buffer = Buffer(_ROOM)
+        self._buffer = Buffer(_ROOM, layout.anchor, layout.spaced)
 
     def read(self, name: str, stream: BinaryIO) -> None:
         """Count one file. name: for the lines that are rejected."""
@@ -164,34 +165,21 @@ class VectorEngine:
 
 def _blocks(stream: BinaryIO, buffer: Buffer) -> Iterator[tuple[int, bytes]]:
     """Fill the buffer with whole lines, and say how many bytes these are; or else how a line too long begins."""
-    filled, room = 0, len(buffer.free) - 1
-    while got := _fill(stream, buffer.free[filled : _BLOCK if filled < _BLOCK else room]):
-        filled += got
-        size = buffer.end_of_lines(filled)
+    while buffer.fill(stream, _BLOCK if buffer.filled < _BLOCK else buffer.room):
+        size = buffer.end_of_lines()
         if size:
             yield size, b""
-            buffer.move(size, filled)
-            filled -= size
-        elif filled == room:
+        elif buffer.filled == buffer.room:
             yield 0, buffer.text(0, REJECT_TEXT)
-            while got and not (size := buffer.first_line(filled)):
-                filled = got = _fill(stream, buffer.free[:room])
-            buffer.move(size, filled)
-            filled -= size
-    if filled:
-        buffer.free[filled] = ord("\n")
-        yield filled + 1, b""
-
-
-def _fill(stream: BinaryIO, free: memoryview) -> int:
-    """Read until there is no more room, or nothing more to read; return the number of bytes."""
-    filled = 0
-    while filled < len(free):
-        got = stream.readinto(free[filled:])  # type: ignore[attr-defined]
-        if not got:
-            break
-        filled += got
-    return filled
+            while not (size := buffer.end_of_line()):
+                buffer.drop(buffer.filled)
+                if not buffer.fill(stream, _BLOCK):
+                    break
+        buffer.drop(size)
+    if buffer.filled:
+        buffer.end_line()
+        yield buffer.filled, b""
+        buffer.drop(buffer.filled)
 
 
 class _Word:
