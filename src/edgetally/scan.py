@@ -109,7 +109,7 @@ class Scan:
             self.runs.append(place)
             self._check(run, place)
             place = place + len(run.cells) if run.cells else place
-        self.right &= place == self.ends if not layout.gaps else True
+        self.right &= place == self.ends
 
     def _place_of(self, run: Run, last: bool) -> Any:
         """Where a run is that holds an anchor, or ends the line."""

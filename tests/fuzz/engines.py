@@ -1,4 +1,4 @@
-"""Feeds both engines with logs as bad as they get, and stops where they differ.
+"""Feeds both engines with logs as bad as they get, and stops where they differ, with that log in fuzz.log.
 
 usage: python -m tests.fuzz.engines [SEED [ROUNDS]]     from the repository's folder; numpy has to be there
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import random
 import sys
+from pathlib import Path
 from typing import Any
 
 from edgetally.channels import ChannelMap
@@ -48,7 +49,8 @@ def main(seed: int = 1, rounds: int = 1000) -> int:
         data, how = logs.log(known[name], chance), options(chance)
         one, two = compare(data, known[name], **how)
         if one != two:
-            print(f"round {number}, {name}, {how}:\nnumpy {one}\nplain {two}\n{data!r}")
+            Path("fuzz.log").write_bytes(data)
+            print(f"round {number}: {name} with {how} differs on the log that is now in fuzz.log")
             return 1
         lines += one.lines
     print(f"{rounds} logs with {lines} lines: no difference")

@@ -152,3 +152,10 @@ def test_a_bar_shows_on_a_terminal_and_not_in_a_pipe(tmp_path: Path) -> None:
             started, env=SOURCES, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )
         assert ("%|" in shown.stdout + shown.stderr) is terminal
+
+
+def test_what_follows_the_last_quote_is_not_overlooked() -> None:
+    whole = b'192.0.2.7 - - [28/May/2026:20:32:16 +0000] "GET / HTTP/1.1" 304 0 "-" "Mozilla/5.0"\n'
+    torn = whole.replace(b'0"\n', b'"0\n')
+    found = tally([io.BytesIO(whole + torn)], FORMATS["combined"], None, engine="numpy")
+    assert (found.counted, found.rejected) == (1, 1)
