@@ -9,11 +9,14 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 from edgetally.book import MAX_LINE, REJECT_TEXT, TOO_LONG, Book
-from edgetally.formats import Key, LogFormat
+from edgetally.formats import Key, LogFormat, clocks
+from edgetally.formats.log_format import Quick, Row
 
+_CONTROLS = [bytes([byte]) for byte in range(32) if byte != ord("\n")]
+_MICROSECONDS = 1_000_000
 _BLOCK = 512 << 10  # at most MAX_LINE: only a line that began in an earlier block can be too long
 # Of W3C logs, by their names: any other # can be the beginning of a client's text, and is rejected.
 _DIRECTIVE = re.compile(rb"#(?:Version|Fields|Software|Date|Start-Date|End-Date|Remark):")
@@ -69,6 +72,10 @@ class PlainEngine:
     def __init__(self, fmt: LogFormat, book: Book) -> None:
         self._format, self._book = fmt, book
         self._matcher = fmt.matcher(book.paths)
+        self._quick = fmt.quick(book.paths)
+        time = fmt.parts[fmt.roles["time"][0]].kind
+        self._clock, self._shape = clocks.reader(time), re.compile(clocks.shape(time))
+        self._dirty = False  # whether the last block had lines that do not fit
 
     def read(self, name: str, stream: BinaryIO) -> None:
         """Count one file. name: for the lines that are rejected."""
@@ -78,14 +85,84 @@ class PlainEngine:
                 self._book.reject(name, line, TOO_LONG, block.data)
                 line += 1
             else:
-                newlines = block.data.count(b"\n")
+                newlines = len(block.data) - len(block.data.replace(b"\n", b""))  # count() is many times slower
                 self.count(name, block.data, range(line, line + newlines))
                 line += newlines
 
     def count(self, name: str, block: bytes, numbers: Sequence[int]) -> None:
         """Count a block of whole lines. numbers: each line's number in the file."""
-        pattern, key_of, size_of = self._matcher
         data = self._format.blanked(block)
+        if self._quick is None or any(control in data for control in _CONTROLS):
+            self._count_exactly(name, block, data, numbers)
+            return
+        rows = (self._quick.any_line if self._dirty else self._quick.pattern).findall(data)
+        if len(rows) != len(numbers) and not self._dirty:
+            self._dirty, rows = True, self._quick.any_line.findall(data)
+        if len(rows) != len(numbers):
+            self._count_exactly(name, block, data, numbers)
+            return
+        bad = self._add_rows(self._quick, rows)
+        if bad:
+            lines, blanked = block.split(b"\n"), data.split(b"\n")
+            left, read = (b"".join(part[row] + b"\n" for row in bad) for part in (lines, blanked))
+            self._count_exactly(name, left, read, [numbers[row] for row in bad])
+
+    def _add_rows(self, quick: Quick, rows: list[Row]) -> list[int]:
+        """Book matches; return which are to be counted exactly: those of no line, of no time, or of one far off."""
+        times, bad = list(map(quick.time_of, rows)), []
+        places: Sequence[int] = range(len(rows))
+        self._dirty = self._dirty and b"" in times
+        if self._dirty:
+            bad = [place for place in places if not times[place]]
+            places = [place for place in places if times[place]]
+            rows, times = [rows[place] for place in places], [times[place] for place in places]
+        if not rows:
+            return bad
+        moments = self._moments(quick, rows, times)
+        slot = moments.common_slot(self._book)
+        if slot is not None:
+            self._add_group(quick, slot, rows)
+            return bad
+        by_slot: dict[int | None, list[int]] = defaultdict(list)
+        for row, its in enumerate(moments.slots(self._book)):
+            by_slot[its].append(row)
+        for row in by_slot.pop(None, ()):
+            bad.append(places[row])
+        for its, chosen in by_slot.items():
+            self._add_group(quick, cast(int, its), [rows[row] for row in chosen])
+        return sorted(bad)
+
+    def _add_group(self, quick: Quick, slot: int, rows: list[Row]) -> None:
+        """Book matches of one slot."""
+        groups: dict[Key, list[bytes]] = defaultdict(list)
+        for kind, size in zip(map(quick.kind_of, rows), map(quick.size_of, rows)):
+            groups[kind].append(size)
+        for kind, sizes in groups.items():
+            self._book.add_to_slot(slot, kind, len(sizes), _total(sizes))
+
+    def _moments(self, quick: Quick, rows: list[Row], times: list[bytes]) -> _Texts | _Numbers:
+        """The times of matches."""
+        if quick.duration_of is not None:
+            starts = {text: self._start(text) for text in set(times)}
+            lasted = map(int, map(quick.duration_of, rows))
+            ends = [starts[text] + duration * quick.unit for text, duration in zip(times, lasted)]
+            return _Numbers(ends, _MICROSECONDS)
+        if quick.time == "epoch":
+            return _Numbers([int(text.replace(b".", b"")) for text in times], 1000)
+        return _Texts({text: self._time(text) for text in set(times)}, times)
+
+    def _time(self, text: bytes) -> float | None:
+        """Epoch seconds of a time, if it is one."""
+        return self._clock(text) if self._shape.fullmatch(text) else None
+
+    def _start(self, text: bytes) -> int:
+        """Epoch microseconds of a transfer's start; far before all times if it is none."""
+        time = self._time(text)
+        return -(10**18) if time is None else round(time * _MICROSECONDS)
+
+    def _count_exactly(self, name: str, block: bytes, data: bytes, numbers: Sequence[int]) -> None:
+        """Count lines with the format's own pattern, and reject what it does not fit. data: the block, blanked."""
+        pattern, key_of, size_of = self._matcher
         rows = pattern.findall(data)
         groups: dict[Key, list[bytes]] = defaultdict(list)
         for key, size in zip(map(key_of, rows), map(size_of, rows)):
@@ -121,3 +198,58 @@ class PlainEngine:
                     self._book.reject(name, number, "", text)
             elif key_of(found.groups(b"")) in timeless:
                 self._book.reject(name, number, "its time is no time", text)
+
+
+class _Texts:
+    """Times as texts that come again and again. seconds: of each text the epoch seconds, None for no time."""
+
+    def __init__(self, seconds: dict[bytes, float | None], texts: list[bytes]) -> None:
+        self._seconds, self._texts = seconds, texts
+
+    def common_slot(self, book: Book) -> int | None:
+        """The slot of all of them, if they have one."""
+        times = [time for time in self._seconds.values() if time is not None]
+        if len(times) < len(self._seconds):
+            return None
+        first, last = min(times), max(times)
+        slot = book.common_slot(first, last)
+        if slot is not None:
+            book.saw(first, last)
+        return slot
+
+    def slots(self, book: Book) -> list[int | None]:
+        """The slot of each, None where the book has to look at the time itself."""
+        found: dict[bytes, int | None] = {}
+        for text, time in self._seconds.items():
+            found[text] = None if time is None else book.common_slot(time, time)
+            if time is not None and found[text] is not None:
+                book.saw(time, time)
+        return [found[text] for text in self._texts]
+
+
+class _Numbers:
+    """Times as numbers, which differ from line to line. unit: how many of them are a second."""
+
+    def __init__(self, values: list[int], unit: int) -> None:
+        self._values, self._unit = values, unit
+
+    def common_slot(self, book: Book) -> int | None:
+        """The slot of all of them, if they have one."""
+        return self._slot(min(self._values), max(self._values), book)
+
+    def _slot(self, first: int, last: int, book: Book) -> int | None:
+        low, high = first / self._unit, last / self._unit
+        slot = book.common_slot(low, high) if first >= 0 else None
+        if slot is not None:
+            book.saw(low, high)
+        return slot
+
+    def slots(self, book: Book) -> list[int | None]:
+        """The slot of each, None where the book has to look at the time itself."""
+        seconds = [value // self._unit for value in self._values]
+        bounds: dict[int, tuple[int, int]] = {}
+        for second, value in zip(seconds, self._values):
+            low, high = bounds.get(second, (value, value))
+            bounds[second] = (min(low, value), max(high, value))
+        found = {second: self._slot(low, high, book) for second, (low, high) in bounds.items()}
+        return [found[second] for second in seconds]

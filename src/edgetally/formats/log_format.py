@@ -10,7 +10,17 @@ from typing import Callable, NamedTuple
 
 from edgetally.errors import EdgetallyError
 from edgetally.formats import clocks
-from edgetally.formats.pattern import SELF_ENDING, SELF_STARTING, Part, Piece, parts_of, pattern_of, stop_of
+from edgetally.formats.pattern import (
+    QUICK_TIMES,
+    SELF_ENDING,
+    SELF_STARTING,
+    Part,
+    Piece,
+    parts_of,
+    pattern_of,
+    quick_pattern_of,
+    stop_of,
+)
 from edgetally.formats.values import NGINX_HIT, nearest, normal_host
 
 Key = tuple[bytes, ...]
@@ -31,6 +41,24 @@ class Matcher(NamedTuple):
     pattern: re.Pattern[bytes]
     key_of: Callable[[Row], Key]
     size_of: Callable[[Row], bytes]
+
+
+class Quick(NamedTuple):
+    """A format's faster patterns, for blanked data of whole lines without control characters.
+
+    pattern: as many matches as lines mean that all fit, but for their times; any_line: one match a line, whose groups
+    are empty if it does not fit. time_of, duration_of, kind_of, size_of: what pick these of a match; a kind is a key
+    without its time. time: the kind of the time, which is to be looked at. unit: a duration's, in microseconds.
+    """
+
+    pattern: re.Pattern[bytes]
+    any_line: re.Pattern[bytes]
+    time_of: Callable[[Row], bytes]
+    duration_of: Callable[[Row], bytes] | None
+    kind_of: Callable[[Row], Key]
+    size_of: Callable[[Row], bytes]
+    time: str
+    unit: int
 
 
 @dataclass(frozen=True)
@@ -102,18 +130,46 @@ class LogFormat:
 
     def matcher(self, paths: bool = False) -> Matcher:
         """Compile the pattern. Paths are captured on demand only: they make keys many and the tally slow."""
+        pattern, places = self._pattern(paths, pattern_of)
+        keys = [place for role in ("time", "host", "hit", "path") for place in places[role]]
+        key_of = _picker(keys, places["duration"][0]) if self.adds_duration else _picker(keys)
+        return Matcher(re.compile(rb"(?m)^" + pattern + rb"\r?$"), key_of, _adder(places["size"]))
+
+    def _pattern(
+        self, paths: bool, of: Callable[[Part, Sequence[str], str], bytes]
+    ) -> tuple[bytes, dict[str, list[int]]]:
+        """The pattern of a line, and the groups of each role in it."""
         unwanted = {role for role, skip in (("path", not paths), ("duration", not self.adds_duration)) if skip}
         wanted = [(role, part) for role in _RANK if role not in unwanted for part in self.roles.get(role, ())]
         pattern, groups = b"", []
         for number, part in enumerate(self.parts):
             inside = [role for role, place in wanted if place == number]
             inside.sort(key=lambda role: _INSIDE.index(role) if role in _INSIDE else 0)
-            pattern += pattern_of(part, inside)
+            after = self.parts[number + 1] if number + 1 < len(self.parts) else Part("", "literal")
+            pattern += of(part, inside, after.name if after.kind == "literal" else "\0")
             groups += [(role, number) for role in inside]
-        places = {role: [groups.index(pair) for pair in wanted if pair[0] == role] for role in _RANK}
-        keys = [place for role in ("time", "host", "hit", "path") for place in places[role]]
-        key_of = _picker(keys, places["duration"][0]) if self.adds_duration else _picker(keys)
-        return Matcher(re.compile(rb"(?m)^" + pattern + rb"\r?$"), key_of, _adder(places["size"]))
+        return pattern, {role: [groups.index(pair) for pair in wanted if pair[0] == role] for role in _RANK}
+
+    def quick(self, paths: bool = False) -> Quick | None:
+        """Compile the faster pattern, or None where the format's time or duration has none."""
+        time = self.parts[self.roles["time"][0]].kind
+        duration = self.parts[self.roles["duration"][0]].kind if self.adds_duration else ""
+        if time not in QUICK_TIMES or duration not in ("", "ms", "us"):
+            return None
+        pattern, places = self._pattern(paths, quick_pattern_of)
+        kind = [place for role in ("host", "hit", "path") for place in places[role]]
+        first = itemgetter(places["time"][0])
+        lasted = itemgetter(places["duration"][0]) if self.adds_duration else None
+        return Quick(
+            re.compile(rb"(?m)^" + pattern + rb"\n"),
+            re.compile(rb"(?m)^(?:" + pattern + rb"\n|.*\n)"),
+            first,
+            lasted,
+            _picker(kind),
+            _adder(places["size"]),
+            time,
+            clocks.NANOSECONDS.get(duration, 0) // 1000,
+        )
 
     @property
     def time_of(self) -> Callable[[bytes], float | None]:
@@ -158,6 +214,8 @@ class LogFormat:
 
 def _picker(places: Sequence[int], duration: int | None = None) -> Callable[[Row], Key]:
     """What picks a key's values from a match; with a duration, that is joined to the first of them, the time."""
+    if not places:
+        return lambda _: ()
     pick = itemgetter(*places) if len(places) > 1 else itemgetter(slice(places[0], places[0] + 1))
     if duration is None:
         return pick
