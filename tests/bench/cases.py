@@ -44,7 +44,7 @@ class Case:
     @property
     def clean(self) -> bool:
         """Whether nothing in it is difficult."""
-        return not (self.malformed or self.escaped or self.mixed)
+        return not (self.malformed or self.escaped or self.mixed or self.hosts > 100)
 
 
 CASES = {
@@ -61,3 +61,8 @@ CASES = {
         Case("json", "nginx, a JSON format", "json"),
     )
 }
+
+
+def clean_one(case: Case) -> Case:
+    """The clean case of the same layout."""
+    return next(other for other in CASES.values() if other.layout == case.layout and other.clean)

@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
@@ -60,12 +61,15 @@ class Truth:
         path.write_text(json.dumps({"lines": self.lines, "rejected": self.rejected, "cells": cells}), encoding="utf-8")
 
 
-def make(case: Case, lines: int, folder: Path, span: int = SPAN) -> Log:
-    """The log of a case from the cache, made where it is not there. span: seconds that its lines stretch over."""
+def make(case: Case, lines: int, folder: Path, span: int = SPAN, keep: Collection[Path] = ()) -> Log:
+    """The log of a case from the cache, made where it is not there.
+
+    span: seconds that its lines stretch over. keep: logs that must stay in the cache; others may have to give way.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{case.name}-{lines}-{_fingerprint(case, lines, span)}.log"
     if not _truth_path(path).exists():
-        _make_room(folder, lines * 500)
+        _make_room(folder, path, lines * (500 if case.mixed else 300), keep)
         print(f"bench: making {path.name}", file=sys.stderr, flush=True)
         temporary = path.with_suffix(".tmp")
         with open(temporary, "w", encoding="latin-1", newline="\n") as file:
@@ -83,12 +87,12 @@ def write(case: Case, lines: int, file: IO[str], span: int = SPAN, seed: int = S
     for text, columns, bad in _chunks(case, lines, span, seed):
         file.write("\n".join(text) + "\n")
         rejected += len(bad)
-        for place, (time, host, size, hit) in enumerate(
+        for place, (moment, host, size, hit) in enumerate(
             zip(columns.times, columns.hosts, columns.sizes, columns.hits)
         ):
             if place in bad:
                 continue
-            slot = time // 1000 // SLOT_SECONDS * SLOT_SECONDS
+            slot = moment // 1000 // SLOT_SECONDS * SLOT_SECONDS
             cell = cells.setdefault((slot, host), [0, 0, 0, 0])
             cell[0] += 1
             cell[1] += size
@@ -123,13 +127,21 @@ def _truth_path(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
-def _make_room(folder: Path, wanted: int) -> None:
-    """Remove the logs that were not used for longest, until so many bytes more fit into the cache."""
-    logs = sorted(folder.glob("*.log"), key=lambda path: path.stat().st_mtime)
-    used = sum(path.stat().st_size for path in logs)
-    for path in [*folder.glob("*.tmp"), *logs]:
-        if path.suffix == ".log" and used + wanted <= CACHE_BYTES:
+def _make_room(folder: Path, path: Path, wanted: int, keep: Collection[Path]) -> None:
+    """Remove what an earlier generator made of the same case, and other logs until so many bytes more fit.
+
+    Those not used for a day go first. Of the others the last one used goes: a run takes the cases in turn, so its log
+    is the one that is needed again last.
+    """
+    for old in folder.glob(f"{path.name.rpartition('-')[0]}-*"):
+        old.unlink()
+    yesterday = time.time() - 86400
+    logs = [(log, log.stat()) for log in folder.glob("*.log") if log not in keep]
+    used = sum(log.stat().st_size for log in folder.glob("*.log"))
+    logs.sort(key=lambda item: item[1].st_mtime if item[1].st_mtime < yesterday else 2 * yesterday - item[1].st_mtime)
+    for log, state in logs:
+        if used + wanted <= CACHE_BYTES:
             break
-        used -= path.stat().st_size
-        path.unlink()
-        _truth_path(path).unlink(missing_ok=True)
+        used -= state.st_size
+        log.unlink()
+        _truth_path(log).unlink()

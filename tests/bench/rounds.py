@@ -1,0 +1,72 @@
+"""Measuring a case: every program in turn, round after round, so that a machine that gets slower is so for all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.bench.logs import Log
+from tests.bench.measure import BenchError, Cost, median, read_ahead, run
+from tests.bench.programs import Program
+from tests.bench.sums import differences
+
+REFERENCE = "mawk"
+_SHOWN = 3
+
+
+@dataclass
+class Entry:
+    """One row of a table: a program on a log. note: what is to be said of its sums."""
+
+    title: str
+    program: Program
+    log: Log
+    costs: list[Cost] = field(default_factory=list)
+    note: str = ""
+
+    @property
+    def cost(self) -> Cost:
+        """The median of all rounds."""
+        return median(self.costs)
+
+    @property
+    def per_line(self) -> float:
+        """CPU seconds a line."""
+        return self.cost.cpu / self.log.lines
+
+
+def measure(entries: Sequence[Entry], runs: int, folder: Path) -> None:
+    """Run each entry `runs` times, slow programs once, and check its sums once. Raises BenchError if they are wrong."""
+    for path in dict.fromkeys(entry.log.path for entry in entries):
+        read_ahead(path)
+    for number in range(runs):
+        shift = number % len(entries)
+        for entry in [*entries[shift:], *entries[:shift]]:
+            if entry.program.slow and entry.costs:
+                continue
+            entry.costs.append(run(entry.program.command(entry.log), folder, good=entry.program.good))
+            if len(entry.costs) == 1:
+                entry.note = check(entry.program, entry.log, folder / "stdout")
+
+
+def check(program: Program, log: Log, output: Path) -> str:
+    """Compare a program's sums with the true ones; what is to be said of them. Raises BenchError."""
+    if program.read is None:
+        return ""
+    wrong = differences(program.read(output), log.truth)
+    if not wrong:
+        return ""
+    if log.case.malformed and program.unlike:
+        return f"{program.unlike}: {wrong[0]}"
+    more = f"; and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+    raise BenchError(f"{program.name} on {log.path.name}: {'; '.join(wrong[:_SHOWN])}{more}")
+
+
+def entries_for(log: Log, clean: Log, programs: Sequence[Program]) -> list[Entry]:
+    """What is measured for a case: all programs that can do it, and mawk on the clean log too."""
+    entries = [Entry(program.title, program, log) for program in programs if program.cases(log.case)]
+    if log.path != clean.path:
+        mawk = next(program for program in programs if program.name == REFERENCE)
+        entries.append(Entry(f"{REFERENCE}, on the clean log", mawk, clean))
+    return entries
