@@ -49,6 +49,9 @@ _SQUID_MIXED: _Words = (
     *(("TCP_MISS_ABORTED", False, 4), ("TCP_HIT_ABORTED", True, 3), ("TCP_CLIENT_REFRESH_MISS", False, 3)),
     (NO_REQUEST, False, 1),
 )
+HIT_WORDS = frozenset(
+    word for words in (_NGINX_CACHE, _NGINX_MIXED, _SQUID_CACHE, _SQUID_MIXED) for word, hit, _ in words if hit
+)
 _STATUSES = (("200",) * 94 + ("206",) * 3 + ("304",) * 2 + ("404",)) * 2
 _STATUSES_MIXED = ("200",) * 70 + (
     *(("206",) * 10 + ("304",) * 8 + ("404",) * 4 + ("301",) * 2 + ("302",) * 2),
@@ -85,12 +88,12 @@ class Source:
         draw = self.random
         self._hosts = hosts(case.hosts)
         self._weights = list(accumulate(1 / (rank + 1) for rank in range(case.hosts)))
-        self._clients = [_client(draw) for _ in range(20_000)]
-        self._requests = [_request(draw) for _ in range(50_000)]
-        self._referers = ["-" if draw.random() < 0.5 else _referer(draw, self._hosts) for _ in range(5_000)]
-        self._agents = [_agent(draw) for _ in range(2_000)]
-        self._sizes = [_size(draw) for _ in range(50_000)]
-        self._durations = [int(draw.expovariate(1 / 180)) for _ in range(10_000)] + [3_600_000, 12_345_678]
+        self._clients = [_client(draw) for _ in range(min(20_000, lines))]
+        self._requests = [_request(draw) for _ in range(min(50_000, lines))]
+        self._referers = ["-" if draw.random() < 0.5 else _referer(draw, self._hosts) for _ in range(min(5_000, lines))]
+        self._agents = [_agent(draw) for _ in range(min(2_000, lines))]
+        self._sizes = [_size(draw) for _ in range(min(50_000, lines))]
+        self._durations = [int(draw.expovariate(1 / 180)) for _ in range(min(10_000, lines))] + [3_600_000, 12_345_678]
         squid = case.layout == "squid"
         words = (_SQUID_MIXED if squid else _NGINX_MIXED) if case.mixed else (_SQUID_CACHE if squid else _NGINX_CACHE)
         self._caches = [(word, hit) for word, hit, weight in words for _ in range(weight)]

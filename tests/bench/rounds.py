@@ -1,4 +1,4 @@
-"""Measuring a case: every program in turn, round after round, so that a machine that gets slower is so for all."""
+"""Measuring: every program in turn, round after round, so that a machine that gets slower is so for all."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from pathlib import Path
 
 from tests.bench.logs import Log
 from tests.bench.measure import BenchError, Cost, median, read_ahead, run
-from tests.bench.programs import Program
+from tests.bench.program import Program
 from tests.bench.sums import differences
 
-REFERENCE = "mawk"
 _SHOWN = 3
 
 
@@ -54,19 +53,10 @@ def check(program: Program, log: Log, output: Path) -> str:
     """Compare a program's sums with the true ones; what is to be said of them. Raises BenchError."""
     if program.read is None:
         return ""
-    wrong = differences(program.read(output), log.truth)
+    wrong = differences(program.read(output), program.truth(log))
     if not wrong:
         return ""
     if log.case.malformed and program.unlike:
         return f"{program.unlike}: {wrong[0]}"
     more = f"; and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
-    raise BenchError(f"{program.name} on {log.path.name}: {'; '.join(wrong[:_SHOWN])}{more}")
-
-
-def entries_for(log: Log, clean: Log, programs: Sequence[Program]) -> list[Entry]:
-    """What is measured for a case: all programs that can do it, and mawk on the clean log too."""
-    entries = [Entry(program.title, program, log) for program in programs if program.cases(log.case)]
-    if log.path != clean.path:
-        mawk = next(program for program in programs if program.name == REFERENCE)
-        entries.append(Entry(f"{REFERENCE}, on the clean log", mawk, clean))
-    return entries
+    raise BenchError(f"{program.title} on {log.path.name}: {'; '.join(wrong[:_SHOWN])}{more}")

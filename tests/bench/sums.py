@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,25 +50,28 @@ def from_cells(cells: Cells) -> dict[str, Row]:
 
 
 def read_rows(path: Path) -> Sums:
-    """Lines of `slot host requests bytes hits hit_bytes`; slot: epoch seconds, 28/May/2026:20:25 or ISO 8601."""
+    """Lines of `slot host requests bytes hits hit_bytes`; those of one slot and host are added up.
+
+    slot: any time in it, as epoch seconds, as 28/May/2026:20:25 or as ISO 8601, to the minute.
+    """
     cells: Cells = {}
     for line in path.read_text(encoding="latin-1").split("\n")[:-1]:
         key, *numbers = line.rsplit(" ", 4)  # of a damaged line, a host can hold anything
         slot, _, host = key.partition(" ")
-        cells[_slot(slot), host] = [int(number) for number in numbers]
+        cell = cells.setdefault((_slot(slot), host), [0, 0, 0, 0])
+        for place, number in enumerate(numbers):
+            cell[place] += int(number)
     return Sums(from_cells(cells), cells)
 
 
+@lru_cache(maxsize=4096)
 def _slot(text: str) -> int:
     for form in ("%d/%b/%Y:%H:%M", "%Y-%m-%dT%H:%M"):
         try:
-            return calendar.timegm(time.strptime(text, form))
+            return calendar.timegm(time.strptime(text, form)) // SLOT_SECONDS * SLOT_SECONDS
         except ValueError:
             continue
-    try:
-        return int(text)
-    except ValueError:
-        return 0  # the time of a damaged line, which a program that validates nothing took for one
+    return int(text) if text.isdigit() else 0  # of a damaged line, which a program that validates nothing took as whole
 
 
 def read_edgetally(path: Path) -> Sums:
