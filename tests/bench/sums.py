@@ -55,8 +55,8 @@ def read_rows(path: Path) -> Sums:
     slot: any time in it, as epoch seconds, as 28/May/2026:20:25 or as ISO 8601, to the minute.
     """
     cells: Cells = {}
-    for line in path.read_text(encoding="latin-1").split("\n")[:-1]:
-        key, *numbers = line.rsplit(" ", 4)  # of a damaged line, a host can hold anything
+    for line in path.read_bytes().decode("latin-1").split("\n")[:-1]:
+        key, *numbers = line.rsplit(" ", 4)  # of a damaged line, a host can hold anything but a newline
         slot, _, host = key.partition(" ")
         cell = cells.setdefault((_slot(slot), host), [0, 0, 0, 0])
         for place, number in enumerate(numbers):

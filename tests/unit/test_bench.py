@@ -71,6 +71,12 @@ def test_awk_finds_the_true_sums(program: Program, case: Case, tmp_path: Path) -
     assert check(program, log, tmp_path / "stdout") == ""
 
 
+def test_what_awk_makes_of_junk_is_read_and_said(tmp_path: Path) -> None:
+    log = logs.make(replace(CASES["malformed"], malformed=0.5), LINES, tmp_path / "cache")
+    run(MAWK.command(log), tmp_path)
+    assert "all requests" in check(MAWK, log, tmp_path / "stdout")
+
+
 def test_edgetally_is_run_and_read(tmp_path: Path) -> None:
     program = Edgetally().program("plain")
     if not Edgetally.pyz.exists():
