@@ -1,7 +1,7 @@
 """Runs one command and writes what it cost: launch.py REPORT STDOUT STDERR COMMAND…
 
 A process of its own, and a small one: until a child begins its program it has its parent's memory, which counts in its
-peak. So the least peak that can be seen is what this one needs, about 6 MB.
+peak. So the least peak that can be seen is what this one needs, about 7 MB.
 """
 
 import os

@@ -53,7 +53,7 @@ def jobs(session: Session) -> None:
         if texts[one.title] != texts[two.title]:
             raise BenchError(f"{two.title} prints something else than {one.title} for {log.path.name}")
         session.keep(f"jobs, {engine}", entries)
-        times = one.cost.wall / two.cost.wall
+        times = one.ratio(two, "wall")
         rows = [_row(one, 1.0), _row(two, times)]
         session.show("jobs", f"--jobs 2 beside 1, {engine}; malformed log; ratio of wall times", HEADING, rows)
         session.goals.append(Goal(f"--jobs 2, {engine}, faster", times, 1.7, least=True))
@@ -91,10 +91,12 @@ def flat(session: Session) -> None:
         for lines in sizes:
             log = session.log("clean", lines, span=SPAN * lines // session.lines)
             entry = Entry(f"{engine}, {lines:,} lines", session.edgetally.program(engine), log)
-            measure([entry], session.runs if lines <= session.lines else 1, session.folder)
             entries.append(entry)
-            if lines > session.lines:
-                log.remove()
+            try:
+                measure([entry], session.runs if lines <= session.lines else 1, session.folder)
+            finally:
+                if lines > session.lines:
+                    log.remove()  # it is bigger than all that the cache may hold
         growth = entries[-1].per_line / entries[0].per_line
         rows = [[*_row(e, e.per_line / entries[0].per_line), f"{e.per_line * 1e9:.0f}"] for e in entries]
         session.keep(f"flat, {engine}", entries)
@@ -174,7 +176,7 @@ def _pairs(
         programs = [(base or session.edgetally.program)(engine), changed(engine)]
         entries = [Entry(program.title, program, log) for program in programs]
         measure(entries, session.runs, session.folder)
-        ratio = entries[1].cost.cpu / entries[0].cost.cpu
+        ratio = entries[1].ratio(entries[0])
         session.keep(f"{name}, {engine}", entries)
         session.show(name, title, HEADING, [_row(entries[0], 1.0), _row(entries[1], ratio)])
         session.goals.append(Goal(f"{name}, {engine}, CPU", ratio, limit))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,19 @@ class Entry:
     def per_line(self) -> float:
         """CPU seconds a line."""
         return self.cost.cpu / self.log.lines
+
+    def ratio(self, other: Entry, figure: str = "cpu") -> float:
+        """What a line costs to what it costs another program, by CPU or wall time.
+
+        The median of the rounds' own ratios: what slows the machine down for a while slows both.
+        """
+        own, others = self._per_line(figure), other._per_line(figure)
+        if len(own) != len(others):
+            return statistics.median(own) / statistics.median(others)
+        return statistics.median(mine / its for mine, its in zip(own, others))
+
+    def _per_line(self, figure: str) -> list[float]:
+        return [float(getattr(cost, figure)) / self.log.lines for cost in self.costs]
 
 
 def measure(entries: Sequence[Entry], runs: int, folder: Path) -> None:

@@ -34,9 +34,9 @@ def versus(session: Session, name: str) -> None:
     )
     _notes(entries, mawk)
     for engine in (engine for engine in ENGINES if engine in found):
-        session.goals += case_goals(case, engine, found[engine].cost, mawk.cost)
+        session.goals += case_goals(case, engine, found[engine].ratio(mawk), found[engine].cost.peak)
     if GOACCESS.name in found and "numpy" in found:
-        times = found[GOACCESS.name].per_line / found["numpy"].per_line
+        times = found[GOACCESS.name].ratio(found["numpy"])
         session.goals.append(Goal("numpy cheaper than GoAccess's report", times, 100, least=True))
 
 
@@ -45,8 +45,8 @@ def _row(entry: Entry, mawk: Entry, base: Entry) -> list[str]:
     return [
         entry.title + (" *" if scale != 1 else ""),
         f"{entry.cost.cpu * scale:.2f}",
-        f"{entry.per_line / mawk.per_line:.2f}",
-        f"{entry.per_line / base.per_line:.2f}",
+        f"{entry.ratio(mawk):.2f}",
+        f"{entry.ratio(base):.2f}",
         f"{entry.cost.wall * scale:.2f}",
         f"{entry.cost.peak:.0f}",
         f"{entry.log.lines / entry.cost.wall / 1e6:.2f}",

@@ -14,11 +14,11 @@ from edgetally.tally import tally
 from tests.bench import logs
 from tests.bench.cases import CASES, Case
 from tests.bench.edgetally import Edgetally
-from tests.bench.logs import Truth
-from tests.bench.measure import PYTHON, BenchError, run
+from tests.bench.logs import Log, Truth
+from tests.bench.measure import PYTHON, BenchError, Cost, run
 from tests.bench.peers import GAWK, MAWK, MAWK_SIMPLE
 from tests.bench.program import Program
-from tests.bench.rounds import check
+from tests.bench.rounds import Entry, check
 from tests.bench.sums import differences, from_cells, read_rows
 
 LINES = 2000
@@ -72,9 +72,12 @@ def test_awk_finds_the_true_sums(program: Program, case: Case, tmp_path: Path) -
 
 
 def test_what_awk_makes_of_junk_is_read_and_said(tmp_path: Path) -> None:
-    log = logs.make(replace(CASES["malformed"], malformed=0.5), LINES, tmp_path / "cache")
-    run(MAWK.command(log), tmp_path)
-    assert "all requests" in check(MAWK, log, tmp_path / "stdout")
+    log = logs.make(CASES["malformed"], LINES, tmp_path / "cache")
+    output = tmp_path / "rows"
+    output.write_bytes(b"1780000200 host with\rjunk\x85\0 1 0 0 0\n" * 3)
+    assert "all requests: 3, should be" in check(MAWK, log, output)
+    with pytest.raises(BenchError, match=r"edgetally plain on malformed.*all requests: 3, should be"):
+        check(replace(Edgetally().program("plain"), read=read_rows), log, output)
 
 
 def test_edgetally_is_run_and_read(tmp_path: Path) -> None:
@@ -123,3 +126,14 @@ def test_the_cache_is_used_and_bounded(tmp_path: Path, monkeypatch: pytest.Monke
     logs.make(CASES["csv"], LINES, tmp_path, keep=[first.path])
     logs.make(CASES["json"], LINES, tmp_path, keep=[first.path])
     assert {path.name.partition("-")[0] for path in tmp_path.glob("*.log")} == {"clean", "json"}
+
+
+def test_a_ratio_is_that_of_the_same_rounds(tmp_path: Path) -> None:
+    log = Log(CASES["clean"], tmp_path, 100, 0)
+    slowing = [Cost(1.0, 1.0, 1.0), Cost(2.0, 2.0, 1.0), Cost(4.0, 4.0, 1.0)]
+    mawk = Entry("mawk", MAWK, log, slowing)
+    other = Entry("other", GAWK, log, [cost._replace(cpu=cost.cpu / 2) for cost in slowing])
+    fifth = Entry("slow", GAWK, replace(log, lines=20), [Cost(2.0, 2.0, 1.0)])
+    assert other.ratio(mawk) == 0.5
+    assert other.ratio(mawk, "wall") == 1
+    assert fifth.ratio(mawk) == 5
