@@ -40,11 +40,6 @@ class Log:
         """The sums of its well-formed lines."""
         return Truth.load(_truth_path(self.path))
 
-    def remove(self) -> None:
-        """Take it out of the cache."""
-        self.path.unlink()
-        _truth_path(self.path).unlink()
-
 
 @dataclass(frozen=True)
 class Truth:

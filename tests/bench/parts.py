@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from tests.bench import logs
 from tests.bench.cases import CASES, SPAN
 from tests.bench.columns import hosts
 from tests.bench.goals import START_SECONDS, Goal
@@ -15,7 +16,7 @@ from tests.bench.logs import Cells, Log, Truth
 from tests.bench.measure import BenchError, median, run
 from tests.bench.program import Program
 from tests.bench.rounds import Entry, measure
-from tests.bench.session import Session, say
+from tests.bench.session import CACHE, Session, say
 from tests.bench.sums import Sums, read_edgetally
 
 HEADING = ("edgetally", "CPU s", "wall s", "peak MB", "ratio")
@@ -85,23 +86,36 @@ def rules(session: Session) -> None:
 
 def flat(session: Session) -> None:
     """A line costs the same in a longer log, and memory does not grow with it."""
-    sizes = [session.lines // 10, session.lines, *([session.lines * 10] if session.long else [])]
-    for engine in session.engines:
-        entries: list[Entry] = []
-        for lines in sizes:
-            log = session.log("clean", lines, span=SPAN * lines // session.lines)
-            entry = Entry(f"{engine}, {lines:,} lines", session.edgetally.program(engine), log)
-            entries.append(entry)
-            try:
-                measure([entry], session.runs if lines <= session.lines else 1, session.folder)
-            finally:
-                if lines > session.lines:
-                    log.remove()  # it is bigger than all that the cache may hold
-        growth = entries[-1].per_line / entries[0].per_line
-        rows = [[*_row(e, e.per_line / entries[0].per_line), f"{e.per_line * 1e9:.0f}"] for e in entries]
+    found: dict[str, list[Entry]] = {engine: [] for engine in session.engines}
+    for lines in (session.lines // 10, session.lines):
+        _add_longer(session, found, session.log("clean", lines, span=SPAN * lines // session.lines), session.runs)
+    if session.long:
+        _add_longest(session, found)
+    for engine, entries in found.items():
+        first, last = entries[0], entries[-1]
+        rows = [[*_row(entry, entry.ratio(first)), f"{entry.per_line * 1e9:.0f}"] for entry in entries]
         session.keep(f"flat, {engine}", entries)
         session.show("flat", f"longer logs, {engine}; ratio of CPU a line", [*HEADING, "ns/line"], rows)
-        session.goals.append(Goal(f"a line of {sizes[-1]:,}, {engine}, to one of {sizes[0]:,}", growth, 1.1))
+        what = f"a line of {last.log.lines:,}, {engine}, to one of {first.log.lines:,}"
+        session.goals.append(Goal(what, last.ratio(first), 1.1))
+
+
+def _add_longer(session: Session, found: dict[str, list[Entry]], log: Log, runs: int) -> None:
+    """Measure the engines on a log, and add that to what was found of shorter ones."""
+    entries = [Entry(f"{name}, {log.lines:,} lines", session.edgetally.program(name), log) for name in found]
+    measure(entries, runs, session.folder)
+    for entry in entries:
+        found[entry.program.name].append(entry)
+
+
+def _add_longest(session: Session, found: dict[str, list[Entry]]) -> None:
+    """The same once, on a log that is bigger than all that the cache may hold, and is not kept."""
+    folder = CACHE / "longest"
+    try:
+        log = logs.make(CASES["clean"], session.lines * 10, folder, span=SPAN * 10)
+        _add_longer(session, found, log, 1)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def start(session: Session) -> None:
