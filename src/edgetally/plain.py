@@ -66,6 +66,22 @@ def _total(sizes: list[bytes]) -> int:
         return sum(int(size) for size in sizes if size != b"-")
 
 
+def _without(bytes_: Sequence[bytes], data: bytes) -> bytes:
+    """The data with empty lines in place of those that hold one of some bytes."""
+    spans = set()
+    for byte in bytes_:
+        place = data.find(byte)
+        while place >= 0:
+            end = data.find(b"\n", place)
+            spans.add((data.rfind(b"\n", 0, place) + 1, end))
+            place = data.find(byte, end)
+    pieces, last = [], 0
+    for start, end in sorted(spans):
+        pieces.append(data[last:start])
+        last = end
+    return b"".join([*pieces, data[last:]])
+
+
 class PlainEngine:
     """Reads files into a book."""
 
@@ -91,21 +107,26 @@ class PlainEngine:
 
     def count(self, name: str, block: bytes, numbers: Sequence[int]) -> None:
         """Count a block of whole lines. numbers: each line's number in the file."""
+        if b"\r\n" in block and b"\r\r\n" not in block:
+            block = block.replace(b"\r\n", b"\n")
         data = self._format.blanked(block)
-        if self._quick is None or any(control in data for control in _CONTROLS):
+        bad = self._count_quickly(self._quick, data, len(numbers)) if self._quick else None
+        if bad is None:
             self._count_exactly(name, block, data, numbers)
-            return
-        rows = (self._quick.any_line if self._dirty else self._quick.pattern).findall(data)
-        if len(rows) != len(numbers) and not self._dirty:
-            self._dirty, rows = True, self._quick.any_line.findall(data)
-        if len(rows) != len(numbers):
-            self._count_exactly(name, block, data, numbers)
-            return
-        bad = self._add_rows(self._quick, rows)
-        if bad:
+        elif bad:
             lines, blanked = block.split(b"\n"), data.split(b"\n")
             left, read = (b"".join(part[row] + b"\n" for row in bad) for part in (lines, blanked))
             self._count_exactly(name, left, read, [numbers[row] for row in bad])
+
+    def _count_quickly(self, quick: Quick, data: bytes, lines: int) -> list[int] | None:
+        """Count what fits the faster pattern; return which lines are left. None: nothing was counted."""
+        odd = [control for control in _CONTROLS if control in data]
+        if odd:
+            self._dirty, data = True, _without(odd, data)
+        rows = (quick.any_line if self._dirty else quick.pattern).findall(data)
+        if len(rows) != lines and not self._dirty:
+            self._dirty, rows = True, quick.any_line.findall(data)
+        return self._add_rows(quick, rows) if len(rows) == lines else None
 
     def _add_rows(self, quick: Quick, rows: list[Row]) -> list[int]:
         """Book matches; return which are to be counted exactly: those of no line, of no time, or of one far off."""
