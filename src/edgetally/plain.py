@@ -17,6 +17,8 @@ from edgetally.formats.log_format import Quick, Row
 
 _CONTROLS = [bytes([byte]) for byte in range(32) if byte != ord("\n")]
 _MICROSECONDS = 1_000_000
+_OPEN_SLOTS = 4
+_OPEN_KINDS = 10_000
 _BLOCK = 512 << 10  # at most MAX_LINE: only a line that began in an earlier block can be too long
 # Of W3C logs, by their names: any other # can be the beginning of a client's text, and is rejected.
 _DIRECTIVE = re.compile(rb"#(?:Version|Fields|Software|Date|Start-Date|End-Date|Remark):")
@@ -91,6 +93,7 @@ class PlainEngine:
         self._quick = fmt.quick(book.paths)
         time = fmt.parts[fmt.roles["time"][0]].kind
         self._clock, self._shape = clocks.reader(time), re.compile(clocks.shape(time))
+        self._open: dict[int, dict[Key, list[int]]] = {}
         self._dirty = False  # whether the last block had lines that do not fit
 
     def read(self, name: str, stream: BinaryIO) -> None:
@@ -104,6 +107,7 @@ class PlainEngine:
                 newlines = len(block.data) - len(block.data.replace(b"\n", b""))  # count() is many times slower
                 self.count(name, block.data, range(line, line + newlines))
                 line += newlines
+        self.flush()
 
     def count(self, name: str, block: bytes, numbers: Sequence[int]) -> None:
         """Count a block of whole lines. numbers: each line's number in the file."""
@@ -158,8 +162,23 @@ class PlainEngine:
         groups: dict[Key, list[bytes]] = defaultdict(list)
         for kind, size in zip(map(quick.kind_of, rows), map(quick.size_of, rows)):
             groups[kind].append(size)
+        sums = self._open.setdefault(slot, {})
         for kind, sizes in groups.items():
-            self._book.add_to_slot(slot, kind, len(sizes), _total(sizes))
+            known = sums.get(kind)
+            if known is None:
+                sums[kind] = [len(sizes), _total(sizes)]
+            else:
+                known[0] += len(sizes)
+                known[1] += _total(sizes)
+        if len(self._open) > _OPEN_SLOTS or len(sums) > _OPEN_KINDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Put all that is counted into the book."""
+        for slot, sums in self._open.items():
+            for kind, (requests, size) in sums.items():
+                self._book.add_to_slot(slot, kind, requests, size)
+        self._open.clear()
 
     def _moments(self, quick: Quick, rows: list[Row], times: list[bytes]) -> _Texts | _Numbers:
         """The times of matches."""

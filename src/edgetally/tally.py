@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import stat
@@ -85,13 +86,25 @@ def _count(
     chosen = _engine(fmt, book, engine)
     for source in sources:
         name = _name_of(source)
-        with _told_of(name):
+        with _told_of(name), _without_collector():
             if isinstance(source, (str, os.PathLike)):
                 with _Watched(source, progress) if progress else open(source, "rb") as stream:
                     chosen.read(name, unpacked(stream))
             else:
                 chosen.read(name, source)
     return book.close()
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Let nothing look for circles in millions of matches: there are none."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @contextmanager

@@ -87,6 +87,7 @@ class VectorEngine:
             else:
                 line += self._count(name, line, size)
         self._sums.close()
+        self._slow.flush()
 
     def _count(self, name: str, line: int, size: int) -> int:
         """Count the whole lines at the buffer's beginning; return how many they are."""
