@@ -21,6 +21,7 @@ MAX_LINE = 2 << 20
 TOO_LONG = f"it is longer than {MAX_LINE >> 20} MiB"
 REJECT_TEXT = 200  # bytes of a rejected line that are kept
 
+_SLOT = SLOT_SECONDS * 1000
 _CACHED_REQUESTS = 50_000
 _UNASSIGNED_KEPT = 1_000
 
@@ -47,13 +48,15 @@ class Tally:
 
     cells: (slot, channel) -> [requests, bytes, hits, hit bytes]; slot in epoch seconds, UTC; the hits are None where
     the format does not tell. first, last: ends of the earliest and latest line counted, as logged (epoch seconds).
-    skewed: of those counted, the ones outside the window. set_aside: lines from before `since`, counted nowhere else.
+    skewed: of those counted, the ones outside the window; clipped: the ones whose bytes are not spread over all slots
+    that they were sent in. set_aside: lines from before `since`, counted nowhere else.
     unassigned_hosts: host -> [requests, bytes]; the biggest ones only, where there are very many.
     """
 
     counted: int = 0
     rejected: int = 0
     skewed: int = 0
+    clipped: int = 0
     set_aside: int = 0
     bytes: int = 0
     first: float | None = None
@@ -80,6 +83,8 @@ class _Place(NamedTuple):
 class Book:
     """What one engine has counted so far.
 
+    spread: whether the bytes of a transfer are spread over the time it lasted; see `spread`.
+
     A kind is what a format's key says without the time: hosts, the cache's word, the path where `paths` is true. Times
     are those of a transfer's end, in epoch seconds.
     """
@@ -91,10 +96,13 @@ class Book:
         log: str = "",
         window: Window | None = None,
         since: float | None = None,
+        max_spread: int = 0,
     ) -> None:
+        self.spreads = max_spread > 0
         self.paths = fmt.has_path and channels is not None and channels.needs_path(log)
         self._format, self._channels, self._log = fmt, channels, log
         self._window, self._since = window, float("-inf") if since is None else since // 1
+        self._longest = max_spread * 1000
         self._cells: dict[tuple[int, str], list[int]] = {}
         self._places: dict[Key, _Place] = {}
         self._sums = Tally()
@@ -124,6 +132,33 @@ class Book:
                 self._sums.skewed += requests
                 time = high
         self.add_to_slot(int(time // SLOT_SECONDS * SLOT_SECONDS), kind, requests, size)
+
+    def spread(self, time: float, lasted: int, kind: Key, size: int) -> None:
+        """Count one request whose bytes were sent evenly over the milliseconds that it lasted, up to its end.
+
+        Until t that is size * (t - start) // (end - start) of them, and a slot's share is the difference: no byte is
+        lost to rounding. The request itself is counted in the slot of its end. What was sent in slots that ended more
+        than max_spread before that is counted in the first slot that did not, and the request as clipped. A request far
+        outside the window is not spread.
+        """
+        end = round(time * 1_000_000) // 1000
+        start = end - lasted
+        if time < self._since or self._is_skewed(time) or lasted <= 0:
+            self.add(time, kind, 1, size)
+            return
+        slot, sent = max(start, end - self._longest) // _SLOT * _SLOT, 0
+        if start < slot:
+            self._sums.clipped += 1
+        while slot + _SLOT <= end:
+            until = size * (slot + _SLOT - start) // lasted
+            self.add_to_slot(slot // 1000, kind, 0, until - sent)
+            slot, sent = slot + _SLOT, until
+        self.add_to_slot(slot // 1000, kind, 1, size - sent)
+        self.saw(time, time)
+
+    def _is_skewed(self, time: float) -> bool:
+        low, high = self._window or (None, float("inf"))
+        return time > high + LATE_SECONDS or (low is not None and time < low - EARLY_SECONDS)
 
     def add_to_slot(self, slot: int, kind: Key, requests: int, size: int) -> None:
         """Count requests of a common slot; `saw` has to be told of their times."""

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from edgetally import __version__
-from edgetally.config import AGGREGATOR_CONFIG, EDGE_CONFIG, load_aggregator, load_edge
+from edgetally.config import AGGREGATOR_CONFIG, EDGE_CONFIG, LONGEST_SPREAD, load_aggregator, load_edge
 from edgetally.errors import EdgetallyError
 
 
@@ -67,6 +67,10 @@ def _add_tally(commands: _Commands[argparse.ArgumentParser]) -> None:
     command.add_argument("--server", default="", metavar="NAME", help="whose format it is, where it does not show that")
     command.add_argument("--channels", metavar="FILE", help="the channel rules; without, a channel is the line's host")
     command.add_argument("--output", choices=("table", "json", "csv"), default="table")
+    command.add_argument("--spread", action="store_true", help="spread a transfer's bytes over the time that it lasted")
+    command.add_argument(
+        "--max-spread", type=int, default=LONGEST_SPREAD, metavar="SECONDS", help=f"at most; without, {LONGEST_SPREAD}"
+    )
     command.add_argument("--jobs", type=int, default=1, metavar="N", help="count with so many processes; without, one")
     command.add_argument(
         "--engine",
@@ -89,6 +93,7 @@ def _tally(options: argparse.Namespace) -> int:
         output=options.output,
         engine=options.engine,
         jobs=options.jobs,
+        max_spread=options.max_spread if options.spread else 0,
     )
 
 

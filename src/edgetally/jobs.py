@@ -94,7 +94,7 @@ def _lines_before(part: Range) -> int:
 
 def _add(total: Tally, found: Tally) -> None:
     """Add one tally to another."""
-    for name in ("counted", "rejected", "skewed", "set_aside", "bytes"):
+    for name in ("counted", "rejected", "skewed", "clipped", "set_aside", "bytes"):
         setattr(total, name, getattr(total, name) + getattr(found, name))
     total.first = min((time for time in (total.first, found.first) if time is not None), default=None)
     total.last = max((time for time in (total.last, found.last) if time is not None), default=None)

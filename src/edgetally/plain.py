@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO, NamedTuple, cast
+from typing import BinaryIO, Callable, NamedTuple, cast
 
 from edgetally.book import MAX_LINE, REJECT_TEXT, TOO_LONG, Book
 from edgetally.formats import Key, LogFormat, clocks
@@ -17,6 +17,7 @@ from edgetally.formats.log_format import Quick, Row
 
 _CONTROLS = [bytes([byte]) for byte in range(32) if byte != ord("\n")]
 _MICROSECONDS = 1_000_000
+_FRACTION = {"seconds": 4, "ms": 3, "us": 6}  # characters of a duration below a second
 _OPEN_SLOTS = 4
 _OPEN_KINDS = 10_000
 _BLOCK = 512 << 10  # at most MAX_LINE: only a line that began in an earlier block can be too long
@@ -84,15 +85,24 @@ def _without(bytes_: Sequence[bytes], data: bytes) -> bytes:
     return b"".join([*pieces, data[last:]])
 
 
+def _duration_reader(fmt: LogFormat) -> Callable[[bytes], int]:
+    """What gives a duration in microseconds."""
+    kind = fmt.parts[fmt.roles["duration"][0]].kind if fmt.has_duration else "us"
+    if kind in ("ms", "us") and fmt.adds_duration:  # digits alone, of every line
+        return (lambda text: int(text) * 1000) if kind == "ms" else int
+    return clocks.microseconds(kind)
+
+
 class PlainEngine:
     """Reads files into a book."""
 
     def __init__(self, fmt: LogFormat, book: Book) -> None:
         self._format, self._book = fmt, book
-        self._matcher = fmt.matcher(book.paths)
-        self._quick = fmt.quick(book.paths)
+        self._matcher = fmt.matcher(book.paths, book.spreads)
+        self._quick = fmt.quick(book.paths, book.spreads)
         time = fmt.parts[fmt.roles["time"][0]].kind
         self._clock, self._shape = clocks.reader(time), re.compile(clocks.shape(time))
+        self._lasted = _duration_reader(fmt)
         self._open: dict[int, dict[Key, list[int]]] = {}
         self._dirty = False  # whether the last block had lines that do not fit
 
@@ -146,7 +156,7 @@ class PlainEngine:
         moments = self._moments(quick, rows, times)
         slot = moments.common_slot(self._book)
         if slot is not None:
-            self._add_group(quick, slot, rows)
+            self._add_group(quick, slot, rows, moments, range(len(rows)))
             return bad
         by_slot: dict[int | None, list[int]] = defaultdict(list)
         for row, its in enumerate(moments.slots(self._book)):
@@ -154,11 +164,15 @@ class PlainEngine:
         for row in by_slot.pop(None, ()):
             bad.append(places[row])
         for its, chosen in by_slot.items():
-            self._add_group(quick, cast(int, its), [rows[row] for row in chosen])
+            self._add_group(quick, cast(int, its), [rows[row] for row in chosen], moments, chosen)
         return sorted(bad)
 
-    def _add_group(self, quick: Quick, slot: int, rows: list[Row]) -> None:
-        """Book matches of one slot."""
+    def _add_group(
+        self, quick: Quick, slot: int, rows: list[Row], moments: _Texts | _Numbers, places: Sequence[int]
+    ) -> None:
+        """Book matches of one slot. places: where their times are."""
+        if self._book.spreads:
+            rows = self._spread(quick, slot, rows, moments, places)
         groups: dict[Key, list[bytes]] = defaultdict(list)
         for kind, size in zip(map(quick.kind_of, rows), map(quick.size_of, rows)):
             groups[kind].append(size)
@@ -173,6 +187,21 @@ class PlainEngine:
         if len(self._open) > _OPEN_SLOTS or len(sums) > _OPEN_KINDS:
             self.flush()
 
+    def _spread(
+        self, quick: Quick, slot: int, rows: list[Row], moments: _Texts | _Numbers, places: Sequence[int]
+    ) -> list[Row]:
+        """Book the transfers that began before their slot; return the others. Most are too short to be looked at."""
+        lasted = list(map(cast("Callable[[Row], bytes]", quick.duration_of), rows))
+        margin = int(moments.first(places) - slot)
+        safe = len(str(margin)) - 1 + _FRACTION[quick.duration] if margin else 0
+        begun = set()
+        for row in [row for row, text in enumerate(lasted) if len(text) > safe]:
+            time, took = moments.time(places[row]), self._lasted(lasted[row]) // 1000
+            if round(time * _MICROSECONDS) // 1000 - took < slot * 1000:
+                self._book.spread(time, took, quick.kind_of(rows[row]), _total([quick.size_of(rows[row])]))
+                begun.add(row)
+        return [row for place, row in enumerate(rows) if place not in begun] if begun else rows
+
     def flush(self) -> None:
         """Put all that is counted into the book."""
         for slot, sums in self._open.items():
@@ -182,11 +211,10 @@ class PlainEngine:
 
     def _moments(self, quick: Quick, rows: list[Row], times: list[bytes]) -> _Texts | _Numbers:
         """The times of matches."""
-        if quick.duration_of is not None:
+        if self._format.adds_duration:
             starts = {text: self._start(text) for text in set(times)}
-            lasted = map(int, map(quick.duration_of, rows))
-            ends = [starts[text] + duration * quick.unit for text, duration in zip(times, lasted)]
-            return _Numbers(ends, _MICROSECONDS)
+            lasted = map(self._lasted, map(cast("Callable[[Row], bytes]", quick.duration_of), rows))
+            return _Numbers([starts[text] + took for text, took in zip(times, lasted)], _MICROSECONDS)
         if quick.time == "epoch":
             return _Numbers([int(text.replace(b".", b"")) for text in times], 1000)
         return _Texts({text: self._time(text) for text in set(times)}, times)
@@ -207,7 +235,7 @@ class PlainEngine:
         groups: dict[Key, list[bytes]] = defaultdict(list)
         for key, size in zip(map(key_of, rows), map(size_of, rows)):
             groups[key].append(size)
-        timeless = self._add(groups)
+        timeless = self._add_transfers(groups) if self._book.spreads else self._add(groups)
         if timeless or len(rows) != len(numbers):
             self._reject_rest(name, block, data, numbers, timeless)
 
@@ -220,6 +248,18 @@ class PlainEngine:
                 timeless.add(key)
             else:
                 self._book.add(time, key[1:], len(sizes), _total(sizes))
+        return timeless
+
+    def _add_transfers(self, groups: dict[Key, list[bytes]]) -> set[Key]:
+        """The same, spreading the bytes of each."""
+        transfer_of, timeless = self._format.transfer_of, set()
+        for key, sizes in groups.items():
+            transfer = transfer_of(key[0])
+            if transfer is None:
+                timeless.add(key)
+                continue
+            for size in sizes:
+                self._book.spread(*transfer, key[1:], _total([size]))
         return timeless
 
     def _reject_rest(self, name: str, block: bytes, data: bytes, numbers: Sequence[int], timeless: set[Key]) -> None:
@@ -257,6 +297,14 @@ class _Texts:
             book.saw(first, last)
         return slot
 
+    def time(self, place: int) -> float:
+        """Epoch seconds of one."""
+        return cast(float, self._seconds[self._texts[place]])
+
+    def first(self, places: Sequence[int]) -> float:
+        """The earliest of some."""
+        return min(map(self.time, places))
+
     def slots(self, book: Book) -> list[int | None]:
         """The slot of each, None where the book has to look at the time itself."""
         found: dict[bytes, int | None] = {}
@@ -283,6 +331,14 @@ class _Numbers:
         if slot is not None:
             book.saw(low, high)
         return slot
+
+    def time(self, place: int) -> float:
+        """Epoch seconds of one."""
+        return self._values[place] / self._unit
+
+    def first(self, places: Sequence[int]) -> float:
+        """The earliest of some."""
+        return min(map(self._values.__getitem__, places)) / self._unit
 
     def slots(self, book: Book) -> list[int | None]:
         """The slot of each, None where the book has to look at the time itself."""

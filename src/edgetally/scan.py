@@ -184,6 +184,18 @@ class Scan:
             self.right &= good | dash
         return value
 
+    def microseconds(self, place: int, unit: int) -> Ints:
+        """The durations that stand in a gap; what is none, or unusual, is marked. unit: of a whole number."""
+        left, right = self.lefts[place], self.rights[place]
+        if self.layout.gaps[place].check != DECIMAL:
+            value, good = self._digits(left, right)
+            self.right &= good & (right > left)
+            return value * unit
+        lanes, good = self._decimal(left, right)
+        self.right &= good
+        digits = number(lanes)
+        return (digits // 10_000 * 1000 + digits % 10_000) * 1000
+
     def _digits(self, left: Ints, right: Ints) -> tuple[Ints, Bools]:
         """Whole numbers of at most 15 digits, and whether they are that."""
         length = right - left

@@ -45,6 +45,7 @@ def tally(
     log: str = "",
     window: Window | None = None,
     since: float | None = None,
+    max_spread: int = 0,
     engine: str = "auto",
     jobs: int = 1,
     progress: Progress | None = None,
@@ -53,14 +54,19 @@ def tally(
 
     files: paths (plain or gzip, by content) or open binary files. channels: None makes the line's host its channel, or
     `all` where the format has none. log: the log's name, for the channel rules. since: epoch seconds; lines that end
-    in an earlier second are set aside. engine: one of ENGINES; jobs: how many processes count, where no file is packed
+    in an earlier second are set aside. max_spread: over how many seconds at most the bytes of a transfer are spread, 0
+    for the slot of its end alone. engine: one of ENGINES; jobs: how many processes count, where no file is packed
     or open already; the result depends on neither. progress: is told of bytes when they are read. Raises EdgetallyError
     for a file that cannot be read.
     """
     sources = list(files)
+    if max_spread:
+        fmt.check_spread()
     if engine == "auto":
         engine = "numpy" if _worth_numpy(sources) else "plain"
-    count = partial(_count, fmt=fmt, channels=channels, log=log, window=window, since=since, engine=engine)
+    count = partial(
+        _count, fmt=fmt, channels=channels, log=log, window=window, since=since, max_spread=max_spread, engine=engine
+    )
     if jobs > 1 and all(isinstance(source, str) and not _is_packed(source) for source in sources):
         from edgetally.jobs import count_ranges
 
@@ -78,11 +84,12 @@ def _count(
     log: str,
     window: Window | None,
     since: float | None,
+    max_spread: int,
     engine: str,
     progress: Progress | None = None,
 ) -> Tally:
     """Count in this process."""
-    book = Book(fmt, channels, log, window, since)
+    book = Book(fmt, channels, log, window, since, max_spread)
     chosen = _engine(fmt, book, engine)
     for source in sources:
         name = _name_of(source)

@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from edgetally import summary
 from edgetally.channels import ChannelMap
+from edgetally.config import LONGEST_SPREAD
 from edgetally.errors import EdgetallyError
 from edgetally.formats import FORMATS, LogFormat, is_pasted, parse_format
 from edgetally.tally import Progress, Tally, tally, unpacked
@@ -30,25 +31,28 @@ def run(
     output: str,
     engine: str = "auto",
     jobs: int = 1,
+    max_spread: int = 0,
 ) -> int:
     """Count the files (`-` or none: standard input), print the result, and return the exit code.
 
     format: a known name, `combined` where neither is given; log_format: what the server's configuration says; server:
-    whose configuration that is, where it does not show; channels: the file with the rules; engine, jobs: as in tally.
-    0: every line was counted; 1: some were rejected, the result is printed all the same. Raises EdgetallyError (exit
-    code 2) for wrong use and for what cannot be read.
+    whose configuration that is, where it does not show; channels: the file with the rules; engine, jobs, max_spread: as
+    in tally. 0: every line was counted; 1: some were rejected, the result is printed all the same. Raises
+    EdgetallyError (exit code 2) for wrong use and for what cannot be read.
     """
     if format and log_format:
         raise EdgetallyError("--format and --log-format are both given: leave one of them out")
     if format and is_pasted(format):
         raise EdgetallyError("--format takes a name: give the pasted format with --log-format")
+    if not 0 <= max_spread <= LONGEST_SPREAD:
+        raise EdgetallyError(f"--max-spread {max_spread} is not from 1 to {LONGEST_SPREAD} seconds: correct it")
     if jobs < 1:
         raise EdgetallyError(f"--jobs {jobs} is less than one process: give the number of cores to use")
     log = parse_format(log_format or format or DEFAULT_FORMAT, server)
     rules = ChannelMap.load(channels) if channels else None
     with _progress(files) as progress:
         sources = [_source(name) for name in files or ["-"]]
-        result = tally(sources, log, rules, engine=engine, jobs=jobs, progress=progress)
+        result = tally(sources, log, rules, engine=engine, jobs=jobs, max_spread=max_spread, progress=progress)
     sys.stdout.write(OUTPUTS[output](result))
     if output != "json":
         _explain(result, log)
@@ -78,6 +82,8 @@ def _explain(result: Tally, log: LogFormat) -> None:
         print(f"{reject.file}:{reject.line}: {reject.reason}: {reject.text}", file=sys.stderr)
     if result.rejected > len(result.rejects):
         print(f"… and {result.rejected - len(result.rejects)} more rejected lines", file=sys.stderr)
+    if result.clipped:
+        print(f"{result.clipped} transfers lasted too long to be spread over all of their slots", file=sys.stderr)
     if result.rejected and not result.counted:
         known = ", ".join(FORMATS)
         print(

@@ -27,6 +27,7 @@ _ROOM = MAX_LINE + _BLOCK  # a line that does not fit is too long
 _BIG = 10**11  # bytes of one response: below it a block's sums are exact as floats
 _MICROSECONDS = 1_000_000
 _SLOT = SLOT_SECONDS * _MICROSECONDS
+_SLOT_MS = SLOT_SECONDS * 1000
 _OPEN_SLOTS = 4
 _FEW = 16
 _MOST_KINDS = 1 << 18
@@ -36,7 +37,7 @@ _TARGET = re.compile(rb"(?:[^ ]+ )?(?:/|https?://[^/?#@ ]+)|CONNECT [^/?#@ ]+(?:
 _SCHEME = 8  # no / ends a host before the end of http:// and one character
 _SECONDS = {"clf": 18, "iso": 17}  # where a time's second stands; what is around it changes once a minute
 _LENGTHS = {"clf": 26, "iso": 25}
-_DURATIONS = {"us": 1, "ms": 1000}  # in microseconds
+_DURATIONS = {"us": 1, "ms": 1000, "seconds": 1_000_000}  # in microseconds
 
 
 def vector_engine(fmt: LogFormat, book: Book) -> VectorEngine | None:
@@ -46,7 +47,7 @@ def vector_engine(fmt: LogFormat, book: Book) -> VectorEngine | None:
         return None
     gaps = {gap.part for gap in layout.gaps}
     wanted = [part for role in ("size", "host", "hit") for part in fmt.roles.get(role, ())]
-    if fmt.adds_duration:
+    if fmt.adds_duration or book.spreads:
         wanted += fmt.roles["duration"]
         if fmt.parts[fmt.roles["duration"][0]].kind not in _DURATIONS:
             return None
@@ -64,8 +65,8 @@ class VectorEngine:
         self._tables = [table_of(gap, layout) for gap in layout.gaps]
         place = {gap.part: number for number, gap in enumerate(layout.gaps)}
         self._sizes = [place[part] for part in fmt.roles["size"]]
-        self._duration = place[fmt.roles["duration"][0]] if fmt.adds_duration else None
-        self._unit = _DURATIONS[fmt.parts[fmt.roles["duration"][0]].kind] if fmt.adds_duration else 0
+        self._duration = place[fmt.roles["duration"][0]] if fmt.adds_duration or book.spreads else None
+        self._unit = _DURATIONS[fmt.parts[fmt.roles["duration"][0]].kind] if self._duration is not None else 0
         self._clock = _Clock(fmt, layout)
         parts = [*fmt.roles.get("host", ()), *fmt.roles.get("hit", ())]
         self._words = [_Word(place[part], fmt.parts[part].kind, layout) for part in parts]
@@ -99,13 +100,14 @@ class VectorEngine:
         scan.look(self._tables, self._skip)
         sizes = sum((scan.numbers(place) for place in self._sizes[1:]), scan.numbers(self._sizes[0]))
         times = self._clock.read(scan)
-        if self._duration is not None:
-            times += scan.numbers(self._duration) * self._unit
+        lasted = None if self._duration is None else scan.microseconds(self._duration, self._unit)
+        if lasted is not None and self._format.adds_duration:
+            times += lasted
         scan.right &= sizes < _BIG
         kinds = [self._find(scan, word) for word in self._words]
         for word in self._others:
             self._find(scan, word)
-        left = self._sums.add(scan, times, sizes, kinds, self._clock.whole)
+        left = self._sums.add(scan, times, sizes, kinds, self._clock.whole, lasted if self._book.spreads else None)
         if left.size < lines.count:
             rest = np.ones(lines.count, np.bool_)
             rest[lines.rows[left]] = False
@@ -305,8 +307,10 @@ class _Sums:
         """Whether there are too many kinds to add them up side by side."""
         return any(word.interner.full for word in self._words) or _room(self._words) > _MOST_KINDS
 
-    def add(self, scan: Scan, times: Ints, sizes: Ints, kinds: list[Ints], whole: bool) -> Ints:
-        """Count the lines that are right; return which these are."""
+    def add(
+        self, scan: Scan, times: Ints, sizes: Ints, kinds: list[Ints], whole: bool, lasted: Ints | None = None
+    ) -> Ints:
+        """Count the lines that are right; return which these are. lasted: for how long bytes are to be spread."""
         rows = np.flatnonzero(scan.right)
         if not rows.size:
             return rows
@@ -324,12 +328,21 @@ class _Sums:
             rows, times, sizes, kind = rows[asked], times[asked], sizes[asked], kind[asked]
             if not rows.size:
                 return rows
+        counted = rows
+        if lasted is not None:
+            milliseconds, took = times // 1000, lasted[rows] // 1000
+            before = milliseconds - took < milliseconds // _SLOT_MS * _SLOT_MS
+            for time, one, size, number_ in zip(*(part[before].tolist() for part in (times, took, sizes, kind))):
+                self._book.spread(_seconds(time, whole), one, self._key(number_), size)
+            times, sizes, kind = (part[~before] for part in (times, sizes, kind))
+            if not times.size:
+                return counted
         first, last = int(times.min()), int(times.max())
         slots = times // _SLOT if first // _SLOT != last // _SLOT else None
         for slot in [first // _SLOT] if slots is None else np.unique(slots).tolist():
             inside = slice(None) if slots is None else np.flatnonzero(slots == slot)
             self._add_to(times[inside], sizes[inside], kind[inside], whole)
-        return rows
+        return counted
 
     def _add_to(self, times: Ints, sizes: Ints, kind: Ints, whole: bool) -> None:
         """Count lines whose times lie in one slot."""

@@ -24,7 +24,7 @@ RULES = [
 ]
 
 
-def options(chance: random.Random) -> dict[str, Any]:
+def options(chance: random.Random, fmt: LogFormat) -> dict[str, Any]:
     """How a log is counted: with a window, a beginning, and channels, or without."""
     found: dict[str, Any] = {"channels": None}
     if chance.random() < 0.3:
@@ -32,6 +32,8 @@ def options(chance: random.Random) -> dict[str, Any]:
         found["window"] = Window(logs.START + early, logs.START + early + late)
     if chance.random() < 0.3:
         found["since"] = logs.START + chance.randrange(900)
+    if fmt.has_duration and chance.random() < 0.3:
+        found["max_spread"] = chance.choice([1, 60, 21600])
     if chance.random() < 0.5:
         found["channels"] = ChannelMap(RULES if chance.random() < 0.5 else RULES[1:])
     return found
@@ -48,7 +50,7 @@ def main(seed: int = 1, rounds: int = 1000) -> int:
     chance, known, lines = random.Random(seed), logs.formats(), 0
     for number in range(rounds):
         name = chance.choice(sorted(known))
-        data, how = logs.log(known[name], chance), options(chance)
+        data, how = logs.log(known[name], chance), options(chance, known[name])
         one, two, exact = compare(data, known[name], **how)
         if not one == two == exact:
             Path("fuzz.log").write_bytes(data)

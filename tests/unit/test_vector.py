@@ -46,7 +46,7 @@ def test_logs_as_bad_as_they_get_are_counted_as_the_plain_engine_does(seed: int)
     chance, known = random.Random(seed), logs.formats()
     for _ in range(25):
         fmt = known[chance.choice(sorted(known))]
-        one, two, exact = compare(logs.log(fmt, chance), fmt, **options(chance))
+        one, two, exact = compare(logs.log(fmt, chance), fmt, **options(chance, fmt))
         assert one == two == exact
 
 

@@ -11,6 +11,7 @@ from typing import Callable, NamedTuple
 from edgetally.errors import EdgetallyError
 from edgetally.formats import clocks
 from edgetally.formats.pattern import (
+    QUICK_DURATIONS,
     QUICK_TIMES,
     SELF_ENDING,
     SELF_STARTING,
@@ -48,7 +49,7 @@ class Quick(NamedTuple):
 
     pattern: as many matches as lines mean that all fit, but for their times; any_line: one match a line, whose groups
     are empty if it does not fit. time_of, duration_of, kind_of, size_of: what pick these of a match; a kind is a key
-    without its time. time: the kind of the time, which is to be looked at. unit: a duration's, in microseconds.
+    without its time. time: the kind of the time, which is to be looked at; duration: that of the duration.
     """
 
     pattern: re.Pattern[bytes]
@@ -58,7 +59,7 @@ class Quick(NamedTuple):
     kind_of: Callable[[Row], Key]
     size_of: Callable[[Row], bytes]
     time: str
-    unit: int
+    duration: str
 
 
 @dataclass(frozen=True)
@@ -128,18 +129,26 @@ class LogFormat:
         """Whether the format says how long a transfer lasted."""
         return "duration" in self.roles
 
-    def matcher(self, paths: bool = False) -> Matcher:
-        """Compile the pattern. Paths are captured on demand only: they make keys many and the tally slow."""
-        pattern, places = self._pattern(paths, pattern_of)
+    def check_spread(self) -> None:
+        """Raise EdgetallyError where the bytes of a transfer cannot be spread over the time that it lasted."""
+        if not self.has_duration:
+            raise EdgetallyError(
+                f"format {self.name} does not say how long a transfer lasted: log the duration too, or do not spread"
+            )
+
+    def matcher(self, paths: bool = False, durations: bool = False) -> Matcher:
+        """Compile the pattern. Paths and durations are captured on demand only: they make keys many, the tally slow."""
+        durations = durations or self.adds_duration
+        pattern, places = self._pattern(paths, durations, pattern_of)
         keys = [place for role in ("time", "host", "hit", "path") for place in places[role]]
-        key_of = _picker(keys, places["duration"][0]) if self.adds_duration else _picker(keys)
+        key_of = _picker(keys, places["duration"][0]) if durations else _picker(keys)
         return Matcher(re.compile(rb"(?m)^" + pattern + rb"\r?$"), key_of, _adder(places["size"]))
 
     def _pattern(
-        self, paths: bool, of: Callable[[Part, Sequence[str], str], bytes]
+        self, paths: bool, durations: bool, of: Callable[[Part, Sequence[str], str], bytes]
     ) -> tuple[bytes, dict[str, list[int]]]:
         """The pattern of a line, and the groups of each role in it."""
-        unwanted = {role for role, skip in (("path", not paths), ("duration", not self.adds_duration)) if skip}
+        unwanted = {role for role, skip in (("path", not paths), ("duration", not durations)) if skip}
         wanted = [(role, part) for role in _RANK if role not in unwanted for part in self.roles.get(role, ())]
         pattern, groups = b"", []
         for number, part in enumerate(self.parts):
@@ -150,16 +159,17 @@ class LogFormat:
             groups += [(role, number) for role in inside]
         return pattern, {role: [groups.index(pair) for pair in wanted if pair[0] == role] for role in _RANK}
 
-    def quick(self, paths: bool = False) -> Quick | None:
+    def quick(self, paths: bool = False, durations: bool = False) -> Quick | None:
         """Compile the faster pattern, or None where the format's time or duration has none."""
+        durations = durations or self.adds_duration
         time = self.parts[self.roles["time"][0]].kind
-        duration = self.parts[self.roles["duration"][0]].kind if self.adds_duration else ""
-        if time not in QUICK_TIMES or duration not in ("", "ms", "us"):
+        duration = self.parts[self.roles["duration"][0]].kind if durations else ""
+        if time not in QUICK_TIMES or duration not in ("", *QUICK_DURATIONS):
             return None
-        pattern, places = self._pattern(paths, quick_pattern_of)
+        pattern, places = self._pattern(paths, durations, quick_pattern_of)
         kind = [place for role in ("host", "hit", "path") for place in places[role]]
         first = itemgetter(places["time"][0])
-        lasted = itemgetter(places["duration"][0]) if self.adds_duration else None
+        lasted = itemgetter(places["duration"][0]) if durations else None
         return Quick(
             re.compile(rb"(?m)^" + pattern + rb"\n"),
             re.compile(rb"(?m)^(?:" + pattern + rb"\n|.*\n)"),
@@ -168,7 +178,7 @@ class LogFormat:
             _picker(kind),
             _adder(places["size"]),
             time,
-            clocks.NANOSECONDS.get(duration, 0) // 1000,
+            duration,
         )
 
     @property
@@ -178,6 +188,19 @@ class LogFormat:
         if not self.adds_duration:
             return clock
         return clocks.ends(clock, self.parts[self.roles["duration"][0]].kind)
+
+    @property
+    def transfer_of(self) -> Callable[[bytes], tuple[float, int] | None]:
+        """What gives the end, in epoch seconds, and the milliseconds of a key's time that has a duration with it."""
+        kind = self.parts[self.roles["duration"][0]].kind
+        clock, lasted = clocks.reader(self.parts[self.roles["time"][0]].kind), clocks.microseconds(kind)
+        end_of = clocks.ends(clock, kind) if self.adds_duration else lambda text: clock(text.partition(b"\n")[0])
+
+        def transfer(text: bytes) -> tuple[float, int] | None:
+            end = end_of(text)
+            return None if end is None else (end, lasted(text.partition(b"\n")[2]) // 1000)
+
+        return transfer
 
     def request_of(self, key: Key) -> tuple[str, bool | None]:
         """Read a key without its time: the host (empty for none), and whether it was a hit (None: not said)."""

@@ -219,6 +219,7 @@ _QUICK: dict[str, bytes] = {
     "squid_type": rb"(?: [^ \n]+" + _OWN + rb")?",
 }
 _STOPS = {"word": ' "', "token": " ", "path": " ", "text": "", "host": "", "request": "", "url": ""}
+QUICK_DURATIONS = ("seconds", "ms", "us")
 QUICK_TIMES = frozenset({"clf", "iso", "epoch"})
 
 
