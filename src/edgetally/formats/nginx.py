@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from edgetally.errors import EdgetallyError
+from edgetally.formats.finding import UNESCAPED
 from edgetally.formats.log_format import Dialect, LogFormat, build
 from edgetally.formats.pattern import Piece, kinds_of
 from edgetally.formats.values import shorten
@@ -66,10 +67,9 @@ def compile_nginx(text: str) -> LogFormat:
         raise EdgetallyError(f"log_format {name}: escape={escape} is not known: it is default, json or none")
     if "\n" in template or "\r" in template:
         raise EdgetallyError(f"log_format {name}: the format holds a line break: one request must be one line")
-    weak = "escape=none: a line whose client sends a quote is rejected; use escape=default or json"
     described = f"nginx log_format {template}"
-    warnings = [weak] if escape == "none" else []
-    return build(DIALECT, name, described, _pieces(template), escapes=escape != "none", warnings=warnings)
+    weak = [UNESCAPED.found("escape=none", mend="use escape=default or json")] if escape == "none" else []
+    return build(DIALECT, name, described, _pieces(template), escapes=escape != "none", findings=weak)
 
 
 def _directive(text: str) -> tuple[str, str, str]:
