@@ -83,8 +83,8 @@ class LogFormat:
 
     @property
     def warnings(self) -> list[str]:
-        """The findings, one sentence each."""
-        return [str(finding) for finding in self.findings]
+        """The findings that are more than notes, one sentence each."""
+        return [str(finding) for finding in self.findings if finding.severity != "note"]
 
     @property
     def hit_known(self) -> bool:

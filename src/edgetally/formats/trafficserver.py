@@ -34,6 +34,7 @@ DIALECT = Dialect(
         "wire": "%<psql>",
         "host": "%<cquuc> or %<{Host}cqh>",
         "duration": "%<ttms>",
+        "hit": "%<crc>",
     },
     body_only=("pscl",),
     logs_start=True,
