@@ -24,7 +24,7 @@ CHECKERS: dict[str, Callable[[Source], Iterator[Finding]]] = {
 # What stands at the beginning of a line in one server's files only. A log's lines begin with nothing of the kind.
 _SIGNS = {
     "nginx": r"\s*(?:log_format|access_log)\s[^;#]*;|\s*log_format\s|\s*(?:http|server|events)\s*\{",
-    "apache": r"(?i:\s*(?:LogFormat|CustomLog|TransferLog|GlobalLog|BufferedLogs)\s|\s*<VirtualHost\s)",
+    "apache": r"(?i:\s*LogFormat\s+[\"'%]|\s*(?:CustomLog|TransferLog|GlobalLog|BufferedLogs)\s|\s*<VirtualHost\s)",
     "varnish": r"(?!\s*#).*\bvarnishncsa\s+-|DAEMON_OPTS=",
     "trafficserver": r"(?:logging|formats|logs):\s*$",
     "haproxy": r"(?:global|defaults|frontend|listen)\b[^:=;{]*$",

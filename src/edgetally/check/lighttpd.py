@@ -33,5 +33,10 @@ def check(source: Source) -> Iterator[Finding]:
         elif name == "accesslog.use-syslog" and bare(text) == "enable":
             yield defects.NO_FILE.found("its log goes to syslog", where=where)
     yield from includes(
-        source, ((line.number, bare(line.words[1])) for line in found if len(line.words) > 1 and line.words[0] in ("include", "include_shell"))
+        source,
+        (
+            (line.number, bare(line.words[1]))
+            for line in found
+            if len(line.words) > 1 and line.words[0] in ("include", "include_shell")
+        ),
     )

@@ -19,8 +19,8 @@ _TOKEN = re.compile(
 )
 
 _COMBINED = (
-    "log_format combined '$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent "
-    "\"$http_referer\" \"$http_user_agent\"';"
+    'log_format combined \'$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent '
+    '"$http_referer" "$http_user_agent"\';'
 )
 
 
