@@ -72,8 +72,10 @@ def opened(name: str) -> Iterator[BinaryIO]:
                 return
             with tempfile.TemporaryFile() as copy:
                 shutil.copyfileobj(file, copy)
-                copy.seek(0)
-                yield copy
+                copy.flush()
+                with open(copy.fileno(), "rb", closefd=False) as again:
+                    again.seek(0)
+                    yield again
     except (OSError, EOFError, zlib.error) as error:
         why = getattr(error, "strerror", None) or error
         raise EdgetallyError(f"{name} cannot be read ({why}): check its path, its mode and its content") from None
@@ -88,7 +90,7 @@ def read(file: BinaryIO, name: str, fmt: LogFormat, covers: Window | None = None
     sums = tally([unpacked(file)], fmt, None, window=covers)
     file.seek(0)
     found = measure(unpacked(file), fmt)
-    live = name != "-" and not packed and 0 <= time.time() - status.st_mtime < LIVE_SECONDS
+    live = os.path.isfile(name) and not packed and 0 <= time.time() - status.st_mtime < LIVE_SECONDS
     return Log(name, fmt, sums, found, covers, status.st_mtime if live else None)
 
 
@@ -216,4 +218,4 @@ def _span(seconds: float) -> str:
     """A time span for people."""
     if seconds < 120:
         return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -126,7 +126,7 @@ def _access_log(log: Statement, where: str) -> Iterator[Finding]:
     if not _is_on(log):
         yield defects.LOG_OFF.found("access_log is off here", where=where)
         return
-    yield from target(path, where)
+    yield from target(re.sub(r"\$\{(\w+)\}", r"$\1", path), where)
     for option in options:
         name, _, value = option.partition("=")
         if name == "gzip":

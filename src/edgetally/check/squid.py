@@ -29,18 +29,18 @@ def check(source: Source) -> Iterator[Finding]:
         for line in logs
         if line.words[1] != "none" and not _parse(line, set(formats))[2]
     )
-    native = not logs or any(_parse(line, set(formats))[0] == "squid" for line in logs)
+    own = not logs or any(_parse(line, set(formats))[0] in NAMED for line in logs)
     for line in found:
-        yield from _setting(line, source.at(line.number), native)
+        yield from _setting(line, source.at(line.number), own)
     yield from includes(source, ((line.number, bare(line.words[1])) for line in found if line.words[0] == "include"))
 
 
-def _setting(line: Line, where: str, native: bool) -> Iterator[Finding]:
-    """What one other line does to the log. native: whether a log is of squid's own format."""
+def _setting(line: Line, where: str, own: bool) -> Iterator[Finding]:
+    """What one other line does to the log. own: whether a log is of a format that squid names itself."""
     name, value = line.words[0], line.words[1] if len(line.words) > 1 else ""
     if name == "buffered_logs" and value == "on":
         yield defects.BUFFERED_LOG.found("lines are kept in a buffer", mend="set buffered_logs off", where=where)
-    elif name == "log_mime_hdrs" and value == "on" and native:
+    elif name == "log_mime_hdrs" and value == "on" and own:
         yield defects.MIME_HEADERS.found("each line ends in the headers of request and response", where=where)
     elif name == "logfile_rotate" and value != "0":
         yield defects.OTHER_ROTATOR.found("squid renames its log by itself", mend="set logfile_rotate 0", where=where)

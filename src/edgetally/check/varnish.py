@@ -6,6 +6,8 @@ import getopt
 import re
 import shlex
 from collections.abc import Iterator
+from itertools import takewhile
+from pathlib import Path
 
 from edgetally.check import defects
 from edgetally.check.formats import check_text
@@ -32,7 +34,8 @@ def check(source: Source) -> Iterator[Finding]:
 def _command(text: str, where: str, unit: bool) -> Iterator[Finding]:
     """One command line. unit: it is systemd's, where %% is a %."""
     try:
-        options = getopt.gnu_getopt(shlex.split(text), _OPTIONS)[0]
+        words = takewhile(lambda word: word[0] not in "|>;&", filter(None, shlex.split(text)))
+        options = getopt.gnu_getopt(list(words), _OPTIONS)[0]
     except (ValueError, getopt.GetoptError) as error:
         raise EdgetallyError(f"{where}: varnishncsa's options cannot be read ({error}): correct them") from None
     given = dict(options)
@@ -41,10 +44,13 @@ def _command(text: str, where: str, unit: bool) -> Iterator[Finding]:
         if "-F" in given and re.search(r"(?<!%)%(?:%%)*(?!%)", form):
             yield defects.UNIT_PERCENT.found("the format has a single % in a systemd unit", where=where)
         form = form.replace("%%", "%")
-    if "-f" in given:
+    file = Path(given.get("-f", ""))
+    if file.is_file():
+        yield from check_text(file.read_text(encoding="utf-8", errors="replace").strip(), "varnish", f"{file}:1")
+    elif "-f" in given:
         yield elsewhere(given["-f"], where)
     else:
-        yield from check_text(f"{form}", "varnish", where)
+        yield from check_text(form, "varnish", where)
     yield from _output(given, where)
     yield from _selection(given, where)
 
@@ -58,9 +64,8 @@ def _output(given: dict[str, str], where: str) -> Iterator[Finding]:
     if "-a" not in given:
         yield defects.OVERWRITTEN_LOG.found("varnishncsa writes without -a", where=where)
     if "-D" not in given:
-        yield defects.NOT_REOPENED.found(
-            "varnishncsa runs without -D, and then knows no SIGHUP", mend="add -D", where=where
-        )
+        what, cost = "varnishncsa runs without -D: a SIGHUP ends it", "requests are not billed until it runs again"
+        yield defects.NOT_REOPENED.found(what, cost=cost, mend="add -D", where=where)
 
 
 def _selection(given: dict[str, str], where: str) -> Iterator[Finding]:
