@@ -54,6 +54,15 @@ def test_a_quote_that_is_not_closed_is_said_with_its_line() -> None:
         list(configuration.check(Source("nginx.conf", "http {\n  log_format x '$msec;\n}\n")))
 
 
+def test_a_format_in_a_file_of_its_own(tmp_path: Path) -> None:
+    """varnishncsa -f"""
+    unit = Source("unit", f"ExecStart=/usr/bin/varnishncsa -a -D -w /var/log/x -f {tmp_path}/format\n")
+    assert codes(configuration.check(unit)) == {"format_elsewhere"}
+    (tmp_path / "format").write_text('%t %D "%{Host}i" "%r" %s %b %{Varnish:handling}x\n')
+    found = list(configuration.check(unit))
+    assert [(finding.code, finding.where) for finding in found] == [("body_bytes", f"{tmp_path}/format:1")]
+
+
 def test_a_log_is_no_configuration() -> None:
     """Not even where a client sends what looks like one."""
     for fmt in FORMATS.values():
@@ -218,6 +227,17 @@ def test_a_format_is_guessed_from_its_lines(log: Path, name: str) -> None:
     assert (said.code, name in said.what) == ("guessed_format", True)
 
 
+def test_of_equal_formats_it_is_the_one_with_most_fields(log: Path) -> None:
+    """`combined` takes the lines of vhost_combined, and would bill them without their host."""
+    log.write_text(f"{FORMATS['vhost_combined'].example}\n")
+    with logs.opened(str(log)) as file:
+        fmt, said = logs.guess(file, str(log))
+    assert (fmt and fmt.name, said and said.what.partition("; ")[2]) == (
+        "vhost_combined",
+        "equally good: combined, varnish",
+    )
+
+
 def test_a_log_that_no_known_format_fits(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
     log.write_text(line(T))
     status, said = check(capsys, str(log))
@@ -233,6 +253,10 @@ def test_w3c_says_its_format_itself(log: Path) -> None:
         assert (fmt and fmt.server, said) == ("w3c", None)
         assert fmt is not None
         assert logs.read(file, str(log), fmt).tally.counted == 1
+    log.write_text("#Fields: date time cs-host cs-uri-stem cs-bytes\n")
+    with logs.opened(str(log)) as file:
+        fmt, said = logs.guess(file, str(log))
+    assert (fmt, said and said.code) == (None, "received_bytes")
 
 
 # --- an edge
@@ -313,6 +337,28 @@ def test_a_host_matters_where_a_rule_asks_for_it(config: Path, log: Path) -> Non
 def test_traffic_of_no_channel(config: Path, log: Path) -> None:
     log.write_text(line(time.time(), 3000) + line(time.time(), 1000, host="b.example.com"))
     assert look_at_edge(config)["unassigned"].what == "25.0 % of its bytes are of no channel, most of b.example.com"
+
+
+@pytest.mark.parametrize(("answer", "expected"), [("no", ["clock_free"]), ("yes", []), ("", [])])
+def test_a_clock_that_nothing_holds(
+    config: Path, monkeypatch: pytest.MonkeyPatch, answer: str, expected: list[str]
+) -> None:
+    program = config.parent / "timedatectl"
+    program.write_text(f'#!/bin/sh\n[ "$*" = "show -p NTPSynchronized --value" ] && echo {answer}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{config.parent}:{os.environ['PATH']}")
+    found = edge.check(load_edge(str(config)), str(config.parent)).findings
+    assert [finding.code for finding in found if finding.code == "clock_free"] == expected
+
+
+def test_a_disk_that_fills_up(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The spool and the log lie in one folder here, which is said once."""
+    for least, expected in ((1 << 60, 1), (0, 0)):
+        monkeypatch.setattr(edge, "FREE_BYTES", least)
+        monkeypatch.setattr(edge, "FREE_SHARE", 0.0)
+        found = edge.check(load_edge(str(config)), str(config.parent))
+        assert len([finding for finding in found.findings if finding.code == "disk_space"]) == expected
+        assert list(found.disks) == [str(config.parent)]
 
 
 # --- the command

@@ -96,7 +96,7 @@ def _rejected(found: Measures, reader: _Reader, line: bytes) -> None:
     found.cut += len(line) in CUT_LENGTHS
     found.rejected += 1
     if found.rejected <= _EXPLAINED:
-        found.reasons[re.sub(r"(?: at| in|, the first in) (?:column \d+|its end)$", "", reader.explain(line))] += 1
+        found.reasons[re.sub(r"(?:, the first in|, in| at| in) (?:column \d+|its end)$", "", reader.explain(line))] += 1
 
 
 class _Reader:
