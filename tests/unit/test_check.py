@@ -416,6 +416,7 @@ def test_the_exit_status(
     good, bad = CORPUS / "nginx" / "good-wire.conf", CORPUS / "apache" / "bad-sum.conf"
     assert check(capsys, str(good))[0] == 0
     assert check(capsys, str(good), str(bad))[0] == 1
+    assert check(capsys, str(CORPUS / "nginx" / "bad-condition.conf"))[0] == 1, "a risk is a defect, too"
     assert check(capsys, "--log-format", WIRE) == (0, "0 wrong, 0 risk, 0 note\n")
     assert check(capsys, "--log-format", "%t %S %V", "--server", "apache")[0] == 1
     assert check(capsys, "--log-format", WIRE, str(log))[0] == 0
