@@ -94,7 +94,7 @@ PASTED: dict[str, tuple[str, str]] = {
         "log_format",
         """log_format edgetally '$msec $request_time $host "$request" $status $bytes_sent $upstream_cache_status';""",
     ),
-    "apache": ("LogFormat", r'LogFormat "%V %a %t %D \"%r\" %>s %O" edgetally'),
+    "apache": ("LogFormat", r'LogFormat "%t %D %V %a %>s %O \"%r\"" edgetally'),
     "squid": ("logformat", f"logformat edgetally {squid.NATIVE}"),
     "varnish": (
         "varnishncsa -F",
@@ -108,7 +108,7 @@ PASTED: dict[str, tuple[str, str]] = {
         "log-format",
         'log-format "%ci [%trl] %Ta %ST %B %[var(txn.host)] %[res.cache_hit] %{+Q}r"',
     ),
-    "lighttpd": ("accesslog.format", r'accesslog.format = "%V %h %t %D \"%r\" %>s %O"'),
+    "lighttpd": ("accesslog.format", r'accesslog.format = "%t %D %V %h %>s %O \"%r\""'),
     "w3c": ("the log's #Fields:", "#Fields: date time cs-host cs-method cs-uri-stem sc-status sc-bytes time-taken"),
 }
 # What a server's own documentation calls its formats, where another server has the same name.

@@ -10,6 +10,7 @@ from typing import Callable, NamedTuple
 
 from edgetally.errors import EdgetallyError
 from edgetally.formats import clocks
+from edgetally.formats.finding import BODY_BYTES, LOCAL_TIME, NO_HOST, START_TIME, UNQUOTED, Finding
 from edgetally.formats.pattern import (
     QUICK_DURATIONS,
     QUICK_TIMES,
@@ -94,7 +95,7 @@ class LogFormat:
 
     server: `nginx`, `apache`, `squid` and so on, or empty where several write it. bytes_meaning: `wire` (headers
     included) or `body`. adds_duration: the time is a start, and the duration is added to it. escapes: a backslash in a
-    value escapes a quote or a backslash. warnings: what makes a bill from this format less right, one sentence each.
+    value escapes a quote or a backslash. findings: what makes a bill from this format less right.
     """
 
     name: str
@@ -107,7 +108,12 @@ class LogFormat:
     adds_duration: bool = False
     hit: re.Pattern[bytes] = field(default=NGINX_HIT, repr=False)
     escapes: bool = True
-    warnings: list[str] = field(default_factory=list)
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def warnings(self) -> list[str]:
+        """The findings that are more than notes, one sentence each."""
+        return [str(finding) for finding in self.findings if finding.severity != "note"]
 
     @property
     def hit_known(self) -> bool:
@@ -266,11 +272,11 @@ def build(
     *,
     example: str = "",
     escapes: bool = True,
-    warnings: Sequence[str] = (),
+    findings: Sequence[Finding] = (),
 ) -> LogFormat:
     """Compile the pieces of a format. Raises EdgetallyError where it does not say when and how much.
 
-    name: for messages and output; warnings: those that only the dialect knows of.
+    name: for messages and output; findings: those that only the dialect knows of.
     """
     pieces = merged(pieces)
     _separate(dialect, name, pieces)
@@ -279,7 +285,7 @@ def build(
     parts = parts_of(pieces)
     body = fields[roles["size"][0]] in dialect.body_only and len(roles["size"]) == 1
     starts = dialect.logs_start and fields[roles["time"][0]] not in dialect.ends
-    notes = [*_warnings(dialect, parts, roles, body, starts), *warnings, *_unquoted(dialect, pieces)]
+    notes = (*_findings(dialect, parts, roles, body, starts), *findings, *_unquoted(dialect, pieces))
     adds = starts and "duration" in roles
     meaning = "body" if body else "wire"
     server = dialect.server
@@ -336,25 +342,25 @@ def _require(dialect: Dialect, name: str, roles: Mapping[str, object], pieces: S
         raise EdgetallyError(f"{dialect.directive} {name} does not say {what}: {hint}")
 
 
-def _warnings(
+def _findings(
     dialect: Dialect, parts: Sequence[Part], roles: Mapping[str, tuple[int, ...]], body: bool, starts: bool
-) -> Iterator[str]:
+) -> Iterator[Finding]:
+    """What the fields show of a format's weaknesses."""
+    advice = dialect.advice
     if body:
-        yield f"its bytes are the body's only: headers are not billed; log {dialect.advice['wire']} instead"
+        yield BODY_BYTES.found("its bytes are the body's only", mend=f"log {advice['wire']} instead")
     if "host" not in roles:
-        host = dialect.advice["host"]
-        yield f"it does not say which host was asked for: only rules on `log` and `path` can match; log {host} as well"
+        yield NO_HOST.found("it does not say which host was asked for", mend=f"log {advice['host']} as well")
     if starts and "duration" not in roles:
-        lasted = dialect.advice["duration"]
-        yield f"its time is a transfer's start: long transfers are booked too early; log {lasted} as well"
+        yield START_TIME.found("its time is a transfer's start", mend=f"log {advice['duration']} as well")
     if not clocks.has_offset(parts[roles["time"][0]].kind):
-        yield f"its time is local and has no offset: it is read as UTC; {dialect.advice['offset']}"
+        yield LOCAL_TIME.found("its time is local and has no offset", mend=advice["offset"])
 
 
-def _unquoted(dialect: Dialect, pieces: Sequence[Piece]) -> Iterator[str]:
-    """Warn of what a client can make a line unreadable with, and so not be billed for."""
+def _unquoted(dialect: Dialect, pieces: Sequence[Piece]) -> Iterator[Finding]:
+    """Name what a client can make a line unreadable with, and so not be billed for."""
     for before, piece, following in zip((Piece("", "literal"), *pieces), pieces, pieces[1:]):
         in_quotes = before.name.endswith('"') and following.name.startswith('"')
         if dialect.sent.match(piece.name) and following.kind == "literal" and not in_quotes:
             stop = stop_of(piece.kind, [following])
-            yield f"{piece.name} stands unquoted: a line where it holds '{stop}' is rejected; put it in double quotes"
+            yield UNQUOTED.found(f"{piece.name} stands unquoted", cost=f"a line where it holds '{stop}' is rejected")

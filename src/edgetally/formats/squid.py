@@ -33,6 +33,7 @@ DIALECT = Dialect(
         "size": "%<st",
         "host": "%ru or %>rd",
         "duration": "%tr",
+        "hit": "%Ss",
         "offset": "add %z to its format, or log %ts.%03tu",
     },
     hit=SQUID_HIT,

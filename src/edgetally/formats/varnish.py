@@ -34,6 +34,7 @@ DIALECT = Dialect(
         "wire": "%O",
         "host": "%{Host}i",
         "duration": "%D",
+        "hit": "%{Varnish:handling}x",
         "offset": "add %z to its format, or log %t",
     },
     body_only=("%b",),
