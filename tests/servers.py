@@ -1,8 +1,8 @@
 """Real servers on loopback, for the integration tests and for `bin/demo --local`.
 
-`gearmand()`, `mariadb()`, `nginx()` and `squid()` are context managers: each starts one server in the foreground, on
-a free port of 127.0.0.1 (or the one given), with all its files in one folder, yields it once it is ready, and ends it
-by its own process group. A server can be killed and started again on the same port and files:
+`gearmand()`, `mariadb()`, `nginx()`, `apache()`, `squid()` and `varnish()` are context managers: each starts one server
+in the foreground, on a free port of 127.0.0.1 (or the one given), with all its files in one folder, yields it once it
+is ready, and ends it by its own process group. A server can be killed and started again on the same port and files:
 
     with gearmand(folder) as server:
         server.kill()           # as a crash does
@@ -23,11 +23,16 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 HOST = "127.0.0.1"
-PACKAGES = {"gearmand": "gearman-job-server", "mariadbd": "mariadb-server", "nginx": "nginx", "squid": "squid"}
+PACKAGES = {
+    "gearmand": "gearman-job-server",
+    "mariadbd": "mariadb-server",
+    "varnishd": "varnish",
+    "varnishncsa": "varnish",
+}
 _SBIN = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 
 
@@ -225,6 +230,70 @@ def nginx(http: str, folder: Path | None = None, port: int | None = None, *, nam
 
 
 @contextlib.contextmanager
+def apache(
+    config: str, folder: Path | None = None, port: int | None = None, *, modules: tuple[str, ...] = ()
+) -> Iterator[Server]:
+    """An Apache httpd; `config` is its configuration, where {port} and {folder} are replaced; it has the Listen lines.
+
+    modules: what it loads besides mod_mpm_event and mod_authz_core, for example `proxy_http`. Its process id is in
+    `folder/apache.pid`, so `kill -USR1 "$(cat apache.pid)"` reopens its logs.
+    """
+    with _folder(folder) as home, contextlib.ExitStack() as stack:
+        chosen = port or free_port()
+        loaded = "".join(
+            f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n"
+            for name in ("mpm_event", "authz_core", *modules)
+        )
+        user = "User www-data\nGroup www-data\n" if os.getuid() == 0 else ""
+        common = (
+            f"{loaded}{user}ServerName localhost\nServerRoot {home}\nPidFile {home}/apache.pid\n"
+            f"ErrorLog {home}/error.log\nStartServers 1\nThreadsPerChild 16\nMaxRequestWorkers 16\nServerLimit 1\n"
+        )
+        (home / "apache.conf").write_text(common + config.replace("{port}", str(chosen)).replace("{folder}", str(home)))
+        command = [program("apache2"), "-d", str(home), "-f", str(home / "apache.conf"), "-DFOREGROUND"]
+        server = Server(
+            "apache", command, home, chosen, lambda one: listening(one.port) and (home / "apache.pid").exists()
+        )
+        stack.callback(server.stop)
+        server.start()
+        yield server
+
+
+@contextlib.contextmanager
+def varnish(
+    vcl: str,
+    formats: Mapping[str, str],
+    folder: Path | None = None,
+    port: int | None = None,
+    *,
+    arguments: tuple[str, ...] = (),
+) -> Iterator[Server]:
+    """A varnishd, and a varnishncsa for each of `formats`: a log's name to what comes after -F.
+
+    vcl, arguments: where {folder} and {port} are replaced. A log is `folder/NAME.log`, its writer's process id is in
+    `folder/NAME.pid`.
+    """
+    with _folder(folder) as home, contextlib.ExitStack() as stack:
+        chosen = port or free_port()
+        words = [word.replace("{folder}", str(home)).replace("{port}", str(chosen)) for word in (vcl, *arguments)]
+        (home / "default.vcl").write_text(words[0])
+        work = ["-n", str(home / "work")]
+        command = [program("varnishd"), "-F", *work, "-a", f"{HOST}:{chosen}", "-f", str(home / "default.vcl")]
+        # Without the jail the working folder needs no user of its own.
+        command += ["-j", "none", "-s", "malloc,32m", "-T", "none", *words[1:]]
+        server = Server("varnish", command, home, chosen, lambda one: listening(one.port))
+        stack.callback(server.stop)
+        server.start()
+        for name, text in formats.items():
+            pid = home / f"{name}.pid"
+            writer = [program("varnishncsa"), *work, "-F", text, "-w", str(home / f"{name}.log"), "-P", str(pid)]
+            ncsa = Server(f"varnishncsa-{name}", writer, home, chosen, _reads_shared_log)
+            stack.callback(ncsa.stop)
+            ncsa.start()
+        yield server
+
+
+@contextlib.contextmanager
 def squid(config: str, folder: Path | None = None, port: int | None = None, *, name: str = "squid") -> Iterator[Server]:
     """A squid; `config` is its squid.conf, where {port} and {folder} are replaced.
 
@@ -275,6 +344,11 @@ def _empty_database() -> Path:
     if done.returncode:
         raise ServerError(f"mariadb-install-db failed: {(done.stderr or done.stdout).strip()[-500:]}")
     return data
+
+
+def _reads_shared_log(server: Server) -> bool:
+    """Whether varnishncsa has found varnishd's log in the shared memory: what comes from now on is written."""
+    return "/_.vsm_child/_.Log" in Path(f"/proc/{server.pid}/maps").read_text()
 
 
 def _gearmand_answers(server: Server) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from pathlib import Path
 from time import process_time
 
 import pytest
@@ -397,3 +398,14 @@ def test_a_format_says_what_is_weak_about_it() -> None:
         "unquoted",
     ]
     assert parse_format('$msec "$http_user_agent" $bytes_sent $host').warnings == []
+    # nginx takes `Host: a,b`.
+    assert parse_format("$msec,$bytes_sent,${host},$status").warnings == [
+        "$host stands unquoted: a line where it holds ',' is rejected; put it in double quotes"
+    ]
+    assert parse_format('$msec,$bytes_sent,"$host",$host$request_uri').warnings == []
+
+
+@pytest.mark.parametrize("server", ["nginx", "apache", "squid", "varnish", "trafficserver", "haproxy"])
+def test_the_how_to_of_a_server_shows_the_format_that_is_recommended(server: str) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "how-to" / f"{server}.md").read_text("utf-8")
+    assert PASTED[server][1] in [line.strip() for line in page.splitlines()]

@@ -100,3 +100,23 @@ def test_what_cannot_be_read_is_refused_in_one_sentence(text: str, message: str)
         parse_format(text)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["common", "combined"])
+def test_a_connection_without_a_request_is_counted(name: str) -> None:
+    text = '"-" "-" ' if name == "combined" else ""
+    line = f'192.0.2.7 - - [{TIME}] "- error:transaction-end-before-headers NONE/0.0" 0 0 {text}NONE_NONE:HIER_NONE'
+    assert read(parse_format(name, "squid"), line)[1:3] == ("", False)
+
+
+def test_a_status_of_nothing_is_a_number() -> None:
+    assert read(parse_format("%ts.%03tu %>Hs %<st"), "1780000000.000 0 0")[-1] == b"0"
+
+
+def test_a_quoted_header_is_weak_since_its_control_bytes_are_written_as_they_come() -> None:
+    (warning,) = parse_format('%ts.%03tu %<st %ru "%{User-Agent}>h"').warnings
+    assert warning == (
+        '"%{User-Agent}>h" holds control bytes as they came: a line where a client sent some is rejected; '
+        "write %#{User-Agent}>h"
+    )
+    assert parse_format("%ts.%03tu %<st %ru %#{User-Agent}>h").warnings == []

@@ -30,7 +30,13 @@ def test_a_format_can_be_pasted_in_every_shape(pasted: str) -> None:
     fmt = parse_format(pasted)
     assert (fmt.server, fmt.warnings) == ("varnish", [])
     expected = (EPOCH + 1.5, "www.example.com", True, "/a", b"10")
-    assert read(fmt, LINE % (REQUEST, "h.example.com", "hit")) == expected
+    assert read(fmt, LINE % (REQUEST, "www.example.com", "hit")) == expected
+
+
+def test_the_host_header_is_believed_before_the_request_that_is_made_of_it() -> None:
+    # Of `GET http://absolute.test HTTP/1.1` with `Host: h.test`: Varnish 7.1 knows an absolute URI by its path.
+    line = LINE % ("GET http://h.testhttp://absolute.test HTTP/1.1", "h.test", "miss")
+    assert read(parse_format(CUSTOM), line)[1] == "h.test"
 
 
 @pytest.mark.parametrize(

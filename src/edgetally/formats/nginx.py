@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from edgetally.errors import EdgetallyError
-from edgetally.formats.finding import JSON_ESCAPE, UNESCAPED, Finding
+from edgetally.formats.finding import JSON_ESCAPE, UNESCAPED, UNQUOTED, Finding
 from edgetally.formats.log_format import Dialect, LogFormat, build
 from edgetally.formats.pattern import Piece, kinds_of
 from edgetally.formats.values import shorten
@@ -56,6 +56,8 @@ _KINDS = kinds_of(
     }
 )
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))", re.ASCII)
+# A host can hold all but blanks, controls and slashes, as its client likes.
+_WEAK_HOST = re.compile(r"\$(?:host\b|\{host\})([^\s/\"$])")
 _CONF_TOKEN = re.compile(
     r"""(?:\s|\#[^\n]*)*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|((?:[^\s;'"\\]|\\.)(?:[^\s;\\]|\\.)*)|(;))""",
     re.S,
@@ -76,7 +78,10 @@ def compile_nginx(text: str) -> LogFormat:
 def _findings(escape: str, template: str) -> Iterator[Finding]:
     if escape == "none":
         yield UNESCAPED.found("escape=none", mend="use escape=default or json")
-    elif template.lstrip().startswith("{") != (escape == "json"):
+    after = _WEAK_HOST.search(template)
+    if after:
+        yield UNQUOTED.found("$host stands unquoted", cost=f"a line where it holds '{after[1]}' is rejected")
+    if escape != "none" and template.lstrip().startswith("{") != (escape == "json"):
         yield JSON_ESCAPE.found("escape=json without JSON" if escape == "json" else "JSON without escape=json")
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from edgetally.errors import EdgetallyError
 from edgetally.formats import clocks
+from edgetally.formats.finding import UNESCAPED, Finding
 from edgetally.formats.log_format import Dialect, LogFormat, build
 from edgetally.formats.pasted import one_line
 from edgetally.formats.pattern import Piece, kinds_of
@@ -40,10 +41,11 @@ DIALECT = Dialect(
     sent=re.compile(r"%(?![\[#/]).*>ha?$"),
 )
 NATIVE = "%ts.%03tu %6tr %>a %Ss/%03>Hs %<st %rm %ru %[un %Sh/%<a %mt"
+# The protocol is not as squid's documentation has it: without a request these two write `NONE/0.0`, not `HTTP/0.0`.
 NAMED = {
     "squid": NATIVE,
-    "common": '%>a %[ui %[un [%tl] "%rm %ru HTTP/%rv" %>Hs %<st %Ss:%Sh',
-    "combined": '%>a %[ui %[un [%tl] "%rm %ru HTTP/%rv" %>Hs %<st "%{Referer}>h" "%{User-Agent}>h" %Ss:%Sh',
+    "common": '%>a %[ui %[un [%tl] "%rm %ru %rv" %>Hs %<st %Ss:%Sh',
+    "combined": '%>a %[ui %[un [%tl] "%rm %ru %rv" %>Hs %<st "%{Referer}>h" "%{User-Agent}>h" %Ss:%Sh',
 }
 NATIVE_EXAMPLE = "1780000000.123     37 192.0.2.7 TCP_HIT/200 4083 GET http://example.com/a.gif - HIER_NONE/- image/gif"
 
@@ -56,9 +58,9 @@ _WHOLE_TIME = re.compile(r"%\d*ts\.%03tu")
 _KINDS = kinds_of(
     {
         "word": ">a >A <a <A la <la >la un ul ui us ue >eui rv mt >rs rs >rv <rv et err_code master_xaction sn",
-        "number": ">p <p lp <lp >lp >rP rP tu <sH >sh >st <sh >sH sH st",
+        # A status is 0 where nothing was answered, unless it is filled up to three digits.
+        "number": ">p <p lp <lp >lp >rP rP tu <sH >sh >st <sh >sH sH st >Hs <Hs Hs",
         "signed": "dt <pt <tt busy_time",
-        "status": ">Hs <Hs Hs",
         "url": "ru >ru <ru",
         "uri": "rp >rp <rp",
         "host": ">rd rd <rd ssl::>sni",
@@ -82,8 +84,17 @@ def compile_squid(text: str) -> LogFormat:
     name, template = (whole[1], text[whole.end() :]) if whole else ("squid", text)
     if not template:
         raise EdgetallyError("logformat: the format itself is missing: paste the whole line")
-    pieces = list(_pieces(name, template))
-    return build(DIALECT, name, f"squid logformat {template}", pieces, escapes='"' in template)
+    pieces, found = list(_pieces(name, template)), list(_findings(template))
+    return build(DIALECT, name, f"squid logformat {template}", pieces, escapes='"' in template, findings=found)
+
+
+def _findings(template: str) -> Iterator[Finding]:
+    """Between quotes squid escapes quotes, backslashes, tabs and line ends, but no other control byte."""
+    for found in re.finditer(r'%"(\{[^}]*\}>h)|"%(\{[^}]*\}>h)"', template):
+        header = found[1] or found[2]
+        if not header.lower().startswith("{host"):  # of which squid refuses what is odd
+            cost = "a line where a client sent some is rejected"
+            yield UNESCAPED.found(f"{found[0]} holds control bytes as they came", cost=cost, mend=f"write %#{header}")
 
 
 def native() -> LogFormat:
@@ -140,7 +151,8 @@ def _field(name: str, found: re.Match[str], code: str) -> Iterator[Piece]:
     elif bare in ("rp", ">rp", "ru", ">ru") and argument is None and found["quote"] == '"':
         yield Piece(written, "text" if "p" in bare else "url", f"%{bare}")
     else:
-        yield Piece(written, _KINDS[bare], f"%{bare}")
+        filled = found["width"] == "03" and bare.endswith("Hs")
+        yield Piece(written, "status" if filled else _KINDS[bare], f"%{bare}")
     if padded and found["left"]:
         yield Piece("", "pad")
 

@@ -38,6 +38,7 @@ DIALECT = Dialect(
         "offset": "add %z to its format, or log %t",
     },
     body_only=("%b",),
+    sure_host="%{host}i",  # it is that of an absolute URI already, and %r is made of it and whatever the target is
     logs_start=True,
     hit=VARNISH_HIT,
     sent=re.compile(r"%.*\}[iC]$"),
@@ -45,7 +46,7 @@ DIALECT = Dialect(
 NAMED = {"combined": DEFAULT, "varnish": DEFAULT}
 _KINDS = kinds_of(
     {
-        "word": "h l m H",
+        "word": "h l m H {Varnish:handling}x {Varnish:hitmiss}x",
         "size": "b O",
         "text": "i o x",
         "number": "I",
