@@ -41,6 +41,18 @@ function add(time, host, path, bytes,    folder) {
 }
 END { for (key in requests) printf "%s\t%.0f\t%.0f\n", key, requests[key], sum[key] }
 """
+# Epoch seconds of [24/Nov/2026:13:55:36 +0100]: the days since 1970-03-01, counted in years that begin in March.
+_CLF = r"""
+function epoch(clock,    part, month, year, zone) {
+    split(clock, part, /[][\/: ]/)
+    month = (index("JanFebMarAprMayJunJulAugSepOctNovDec", part[3]) + 2) / 3 - 3
+    year = part[4] - (month < 0); month += 12 * (month < 0)
+    zone = (substr(part[8], 2, 2) * 60 + substr(part[8], 4)) * 60
+    year = 365 * year + int(year / 4) - int(year / 100) + int(year / 400)
+    return (year + int((153 * month + 2) / 5) + part[2] - 719469) * 86400 \
+        + part[5] * 3600 + part[6] * 60 + part[7] - (substr(part[8], 1, 1) == "-" ? -zone : zone)
+}
+"""
 
 AWK = {
     # … $msec $host "$request" $status $bytes_sent …
@@ -56,6 +68,17 @@ BEGIN { FS = "\"" }
 { url = $7; sub(/^[a-z]+:\/\//, "", url); slash = index(url, "/")
   add($1, slash ? substr(url, 1, slash - 1) : url, slash ? substr(url, slash) : "/", $5) }
 """,
+    # [start] microseconds status bytes … "host" "request"; varnishncsa's request has the whole URL
+    **dict.fromkeys(
+        ("apache", "varnish"),
+        _SUM
+        + _CLF
+        + r"""
+BEGIN { FS = "\"" }
+{ split($1, before, " "); split($4, request, " "); sub(/^http:\/\/[^\/]*/, "", request[2])
+  add(epoch(before[1] " " before[2]) + before[3] / 1e6, $2, request[2], before[5]) }
+""",
+    ),
 }
 
 Sums = dict[tuple[str, str], tuple[int, int]]
@@ -68,7 +91,7 @@ class ReconcileError(Exception):
 
 @dataclass(frozen=True)
 class Edge:
-    """An edge's archive. run: the words to which a shell command is added; kind: the log's format, nginx or squid."""
+    """An edge's archive. run: the words to which a shell command is added; kind: the log's format, a key of AWK."""
 
     name: str
     run: tuple[str, ...]
@@ -267,7 +290,7 @@ def read_lab(path: str) -> tuple[list[Edge], Database]:
         return ("ssh", "-F", "none", "-i", lab["key"], *lab["ssh_args"].split(), f"{lab['user']}@{host['ip']}")
 
     edges = [
-        Edge(host["name"], ssh(host), "squid" if "squid_edges" in host["groups"] else "nginx")
+        Edge(host["name"], ssh(host), next((kind for kind in AWK if f"{kind}_edges" in host["groups"]), ""))
         for host in lab["hosts"]
         if "edges" in host["groups"]
     ]

@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -153,10 +154,14 @@ def test_runs_add_up(tmp_path: Path) -> None:
 NGINX = (
     '192.0.2.1 - - [23/Nov/2026:21:20:00 +0000] {time} {host} "GET {path} HTTP/1.1" 200 {bytes} 0.001 HIT "-" "x \\x22"'
 )
+APACHE = '[{clf}] {us} 200 {bytes} 192.0.2.1 "{host}" "GET {path} HTTP/1.1"'
+VARNISH = '[{clf}] {us} 200 {bytes} hit "{host}" "GET http://{host}{path} HTTP/1.1"'
 SQUID = "{time}     12 192.0.2.1 TCP_MISS/200 {bytes} GET http://{host}{path} - FIRSTUP_PARENT/192.0.2.2 text/html"
 
 
-@pytest.mark.parametrize(("kind", "line"), [("nginx", NGINX), ("squid", SQUID)])
+@pytest.mark.parametrize(
+    ("kind", "line"), [("nginx", NGINX), ("squid", SQUID), ("apache", APACHE), ("varnish", VARNISH)]
+)
 @pytest.mark.parametrize("awk", ["mawk", "gawk"])
 def test_awk_counts_raw_logs(awk: str, kind: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if not (binary := shutil.which(awk)):
@@ -175,7 +180,9 @@ def test_awk_counts_raw_logs(awk: str, kind: str, line: str, tmp_path: Path, mon
     archive = tmp_path / "raw" / "access"
     archive.mkdir(parents=True)
     for number, (time, host, path, size) in enumerate(requests):
-        text = line.format(time=f"{time:.3f}", host=host, path=path, bytes=size)
+        started = datetime.fromtimestamp(int(time), timezone(timedelta(hours=-3.5)))
+        times = {"time": f"{time:.3f}", "clf": f"{started:%d/%b/%Y:%H:%M:%S %z}", "us": round(time % 1 * 1e6)}
+        text = line.format(**times, host=host, path=path, bytes=size)
         (archive / f"{number}.gz").write_bytes(gzip.compress(f"{text}\n".encode()))
     file = tmp_path / "sent.json"
     traffic.write_sent(file, counts(2, 2 * big), 1000.4, 1010.0)

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from edgetally.channels import ChannelMap
-from edgetally.formats import parse_format
+from edgetally.formats import PASTED, parse_format
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if (path / "tasks").is_dir())
@@ -106,3 +106,23 @@ def test_the_program_understands_the_example_inventory() -> None:
         for log in yaml.safe_load(path.read_text(encoding="utf-8"))["edge_shipper_logs"]:
             assert parse_format(log["format"], log["server"]).bytes_meaning == "wire", path.name
     ChannelMap(yaml.safe_load((example / "edges.yml").read_text(encoding="utf-8"))["edgetally_channels"])
+
+
+def test_the_role_installs_the_formats_that_the_program_recommends() -> None:
+    servers = read("edge_shipper", "vars/main.yml")["__edge_shipper_servers"]
+    assert {name: server["install"]["format"] for name, server in servers.items()} == {
+        name: PASTED[name][1] for name in servers
+    }
+    for name, server in servers.items():
+        installed = parse_format(server["install"]["format"], name)
+        assert installed.bytes_meaning == "wire", name
+        assert (installed.has_host, installed.has_duration) == (True, True), name
+
+
+def test_readme_lists_the_keys_of_a_log_that_preflight_allows() -> None:
+    text = (ROOT / "roles/edge_shipper/README.md").read_text(encoding="utf-8")
+    table = text.partition("| key | default |")[2].partition("\n\n")[0]
+    preflight = (ROOT / "roles/edge_shipper/tasks/preflight.yml").read_text(encoding="utf-8")
+    allowed = re.search(r"difference\((\['name'.*?\])\)", preflight)
+    assert allowed
+    assert sorted(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == sorted(yaml.safe_load(allowed[1]))
