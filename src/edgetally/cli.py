@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from edgetally import __version__
-from edgetally.config import AGGREGATOR_CONFIG, EDGE_CONFIG, load_aggregator, load_edge
+from edgetally.config import AGGREGATOR_CONFIG, EDGE_CONFIG, LONGEST_SPREAD, load_aggregator, load_edge
 from edgetally.errors import EdgetallyError
 
 
@@ -50,7 +50,16 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="edgetally", description="Account the bandwidth of web caches, per channel.")
     parser.add_argument("--version", action="version", version=f"edgetally {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for add in (_add_tally, _add_formats, _add_ship, _add_aggregate, _add_migrate, _add_report, _add_status):
+    for add in (
+        _add_tally,
+        _add_check,
+        _add_formats,
+        _add_ship,
+        _add_aggregate,
+        _add_migrate,
+        _add_report,
+        _add_status,
+    ):
         add(commands)
     return parser
 
@@ -67,6 +76,17 @@ def _add_tally(commands: _Commands[argparse.ArgumentParser]) -> None:
     command.add_argument("--server", default="", metavar="NAME", help="whose format it is, where it does not show that")
     command.add_argument("--channels", metavar="FILE", help="the channel rules; without, a channel is the line's host")
     command.add_argument("--output", choices=("table", "json", "csv"), default="table")
+    command.add_argument("--spread", action="store_true", help="spread a transfer's bytes over the time that it lasted")
+    command.add_argument(
+        "--max-spread", type=int, default=LONGEST_SPREAD, metavar="SECONDS", help=f"at most; without, {LONGEST_SPREAD}"
+    )
+    command.add_argument("--jobs", type=int, default=1, metavar="N", help="count with so many processes; without, one")
+    command.add_argument(
+        "--engine",
+        choices=("auto", "numpy", "plain"),
+        default="auto",
+        help="the result is the same; auto looks at the size",
+    )
     command.set_defaults(run=_tally)
 
 
@@ -79,6 +99,42 @@ def _tally(options: argparse.Namespace) -> int:
         log_format=options.log_format,
         server=options.server,
         channels=options.channels,
+        output=options.output,
+        engine=options.engine,
+        jobs=options.jobs,
+        max_spread=options.max_spread if options.spread else 0,
+    )
+
+
+def _add_check(commands: _Commands[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "check",
+        help="what of a log format, a server's configuration, a log or this edge makes a bill wrong",
+        description="Without anything, this host's edge is checked. Exit status: 0 nothing is wrong, 1 something is.",
+    )
+    command.add_argument("files", nargs="*", metavar="FILE", help="logs and servers' configuration files; - is a log")
+    which = command.add_mutually_exclusive_group()
+    which.add_argument("--format", metavar="NAME", help="the logs' format: see `edgetally formats`; without, a guess")
+    which.add_argument("--log-format", metavar="TEXT", help="what the server's configuration says")
+    command.add_argument(
+        "--server", default="", metavar="NAME", help="whose format or file it is, if that is not plain"
+    )
+    command.add_argument("--config", metavar="FILE", help="an edge's configuration file")
+    command.add_argument("--covers", nargs=2, metavar=("FROM", "TO"), help="the interval of the logs")
+    command.add_argument("--output", choices=("table", "json"), default="table")
+    command.set_defaults(run=_check)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from edgetally.check import command
+
+    return command.run(
+        options.files,
+        format=options.format,
+        log_format=options.log_format,
+        server=options.server,
+        config=options.config,
+        covers=options.covers,
         output=options.output,
     )
 

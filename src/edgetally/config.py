@@ -18,6 +18,7 @@ EDGE_CONFIG = "/etc/edgetally/edge.json"
 AGGREGATOR_CONFIG = "/etc/edgetally/aggregator.json"
 DEFAULT_PORT = 7003
 MASTER_KEY_LENGTH = 32
+LONGEST_SPREAD = 6 * 3600  # seconds; the ledger takes nothing earlier
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 Check = Callable[[Any], "str | None"]
@@ -26,13 +27,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class LogConfig:
-    """One access log: its stream's name, its path (a glob is allowed), its server, format and reopen command."""
+    """One access log: its stream's name, its path (a glob is allowed), its server, format and reopen command.
+
+    spread: whether a transfer's bytes are spread over the time that it lasted, over max_spread seconds at most.
+    """
 
     name: str
     path: str
     format: str
     server: str = ""
     reopen: str = ""
+    spread: bool = False
+    max_spread: int = LONGEST_SPREAD
 
 
 @dataclass(frozen=True)
@@ -204,6 +210,12 @@ def _at_least(smallest: int) -> Check:
     return lambda value: None if value >= smallest else f"is {value}: it must be at least {smallest}"
 
 
+def _spread(value: int) -> str | None:
+    if 0 < value <= LONGEST_SPREAD:
+        return None
+    return f"is {value}: it must be from 1 to {LONGEST_SPREAD} seconds"
+
+
 def _path(value: str) -> str | None:
     return None if value.startswith("/") else f"is {value!r}: write the whole path, beginning with /"
 
@@ -221,6 +233,7 @@ _RULES: dict[str, Check] = {
     "path": _path,
     "splay": _at_least(0),
     "close_timeout": _at_least(0),
+    "max_spread": _spread,
     "receipt_wait": _at_least(0),
     "keep_raw_days": _at_least(0),
     "jobs_per_transaction": _at_least(1),

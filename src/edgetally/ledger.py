@@ -15,12 +15,12 @@ from typing import Any
 import pymysql
 
 from edgetally.batch import Batch, BatchError, content_hash
-from edgetally.config import DatabaseConfig
+from edgetally.config import LONGEST_SPREAD, DatabaseConfig
 from edgetally.database import check_schema, connect, error_code
 
 OVERLAP_SECONDS = 1.0
 AHEAD_SECONDS = 600.0
-SPREAD_SECONDS = 6 * 3600 + 600.0
+SPREAD_SECONDS = LONGEST_SPREAD + 600.0
 STATEMENT_ROWS = 4000  # about 300 KB of a statement; the limit is 1 MiB
 QUARANTINE_PAYLOAD = 1 << 20
 QUARANTINE_ROWS = 10_000

@@ -103,7 +103,9 @@ def check(config: EdgeConfig) -> None:
 
     for log in config.logs:
         try:
-            parse_format(log.format, log.server)
+            fmt = parse_format(log.format, log.server)
+            if log.spread:
+                fmt.check_spread()
         except EdgetallyError as error:
             raise EdgetallyError(f"{config.path}: log '{log.name}': {error}") from None
     ChannelMap.load(Path(config.channels))
@@ -293,6 +295,7 @@ class Ship:
             log=stream.log,
             window=window,
             since=item.start if first else None,
+            max_spread=stream.config.max_spread if stream.config.spread else 0,
         )
 
     def _format(self, stream: Stream) -> LogFormat:

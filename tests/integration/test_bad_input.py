@@ -6,6 +6,7 @@ the aggregator, whose log has the sentence: test_aggregate.py has those rows.
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
@@ -140,6 +141,42 @@ def test_a_format_that_does_not_fit_its_log(edge: Edge) -> None:
     assert len(list((edge.folder / "spool" / "raw").rglob("*.gz"))) == 1
     tally = run("tally", str(edge.log.with_name("none.log")), "--format", "squid")
     fails_well(tally, 2, "none.log")
+
+
+# --- the check
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["{folder}/none.conf"], ["none.conf cannot be read", "No such file"]),
+        (["{folder}"], ["cannot be read", "Is a directory"]),
+        (["--config", "{folder}/none.json"], ["none.json cannot be read"]),
+        (["--format", "combine"], ["'combine' is not known", "did you mean 'combined'?"]),
+        (["--log-format", "$msec $host"], ["does not say the bytes", "add $bytes_sent"]),
+        (["--server", "ngnix", "{folder}/nginx.conf"], ["'ngnix'", "did you mean 'nginx'?"]),
+        (["{folder}/quote.conf"], ["quote.conf:2: a quote is not closed"]),
+        (["{folder}/unit.service"], ["unit.service:1: varnishncsa's options cannot be read"]),
+        (["{folder}/cut.gz"], ["cut.gz cannot be read", "end-of-stream"]),
+        (["--covers", "noon", "1800000000", "{folder}/access.log"], ["--covers noon", "write 2026-11-23T14:05"]),
+        (["--covers", "1800000000", "1700000000", "{folder}/access.log"], ["exchange them"]),
+    ],
+)
+def test_what_the_check_cannot_look_at(edge: Edge, arguments: list[str], words: list[str]) -> None:
+    (edge.folder / "nginx.conf").write_text("http {\n}\n")
+    (edge.folder / "quote.conf").write_text("http {\n  log_format x '$msec;\n}\n")
+    (edge.folder / "unit.service").write_text("ExecStart=/usr/bin/varnishncsa -w\n")
+    (edge.folder / "cut.gz").write_bytes(gzip.compress(LINE.encode())[:-9])
+    fails_well(run("check", *(word.replace("{folder}", str(edge.folder)) for word in arguments)), 2, *words)
+
+
+def test_a_log_with_nonsense_in_it(edge: Edge) -> None:
+    """Findings are the check's result: they go to standard output, with the exit status of a defect."""
+    edge.log.write_bytes(b"\0\xff\n" + LINE.encode() + b"x" * (3 << 20))
+    done = run("check", "--format", "combined", str(edge.log))
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "(rejected)" in done.stdout
+    assert "(nul_bytes)" in done.stdout
 
 
 # --- logs
@@ -301,6 +338,8 @@ def test_a_full_disk_under_the_spool(edge: Edge) -> None:
         ["ship", "--nonsense"],
         ["report", "--output", "pdf"],
         ["tally", "--format", "x", "--log-format", "y"],
+        ["check", "--format", "x", "--log-format", "y"],
+        ["check", "--covers", "1780000000"],
     ],
 )
 def test_wrong_use(arguments: list[str]) -> None:

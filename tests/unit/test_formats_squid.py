@@ -116,6 +116,7 @@ def test_a_status_of_nothing_is_a_number() -> None:
 def test_a_quoted_header_is_weak_since_its_control_bytes_are_written_as_they_come() -> None:
     (warning,) = parse_format('%ts.%03tu %<st %ru "%{User-Agent}>h"').warnings
     assert warning == (
-        '"%{User-Agent}>h" holds control bytes as a client sends them: such a line is rejected; write %#{User-Agent}>h'
+        '"%{User-Agent}>h" holds control bytes as they came: a line where a client sent some is rejected; '
+        "write %#{User-Agent}>h"
     )
     assert parse_format("%ts.%03tu %<st %ru %#{User-Agent}>h").warnings == []

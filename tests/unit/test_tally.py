@@ -14,11 +14,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from edgetally import tally as engine
-from edgetally import tally_command
+from edgetally import book, tally_command
 from edgetally.channels import UNASSIGNED, ChannelMap
 from edgetally.errors import EdgetallyError
 from edgetally.formats import FORMATS, LogFormat, parse_format
+from edgetally.plain import _DIRECTIVE
 from edgetally.summary import as_csv, as_table, summarise
 from edgetally.tally import Tally, Window, tally
 
@@ -73,7 +73,7 @@ def test_channels_and_what_none_of_them_matches() -> None:
 
 
 def test_a_million_invented_hosts_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_UNASSIGNED_KEPT", 10)
+    monkeypatch.setattr(book, "_UNASSIGNED_KEPT", 10)
     data = line(host="big.example.com", size=10**9) + b"".join(line(host=f"h{n}.example.com") for n in range(1000))
     found = count(data, channels=ChannelMap([{"channel": "x", "host": "x.example.com"}]))
     assert len(found.unassigned_hosts) <= 100
@@ -236,7 +236,7 @@ def test_any_bytes_give_one_result_whatever_the_blocks(data: bytes, fmt: LogForm
     texts = [text for text in data.split(b"\n") if text.strip()]
     pattern = fmt.matcher().pattern
     texts = list(map(fmt.blanked, texts))
-    lines = [text for text in texts if pattern.fullmatch(text) or not engine._DIRECTIVE.match(text)]
+    lines = [text for text in texts if pattern.fullmatch(text) or not _DIRECTIVE.match(text)]
     assert whole.lines == len(lines) == whole.counted + whole.rejected
     assert whole.counted <= sum(1 for text in lines if pattern.fullmatch(text))
     assert sum(cell[0] or 0 for cell in whole.cells.values()) == whole.counted

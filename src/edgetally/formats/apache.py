@@ -136,7 +136,8 @@ def _field(dialect: Dialect, name: str, found: re.Match[str], kinds: Mapping[str
     elif letter == "i" and (argument or "").lower() == "host":
         yield Piece(written, "host", "%{host}i")
     elif letter in kinds:
-        yield Piece(written, kinds[letter], f"%{letter}" if argument is None or letter in "aph" else written)
+        kind = kinds.get(written[1:], kinds[letter])
+        yield Piece(written, kind, f"%{letter}" if argument is None or letter in "aph" else written)
     else:
         raise EdgetallyError(f"{dialect.directive} {name}: {written} is not known: correct it")
 

@@ -89,20 +89,27 @@ def ends(clock: Clock, duration: str) -> Clock:
 
     Sums are made in whole microseconds, so that no rounding moves an end over the edge of a slot.
     """
-    unit = NANOSECONDS[duration]
+    lasted = microseconds(duration)
 
     def end(text: bytes) -> float | None:
-        start, _, lasted = text.partition(b"\n")
+        start, _, took = text.partition(b"\n")
         begun = clock(start)
-        if begun is None:
-            return None
-        whole, _, fraction = lasted.partition(b".")
-        if not whole.isdigit():  # `-` or -1: it never got so far
-            return begun
-        took = (int(whole) * 10**9 + int(fraction[:9].ljust(9, b"0"))) * unit // 10**12
-        return (round(begun * 1_000_000) + took) / 1_000_000
+        return None if begun is None else (round(begun * 1_000_000) + lasted(took)) / 1_000_000
 
     return end
+
+
+def microseconds(duration: str) -> Callable[[bytes], int]:
+    """What gives a duration of this kind, as logged, in whole microseconds; 0 for `-` and -1: it never got so far."""
+    unit = NANOSECONDS[duration]
+
+    def read(text: bytes) -> int:
+        whole, _, fraction = text.partition(b".")
+        if not whole.isdigit():
+            return 0
+        return (int(whole) * 10**9 + int(fraction[:9].ljust(9, b"0"))) * unit // 10**12
+
+    return read
 
 
 # Durations, by their kind: how many nanoseconds one is.

@@ -32,6 +32,7 @@ DIALECT = Dialect(
         "size": "%B",
         "host": "%[var(txn.host)], set by `http-request set-var(txn.host) req.hdr(host)`,",
         "duration": "%Ta",
+        "hit": "%[res.cache_hit]",
         "offset": "log %trl, or run HAProxy in UTC",
     },
     requests=("%r", "%HU"),

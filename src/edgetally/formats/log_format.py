@@ -10,7 +10,19 @@ from typing import Callable, NamedTuple
 
 from edgetally.errors import EdgetallyError
 from edgetally.formats import clocks
-from edgetally.formats.pattern import SELF_ENDING, SELF_STARTING, Part, Piece, parts_of, pattern_of, stop_of
+from edgetally.formats.finding import BODY_BYTES, LOCAL_TIME, NO_HOST, START_TIME, UNQUOTED, Finding
+from edgetally.formats.pattern import (
+    QUICK_DURATIONS,
+    QUICK_TIMES,
+    SELF_ENDING,
+    SELF_STARTING,
+    Part,
+    Piece,
+    parts_of,
+    pattern_of,
+    quick_pattern_of,
+    stop_of,
+)
 from edgetally.formats.values import NGINX_HIT, nearest, normal_host
 
 Key = tuple[bytes, ...]
@@ -31,6 +43,24 @@ class Matcher(NamedTuple):
     pattern: re.Pattern[bytes]
     key_of: Callable[[Row], Key]
     size_of: Callable[[Row], bytes]
+
+
+class Quick(NamedTuple):
+    """A format's faster patterns, for blanked data of whole lines without control characters.
+
+    pattern: as many matches as lines mean that all fit, but for their times; any_line: one match a line, whose groups
+    are empty if it does not fit. time_of, duration_of, kind_of, size_of: what pick these of a match; a kind is a key
+    without its time. time: the kind of the time, which is to be looked at; duration: that of the duration.
+    """
+
+    pattern: re.Pattern[bytes]
+    any_line: re.Pattern[bytes]
+    time_of: Callable[[Row], bytes]
+    duration_of: Callable[[Row], bytes] | None
+    kind_of: Callable[[Row], Key]
+    size_of: Callable[[Row], bytes]
+    time: str
+    duration: str
 
 
 @dataclass(frozen=True)
@@ -65,7 +95,7 @@ class LogFormat:
 
     server: `nginx`, `apache`, `squid` and so on, or empty where several write it. bytes_meaning: `wire` (headers
     included) or `body`. adds_duration: the time is a start, and the duration is added to it. escapes: a backslash in a
-    value escapes a quote or a backslash. warnings: what makes a bill from this format less right, one sentence each.
+    value escapes a quote or a backslash. findings: what makes a bill from this format less right.
     """
 
     name: str
@@ -78,7 +108,12 @@ class LogFormat:
     adds_duration: bool = False
     hit: re.Pattern[bytes] = field(default=NGINX_HIT, repr=False)
     escapes: bool = True
-    warnings: list[str] = field(default_factory=list)
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def warnings(self) -> list[str]:
+        """The findings that are more than notes, one sentence each."""
+        return [str(finding) for finding in self.findings if finding.severity != "note"]
 
     @property
     def hit_known(self) -> bool:
@@ -100,20 +135,57 @@ class LogFormat:
         """Whether the format says how long a transfer lasted."""
         return "duration" in self.roles
 
-    def matcher(self, paths: bool = False) -> Matcher:
-        """Compile the pattern. Paths are captured on demand only: they make keys many and the tally slow."""
-        unwanted = {role for role, skip in (("path", not paths), ("duration", not self.adds_duration)) if skip}
+    def check_spread(self) -> None:
+        """Raise EdgetallyError where the bytes of a transfer cannot be spread over the time that it lasted."""
+        if not self.has_duration:
+            raise EdgetallyError(
+                f"format {self.name} does not say how long a transfer lasted: log the duration too, or do not spread"
+            )
+
+    def matcher(self, paths: bool = False, durations: bool = False) -> Matcher:
+        """Compile the pattern. Paths and durations are captured on demand only: they make keys many, the tally slow."""
+        durations = durations or self.adds_duration
+        pattern, places = self._pattern(paths, durations, pattern_of)
+        keys = [place for role in ("time", "host", "hit", "path") for place in places[role]]
+        key_of = _picker(keys, places["duration"][0]) if durations else _picker(keys)
+        return Matcher(re.compile(rb"(?m)^" + pattern + rb"\r?$"), key_of, _adder(places["size"]))
+
+    def _pattern(
+        self, paths: bool, durations: bool, of: Callable[[Part, Sequence[str], str], bytes]
+    ) -> tuple[bytes, dict[str, list[int]]]:
+        """The pattern of a line, and the groups of each role in it."""
+        unwanted = {role for role, skip in (("path", not paths), ("duration", not durations)) if skip}
         wanted = [(role, part) for role in _RANK if role not in unwanted for part in self.roles.get(role, ())]
         pattern, groups = b"", []
         for number, part in enumerate(self.parts):
             inside = [role for role, place in wanted if place == number]
             inside.sort(key=lambda role: _INSIDE.index(role) if role in _INSIDE else 0)
-            pattern += pattern_of(part, inside)
+            after = self.parts[number + 1] if number + 1 < len(self.parts) else Part("", "literal")
+            pattern += of(part, inside, after.name if after.kind == "literal" else "\0")
             groups += [(role, number) for role in inside]
-        places = {role: [groups.index(pair) for pair in wanted if pair[0] == role] for role in _RANK}
-        keys = [place for role in ("time", "host", "hit", "path") for place in places[role]]
-        key_of = _picker(keys, places["duration"][0]) if self.adds_duration else _picker(keys)
-        return Matcher(re.compile(rb"(?m)^" + pattern + rb"\r?$"), key_of, _adder(places["size"]))
+        return pattern, {role: [groups.index(pair) for pair in wanted if pair[0] == role] for role in _RANK}
+
+    def quick(self, paths: bool = False, durations: bool = False) -> Quick | None:
+        """Compile the faster pattern, or None where the format's time or duration has none."""
+        durations = durations or self.adds_duration
+        time = self.parts[self.roles["time"][0]].kind
+        duration = self.parts[self.roles["duration"][0]].kind if durations else ""
+        if time not in QUICK_TIMES or duration not in ("", *QUICK_DURATIONS):
+            return None
+        pattern, places = self._pattern(paths, durations, quick_pattern_of)
+        kind = [place for role in ("host", "hit", "path") for place in places[role]]
+        first = itemgetter(places["time"][0])
+        lasted = itemgetter(places["duration"][0]) if durations else None
+        return Quick(
+            re.compile(rb"(?m)^" + pattern + rb"\n"),
+            re.compile(rb"(?m)^(?:" + pattern + rb"\n|.*\n)"),
+            first,
+            lasted,
+            _picker(kind),
+            _adder(places["size"]),
+            time,
+            duration,
+        )
 
     @property
     def time_of(self) -> Callable[[bytes], float | None]:
@@ -122,6 +194,19 @@ class LogFormat:
         if not self.adds_duration:
             return clock
         return clocks.ends(clock, self.parts[self.roles["duration"][0]].kind)
+
+    @property
+    def transfer_of(self) -> Callable[[bytes], tuple[float, int] | None]:
+        """What gives the end, in epoch seconds, and the milliseconds of a key's time that has a duration with it."""
+        kind = self.parts[self.roles["duration"][0]].kind
+        clock, lasted = clocks.reader(self.parts[self.roles["time"][0]].kind), clocks.microseconds(kind)
+        end_of = clocks.ends(clock, kind) if self.adds_duration else lambda text: clock(text.partition(b"\n")[0])
+
+        def transfer(text: bytes) -> tuple[float, int] | None:
+            end = end_of(text)
+            return None if end is None else (end, lasted(text.partition(b"\n")[2]) // 1000)
+
+        return transfer
 
     def request_of(self, key: Key) -> tuple[str, bool | None]:
         """Read a key without its time: the host (empty for none), and whether it was a hit (None: not said)."""
@@ -158,6 +243,8 @@ class LogFormat:
 
 def _picker(places: Sequence[int], duration: int | None = None) -> Callable[[Row], Key]:
     """What picks a key's values from a match; with a duration, that is joined to the first of them, the time."""
+    if not places:
+        return lambda _: ()
     pick = itemgetter(*places) if len(places) > 1 else itemgetter(slice(places[0], places[0] + 1))
     if duration is None:
         return pick
@@ -185,11 +272,11 @@ def build(
     *,
     example: str = "",
     escapes: bool = True,
-    warnings: Sequence[str] = (),
+    findings: Sequence[Finding] = (),
 ) -> LogFormat:
     """Compile the pieces of a format. Raises EdgetallyError where it does not say when and how much.
 
-    name: for messages and output; warnings: those that only the dialect knows of.
+    name: for messages and output; findings: those that only the dialect knows of.
     """
     pieces = merged(pieces)
     _separate(dialect, name, pieces)
@@ -198,7 +285,7 @@ def build(
     parts = parts_of(pieces)
     body = fields[roles["size"][0]] in dialect.body_only and len(roles["size"]) == 1
     starts = dialect.logs_start and fields[roles["time"][0]] not in dialect.ends
-    notes = [*_warnings(dialect, parts, roles, body, starts), *warnings, *_unquoted(dialect, pieces)]
+    notes = (*_findings(dialect, parts, roles, body, starts), *findings, *_unquoted(dialect, pieces))
     adds = starts and "duration" in roles
     meaning = "body" if body else "wire"
     server = dialect.server
@@ -255,25 +342,25 @@ def _require(dialect: Dialect, name: str, roles: Mapping[str, object], pieces: S
         raise EdgetallyError(f"{dialect.directive} {name} does not say {what}: {hint}")
 
 
-def _warnings(
+def _findings(
     dialect: Dialect, parts: Sequence[Part], roles: Mapping[str, tuple[int, ...]], body: bool, starts: bool
-) -> Iterator[str]:
+) -> Iterator[Finding]:
+    """What the fields show of a format's weaknesses."""
+    advice = dialect.advice
     if body:
-        yield f"its bytes are the body's only: headers are not billed; log {dialect.advice['wire']} instead"
+        yield BODY_BYTES.found("its bytes are the body's only", mend=f"log {advice['wire']} instead")
     if "host" not in roles:
-        host = dialect.advice["host"]
-        yield f"it does not say which host was asked for: only rules on `log` and `path` can match; log {host} as well"
+        yield NO_HOST.found("it does not say which host was asked for", mend=f"log {advice['host']} as well")
     if starts and "duration" not in roles:
-        lasted = dialect.advice["duration"]
-        yield f"its time is a transfer's start: long transfers are booked too early; log {lasted} as well"
+        yield START_TIME.found("its time is a transfer's start", mend=f"log {advice['duration']} as well")
     if not clocks.has_offset(parts[roles["time"][0]].kind):
-        yield f"its time is local and has no offset: it is read as UTC; {dialect.advice['offset']}"
+        yield LOCAL_TIME.found("its time is local and has no offset", mend=advice["offset"])
 
 
-def _unquoted(dialect: Dialect, pieces: Sequence[Piece]) -> Iterator[str]:
-    """Warn of what a client can make a line unreadable with, and so not be billed for."""
+def _unquoted(dialect: Dialect, pieces: Sequence[Piece]) -> Iterator[Finding]:
+    """Name what a client can make a line unreadable with, and so not be billed for."""
     for before, piece, following in zip((Piece("", "literal"), *pieces), pieces, pieces[1:]):
         in_quotes = before.name.endswith('"') and following.name.startswith('"')
         if dialect.sent.match(piece.name) and following.kind == "literal" and not in_quotes:
             stop = stop_of(piece.kind, [following])
-            yield f"{piece.name} stands unquoted: a line where it holds '{stop}' is rejected; put it in double quotes"
+            yield UNQUOTED.found(f"{piece.name} stands unquoted", cost=f"a line where it holds '{stop}' is rejected")

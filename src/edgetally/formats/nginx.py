@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from edgetally.errors import EdgetallyError
+from edgetally.formats.finding import JSON_ESCAPE, UNESCAPED, UNQUOTED, Finding
 from edgetally.formats.log_format import Dialect, LogFormat, build
 from edgetally.formats.pattern import Piece, kinds_of
 from edgetally.formats.values import shorten
@@ -27,6 +28,8 @@ DIALECT = Dialect(
         "size": "$bytes_sent or $body_bytes_sent",
         "wire": "$bytes_sent",
         "host": "$host",
+        "duration": "$request_time",
+        "hit": "$upstream_cache_status",
     },
     body_only=("$body_bytes_sent",),
     sure_host="$host",  # it is already: request line, else Host header, else server name
@@ -68,15 +71,18 @@ def compile_nginx(text: str) -> LogFormat:
         raise EdgetallyError(f"log_format {name}: escape={escape} is not known: it is default, json or none")
     if "\n" in template or "\r" in template:
         raise EdgetallyError(f"log_format {name}: the format holds a line break: one request must be one line")
-    weak = "escape=none: a line whose client sends a quote is rejected; use escape=default or json"
-    described = f"nginx log_format {template}"
-    warnings = [weak] if escape == "none" else []
+    described, found = f"nginx log_format {template}", list(_findings(escape, template))
+    return build(DIALECT, name, described, _pieces(template), escapes=escape != "none", findings=found)
+
+
+def _findings(escape: str, template: str) -> Iterator[Finding]:
+    if escape == "none":
+        yield UNESCAPED.found("escape=none", mend="use escape=default or json")
     after = _WEAK_HOST.search(template)
     if after:
-        warnings.append(
-            f"$host stands unquoted: a line where it holds '{after[1]}' is rejected; put it in double quotes"
-        )
-    return build(DIALECT, name, described, _pieces(template), escapes=escape != "none", warnings=warnings)
+        yield UNQUOTED.found("$host stands unquoted", cost=f"a line where it holds '{after[1]}' is rejected")
+    if escape != "none" and template.lstrip().startswith("{") != (escape == "json"):
+        yield JSON_ESCAPE.found("escape=json without JSON" if escape == "json" else "JSON without escape=json")
 
 
 def _directive(text: str) -> tuple[str, str, str]:

@@ -7,8 +7,9 @@ run past the end of a record, and two records torn into one line fit nothing.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 from edgetally.formats import clocks
 
@@ -141,7 +142,7 @@ def stop_of(kind: str, following: Sequence[Piece]) -> str:
     return name[0] if name[0] != ":" else ""
 
 
-def pattern_of(part: Part, roles: Sequence[str]) -> bytes:
+def pattern_of(part: Part, roles: Sequence[str], _following: str = "") -> bytes:
     """The pattern of one part, with one group for each of the roles that it is to be captured in."""
     if part.kind == "literal":
         return re.escape(part.name).encode()
@@ -177,17 +178,17 @@ def _but(stop: str) -> bytes:
 _USER = rb'(?:""|' + _but('"[') + rb"*(?:\[(?!\d)" + _but('"[') + rb"*){0,9999})"
 
 
-def _request(part: Part, host: bool, path: bool) -> bytes:
+def _request(part: Part, host: bool, path: bool, but: Callable[[str], bytes] = _but) -> bytes:
     """A request line or a URL alone: an absolute URI or CONNECT's host:port gives the host, then comes the path.
 
     Whatever else stands there (`-`, a TLS hello, `error:invalid-request`) is text, with neither.
     """
-    method = rb"" if part.kind == "url" else _but(part.stop + " ") + rb"+ "
-    authority = _whole(_but(part.stop + " /?#"), host)
+    method = rb"" if part.kind == "url" else but(part.stop + " ") + rb"+ "
+    authority = _whole(but(part.stop + " /?#"), host)
     target = rb"(?:[A-Za-z][A-Za-z0-9+.-]*://|(?<=CONNECT ))" + authority
     if path:
-        target = rb"(?:" + target + rb")?" + rb"(?:(?=/)" + _whole(_but(part.stop + " ?#"), True) + rb")?"
-    return rb"(?:" + method + target + rb")?" + _but(part.stop) + rb"*"
+        target = rb"(?:" + target + rb")?" + rb"(?:(?=/)" + _whole(but(part.stop + " ?#"), True) + rb")?"
+    return rb"(?:" + method + target + rb")?" + but(part.stop) + rb"*"
 
 
 def _whole(character: bytes, capture: bool) -> bytes:
@@ -197,3 +198,51 @@ def _whole(character: bytes, capture: bool) -> bytes:
 
 def _group(pattern: bytes, capture: bool) -> bytes:
     return (rb"(" if capture else rb"(?:") + pattern + rb")"
+
+
+# Where nothing has to be tried a second time, a possessive item is twice as fast. Python 3.9 and 3.10 have none.
+_OWN = b"+" if sys.version_info >= (3, 11) else b""
+_QUICK: dict[str, bytes] = {
+    "clf": rb".{26}",
+    "iso": rb"[0-9T:+Z-]+" + _OWN,
+    "epoch": rb"\d{10}\.\d{3}",
+    "size": rb"\d{1,15}" + _OWN + rb"|-",
+    "number": rb"\d*" + _OWN + rb"|-",
+    "seconds": rb"\d{1,15}" + _OWN + rb"\.\d{3}|-",
+    "ms": rb"\d{1,15}" + _OWN,
+    "us": rb"\d{1,15}" + _OWN,
+    "cache": rb"[A-Z_]*" + _OWN + rb"|-",
+    "address": rb"[0-9A-Fa-f:.]+" + _OWN,
+    "user": rb'[^"\[]*',
+    "squid_code": rb"[A-Z][A-Z_]*" + _OWN,
+    "squid_peer": rb"[A-Z][A-Z0-9_]*" + _OWN + rb"|-",
+    "squid_type": rb"(?: [^ \n]+" + _OWN + rb")?",
+}
+_STOPS = {"word": ' "', "token": " ", "path": " ", "text": "", "host": "", "request": "", "url": ""}
+QUICK_DURATIONS = ("seconds", "ms", "us")
+QUICK_TIMES = frozenset({"clf", "iso", "epoch"})
+
+
+def quick_pattern_of(part: Part, roles: Sequence[str], following: str) -> bytes:
+    """A pattern that is faster, and takes what pattern_of does, and more.
+
+    following: the literal after the part, empty at the line's end, a NUL where another field follows. The pattern may
+    run over the end of a line, and take control characters: who uses it makes sure that there are none, and that there
+    are as many matches as lines. A time is to be looked at; a value that is seldom seen may be left out.
+    """
+    if part.kind in _QUICK:
+        return _group(_QUICK[part.kind], bool(roles))
+    if part.kind not in _STOPS:
+        return pattern_of(part, roles)
+    stop = (part.stop if part.kind in ("text", "host", "request", "url", "word") else "") + _STOPS[part.kind]
+    if not following:
+        stop += "\n"
+    if part.kind in ("request", "url") and roles:
+        return _request(part._replace(stop=stop), "host" in roles, "path" in roles, _quick_but)
+    least = rb"+" if part.kind in ("word", "token", "path") else rb"*"
+    own = _OWN if not following or following[0] in stop else b""
+    return _group(_quick_but(stop) + least + own, bool(roles))
+
+
+def _quick_but(stop: str) -> bytes:
+    return rb"[^" + re.escape("".join(dict.fromkeys(stop))).encode() + rb"]"

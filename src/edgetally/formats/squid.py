@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from edgetally.errors import EdgetallyError
 from edgetally.formats import clocks
+from edgetally.formats.finding import UNESCAPED, Finding
 from edgetally.formats.log_format import Dialect, LogFormat, build
 from edgetally.formats.pasted import one_line
 from edgetally.formats.pattern import Piece, kinds_of
@@ -33,6 +34,7 @@ DIALECT = Dialect(
         "size": "%<st",
         "host": "%ru or %>rd",
         "duration": "%tr",
+        "hit": "%Ss",
         "offset": "add %z to its format, or log %ts.%03tu",
     },
     hit=SQUID_HIT,
@@ -56,7 +58,7 @@ _WHOLE_TIME = re.compile(r"%\d*ts\.%03tu")
 _KINDS = kinds_of(
     {
         "word": ">a >A <a <A la <la >la un ul ui us ue >eui rv mt >rs rs >rv <rv et err_code master_xaction sn",
-        # A status is 0 where nothing was answered.
+        # A status is 0 where nothing was answered, unless it is filled up to three digits.
         "number": ">p <p lp <lp >lp >rP rP tu <sH >sh >st <sh >sH sH st >Hs <Hs Hs",
         "signed": "dt <pt <tt busy_time",
         "url": "ru >ru <ru",
@@ -82,16 +84,17 @@ def compile_squid(text: str) -> LogFormat:
     name, template = (whole[1], text[whole.end() :]) if whole else ("squid", text)
     if not template:
         raise EdgetallyError("logformat: the format itself is missing: paste the whole line")
-    pieces, notes = list(_pieces(name, template)), list(_warnings(template))
-    return build(DIALECT, name, f"squid logformat {template}", pieces, escapes='"' in template, warnings=notes)
+    pieces, found = list(_pieces(name, template)), list(_findings(template))
+    return build(DIALECT, name, f"squid logformat {template}", pieces, escapes='"' in template, findings=found)
 
 
-def _warnings(template: str) -> Iterator[str]:
+def _findings(template: str) -> Iterator[Finding]:
     """Between quotes squid escapes quotes, backslashes, tabs and line ends, but no other control byte."""
     for found in re.finditer(r'%"(\{[^}]*\}>h)|"%(\{[^}]*\}>h)"', template):
         header = found[1] or found[2]
         if not header.lower().startswith("{host"):  # of which squid refuses what is odd
-            yield f"{found[0]} holds control bytes as a client sends them: such a line is rejected; write %#{header}"
+            cost = "a line where a client sent some is rejected"
+            yield UNESCAPED.found(f"{found[0]} holds control bytes as they came", cost=cost, mend=f"write %#{header}")
 
 
 def native() -> LogFormat:
@@ -148,7 +151,8 @@ def _field(name: str, found: re.Match[str], code: str) -> Iterator[Piece]:
     elif bare in ("rp", ">rp", "ru", ">ru") and argument is None and found["quote"] == '"':
         yield Piece(written, "text" if "p" in bare else "url", f"%{bare}")
     else:
-        yield Piece(written, _KINDS[bare], f"%{bare}")
+        filled = found["width"] == "03" and bare.endswith("Hs")
+        yield Piece(written, "status" if filled else _KINDS[bare], f"%{bare}")
     if padded and found["left"]:
         yield Piece("", "pad")
 

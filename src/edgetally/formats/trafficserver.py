@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from edgetally.errors import EdgetallyError
+from edgetally.formats.finding import REMAPPED_URL, UNESCAPED, Finding
 from edgetally.formats.log_format import Dialect, LogFormat, build
 from edgetally.formats.pasted import quoted
 from edgetally.formats.pattern import Piece, kinds_of
@@ -33,6 +34,7 @@ DIALECT = Dialect(
         "wire": "%<psql>",
         "host": "%<cquuc> or %<{Host}cqh>",
         "duration": "%<ttms>",
+        "hit": "%<crc>",
     },
     body_only=("pscl",),
     logs_start=True,
@@ -73,19 +75,19 @@ def compile_trafficserver(text: str, name: str = "trafficserver") -> LogFormat:
     """Compile a pasted format: the entry of logging.yaml, or its string alone."""
     name, template = _template(text.strip(), name)
     pieces = list(_pieces(name, template))
-    notes = list(_warnings(pieces))
+    findings = list(_findings(pieces))
     described = f"Traffic Server format {template}"
-    return build(DIALECT, name, described, pieces, escapes=False, warnings=notes)
+    return build(DIALECT, name, described, pieces, escapes=False, findings=findings)
 
 
-def _warnings(pieces: Sequence[Piece]) -> Iterator[str]:
+def _findings(pieces: Sequence[Piece]) -> Iterator[Finding]:
     bare = [piece.name for piece in pieces if piece.field == "cqh" and piece.kind == "text"]
     if bare:
         coded = bare[0].replace("cqh>", "ecqh>")
-        yield f"{bare[0]} is written as it comes: a line whose client sends a quote is rejected; log {coded} instead"
+        yield UNESCAPED.found(f"{bare[0]} is written as it comes", mend=f"log {coded} instead")
     fields = {piece.field for piece in pieces}
     if fields & set(_MAPPED) and not fields & {"cquuc", "{host}cqh"}:
-        yield "its URL is the one after remap rules: the host may be an origin's; log %<cquuc> as well"
+        yield REMAPPED_URL.found("its URL is the one after remap rules")
 
 
 def _template(text: str, name: str) -> tuple[str, str]:

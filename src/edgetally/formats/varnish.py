@@ -34,6 +34,7 @@ DIALECT = Dialect(
         "wire": "%O",
         "host": "%{Host}i",
         "duration": "%D",
+        "hit": "%{Varnish:handling}x",
         "offset": "add %z to its format, or log %t",
     },
     body_only=("%b",),
@@ -45,7 +46,7 @@ DIALECT = Dialect(
 NAMED = {"combined": DEFAULT, "varnish": DEFAULT}
 _KINDS = kinds_of(
     {
-        "word": "h l m H",
+        "word": "h l m H {Varnish:handling}x {Varnish:hitmiss}x",
         "size": "b O",
         "text": "i o x",
         "number": "I",

@@ -1,0 +1,231 @@
+"""The sums of a tally while they grow: each request in its slot and channel, and what was not counted and why.
+
+Engines (`plain`, `vector`) read lines and bring what they found here; what is here does not depend on how it was read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from edgetally import SLOT_SECONDS
+from edgetally.channels import UNASSIGNED, ChannelMap, HostRules, hosts_by_bytes
+from edgetally.formats import Key, LogFormat
+
+EARLY_SECONDS = 600
+LATE_SECONDS = 60
+REJECTS = 20
+NO_HOST = "-"
+ALL = "all"
+MAX_LINE = 2 << 20
+TOO_LONG = f"it is longer than {MAX_LINE >> 20} MiB"
+REJECT_TEXT = 200  # bytes of a rejected line that are kept
+
+_SLOT = SLOT_SECONDS * 1000
+_CACHED_REQUESTS = 50_000
+_UNASSIGNED_KEPT = 1_000
+
+
+class Window(NamedTuple):
+    """What a rotation covers, in epoch seconds. A line that ends far outside is counted in the nearest slot of it."""
+
+    covers_from: float | None
+    covers_to: float
+
+
+class Reject(NamedTuple):
+    """A line that was not counted. line counts from 1; text is its beginning, fit to be printed."""
+
+    file: str
+    line: int
+    reason: str
+    text: str
+
+
+@dataclass
+class Tally:
+    """What a pass over logs found.
+
+    cells: (slot, channel) -> [requests, bytes, hits, hit bytes]; slot in epoch seconds, UTC; the hits are None where
+    the format does not tell. first, last: ends of the earliest and latest line counted, as logged (epoch seconds).
+    skewed: of those counted, the ones outside the window; clipped: the ones whose bytes are not spread over all slots
+    that they were sent in. set_aside: lines from before `since`, counted nowhere else.
+    unassigned_hosts: host -> [requests, bytes]; the biggest ones only, where there are very many.
+    """
+
+    counted: int = 0
+    rejected: int = 0
+    skewed: int = 0
+    clipped: int = 0
+    set_aside: int = 0
+    bytes: int = 0
+    first: float | None = None
+    last: float | None = None
+    cells: dict[tuple[int, str], list[int | None]] = field(default_factory=dict)
+    unassigned_hosts: dict[str, list[int]] = field(default_factory=dict)
+    rejects: list[Reject] = field(default_factory=list)
+
+    @property
+    def lines(self) -> int:
+        """Lines read: those counted and those rejected. Blank lines and W3C directives are not lines."""
+        return self.counted + self.rejected
+
+
+class _Place(NamedTuple):
+    """Where requests of one kind are booked: in one channel, or, where that is empty, where the path says."""
+
+    channel: str
+    hit: bool
+    host: str
+    rules: HostRules | None
+
+
+class Book:
+    """What one engine has counted so far.
+
+    spread: whether the bytes of a transfer are spread over the time it lasted; see `spread`.
+
+    A kind is what a format's key says without the time: hosts, the cache's word, the path where `paths` is true. Times
+    are those of a transfer's end, in epoch seconds.
+    """
+
+    def __init__(
+        self,
+        fmt: LogFormat,
+        channels: ChannelMap | None,
+        log: str = "",
+        window: Window | None = None,
+        since: float | None = None,
+        max_spread: int = 0,
+    ) -> None:
+        self.spreads = max_spread > 0
+        self.paths = fmt.has_path and channels is not None and channels.needs_path(log)
+        self._format, self._channels, self._log = fmt, channels, log
+        self._window, self._since = window, float("-inf") if since is None else since // 1
+        self._longest = max_spread * 1000
+        self._cells: dict[tuple[int, str], list[int]] = {}
+        self._places: dict[Key, _Place] = {}
+        self._sums = Tally()
+
+    def common_slot(self, first: float, last: float) -> int | None:
+        """The slot that all requests from `first` to `last` belong to; None where they have to be told apart."""
+        low, high = self._window or (None, None)
+        if first < self._since or (low is not None and first < low - EARLY_SECONDS):
+            return None
+        if high is not None and last > high + LATE_SECONDS:
+            return None
+        slot = int(first // SLOT_SECONDS * SLOT_SECONDS)
+        return slot if last < slot + SLOT_SECONDS else None
+
+    def add(self, time: float, kind: Key, requests: int, size: int) -> None:
+        """Count requests that ended at one time, with the bytes of all of them."""
+        if time < self._since:
+            self._sums.set_aside += requests
+            return
+        self.saw(time, time)
+        if self._window is not None:
+            low, high = self._window
+            if low is not None and time < low - EARLY_SECONDS:
+                self._sums.skewed += requests
+                time = low
+            elif time > high + LATE_SECONDS:
+                self._sums.skewed += requests
+                time = high
+        self.add_to_slot(int(time // SLOT_SECONDS * SLOT_SECONDS), kind, requests, size)
+
+    def spread(self, time: float, lasted: int, kind: Key, size: int) -> None:
+        """Count one request whose bytes were sent evenly over the milliseconds that it lasted, up to its end.
+
+        Until t that is size * (t - start) // (end - start) of them, and a slot's share is the difference: no byte is
+        lost to rounding. The request itself is counted in the slot of its end. What was sent in slots that ended more
+        than max_spread before that is counted in the first slot that did not, and the request as clipped. A request far
+        outside the window is not spread.
+        """
+        end = round(time * 1_000_000) // 1000
+        start = end - lasted
+        if time < self._since or self._is_skewed(time) or lasted <= 0:
+            self.add(time, kind, 1, size)
+            return
+        slot, sent = max(start, end - self._longest) // _SLOT * _SLOT, 0
+        if start < slot:
+            self._sums.clipped += 1
+        while slot + _SLOT <= end:
+            until = size * (slot + _SLOT - start) // lasted
+            self.add_to_slot(slot // 1000, kind, 0, until - sent)
+            slot, sent = slot + _SLOT, until
+        self.add_to_slot(slot // 1000, kind, 1, size - sent)
+        self.saw(time, time)
+
+    def _is_skewed(self, time: float) -> bool:
+        low, high = self._window or (None, float("inf"))
+        return time > high + LATE_SECONDS or (low is not None and time < low - EARLY_SECONDS)
+
+    def add_to_slot(self, slot: int, kind: Key, requests: int, size: int) -> None:
+        """Count requests of a common slot; `saw` has to be told of their times."""
+        sums = self._sums
+        asked = kind[:-1] if self.paths else kind
+        channel, hit, host, rules = self._places.get(asked) or self._find_place(asked)
+        if rules is not None:
+            channel = rules.channel(kind[-1].decode("utf-8", "backslashreplace"))
+        cell = self._cells.setdefault((slot, channel), [0, 0, 0, 0])
+        cell[0] += requests
+        cell[1] += size
+        if hit:
+            cell[2] += requests
+            cell[3] += size
+        if channel == UNASSIGNED and self._channels is not None:
+            self._add_unassigned(host, requests, size)
+        sums.counted += requests
+        sums.bytes += size
+
+    def asks_path(self, kind: Key) -> bool:
+        """Whether the channel of a kind, given without a path, depends on the path."""
+        return self.paths and (self._places.get(kind) or self._find_place(kind)).rules is not None
+
+    def saw(self, first: float, last: float) -> None:
+        """Note the times of requests that are counted."""
+        sums = self._sums
+        if sums.first is None or first < sums.first:
+            sums.first = first
+        if sums.last is None or last > sums.last:
+            sums.last = last
+
+    def reject(self, name: str, line: int, reason: str, text: bytes) -> None:
+        """Count a rejected line, and keep the first few with their reason (found out here where it is empty)."""
+        self._sums.rejected += 1
+        if len(self._sums.rejects) < REJECTS:
+            shown = text.rstrip(b"\r")[:REJECT_TEXT].decode("utf-8", "backslashreplace")
+            printable = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in shown)
+            self._sums.rejects.append(Reject(name, line, reason or self._format.explain(text), printable))
+
+    def _find_place(self, kind: Key) -> _Place:
+        """Look up where a kind of request not seen lately is booked. kind: without its path."""
+        host, hit = self._format.request_of(kind)
+        rules = self._channels.rules_for(self._log, host) if self._channels is not None else None
+        if rules is None:
+            place = _Place((host or NO_HOST) if self._format.has_host else ALL, bool(hit), host, None)
+        elif rules.constant is not None or not self.paths:
+            place = _Place(rules.channel(""), bool(hit), host or NO_HOST, None)
+        else:
+            place = _Place("", bool(hit), host or NO_HOST, rules)
+        if len(self._places) >= _CACHED_REQUESTS:
+            self._places.clear()
+        self._places[kind] = place
+        return place
+
+    def _add_unassigned(self, host: str, requests: int, size: int) -> None:
+        hosts = self._sums.unassigned_hosts
+        sums = hosts.setdefault(host, [0, 0])
+        sums[0] += requests
+        sums[1] += size
+        if len(hosts) > 10 * _UNASSIGNED_KEPT:  # hosts are the clients' choice: bound what they can fill
+            kept = hosts_by_bytes(hosts, _UNASSIGNED_KEPT)
+            hosts.clear()
+            hosts.update((name, [count, total]) for name, count, total in kept)
+
+    def close(self) -> Tally:
+        """The finished tally."""
+        known = self._format.hit_known
+        for place, (requests, size, hits, hit_bytes) in self._cells.items():
+            self._sums.cells[place] = [requests, size, hits if known else None, hit_bytes if known else None]
+        return self._sums

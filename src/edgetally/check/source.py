@@ -1,0 +1,88 @@
+"""A server's configuration file, and what such files have in common."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from edgetally.check import defects
+from edgetally.formats.finding import Finding
+
+_WORD = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:\\.|\S)+""", re.S)
+_STREAMS = re.compile(r"syslog:|/dev/std(?:out|err)$|/proc/self/fd/|-$")
+
+
+class Source(NamedTuple):
+    """A configuration file."""
+
+    path: str
+    text: str
+
+    def at(self, line: int) -> str:
+        """Where a finding is: the file and the line, which counts from 1."""
+        return f"{self.path}:{line}"
+
+
+class Line(NamedTuple):
+    """A directive in one line: its number, its words as written, its text."""
+
+    number: int
+    words: list[str]
+    text: str
+
+
+def lines(source: Source) -> Iterator[Line]:
+    """The directives of a file of lines: without comments, and with what a backslash at a line's end joins."""
+    text, first = "", 1
+    for number, raw in enumerate(source.text.splitlines(), 1):
+        text, first = (text + raw, first) if text else (raw, number)
+        if raw.endswith("\\"):
+            text = text[:-1]
+            continue
+        words = _WORD.findall(text)
+        end = next((at for at, word in enumerate(words) if word.startswith("#")), len(words))
+        if end:
+            bare = text if end == len(words) else text[: text.index(words[end])]
+            yield Line(first, words[:end], bare.strip())
+        text = ""
+
+
+def bare(word: str) -> str:
+    """A word without the quotes around it."""
+    return word[1:-1] if len(word) > 1 and word[0] in "\"'" and word[-1] == word[0] else word
+
+
+def target(path: str, where: str) -> Iterator[Finding]:
+    """What is wrong with where a log goes: to a program, to the system's log, to a name that requests make."""
+    if path.startswith("|"):
+        if re.search(r"\b(?:rotatelogs|cronolog|httplog|rotate)\b", path):
+            yield defects.OTHER_ROTATOR.found(f"{path.split()[0].lstrip('|$')} rotates the log", where=where)
+        else:
+            yield defects.PIPED_LOG.found(f"its log goes to a program, {path.lstrip('|$ ').split()[0]}", where=where)
+    elif _STREAMS.match(path):
+        yield defects.NO_FILE.found(f"its log goes to {path.split(',')[0]}", where=where)
+    elif re.search(r"\$\w|%\{?[A-Za-z]", path):
+        yield defects.VARIABLE_PATH.found(f"the name of the log, {path}, is made for each request", where=where)
+
+
+def two_logs(defect_of: Iterable[tuple[object, str, str]]) -> Iterator[Finding]:
+    """Logs that hold the same requests, given each log's block, path and place."""
+    seen: dict[object, str] = {}
+    for block, path, where in defect_of:
+        if block in seen and seen[block] != path:
+            yield defects.TWO_LOGS.found(f"{path} holds the same requests as {seen[block]}", where=where)
+        seen.setdefault(block, path)
+
+
+def includes(source: Source, found: Iterable[tuple[int, str]]) -> Iterator[Finding]:
+    """One note about the files that a file includes, given their lines and names."""
+    named = [(line, name) for line, name in found if not re.search(r"mime\.types$|_params$|modules|mods-", name)]
+    if named:
+        what = f"it includes {', '.join(dict.fromkeys(name for _, name in named))}"
+        yield defects.INCLUDE.found(what, where=source.at(named[0][0]))
+
+
+def elsewhere(name: str, where: str) -> Finding:
+    """A format that another file defines."""
+    return defects.FORMAT_ELSEWHERE.found(f"the format '{name}' is not defined in this file", where=where)

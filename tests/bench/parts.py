@@ -1,0 +1,220 @@
+"""What else is measured of edgetally, against itself: options, more lines, and the start."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tests.bench import logs
+from tests.bench.cases import CASES, SPAN
+from tests.bench.columns import hosts
+from tests.bench.goals import START_SECONDS, Goal
+from tests.bench.logs import Cells, Log, Truth
+from tests.bench.measure import BenchError, median, run
+from tests.bench.program import Program
+from tests.bench.rounds import Entry, measure
+from tests.bench.session import CACHE, Session, say
+from tests.bench.sums import Sums, read_edgetally
+
+HEADING = ("edgetally", "CPU s", "wall s", "peak MB", "ratio")
+RULES = 5000
+_CHANNELS = 100
+
+
+def spread(session: Session) -> None:
+    """--spread may cost a fifth."""
+    log = session.log("clean")
+
+    def with_spread(engine: str) -> Program:
+        # Bytes move between slots, so peaks differ from those of the lines' ends; the sums of a host must not.
+        return _variant(session, engine, "--spread", read=lambda path: replace(read_edgetally(path), peaks=None))
+
+    _pairs(session, "spread", "--spread beside none; clean log", log, with_spread, limit=1.2)
+
+
+def jobs(session: Session) -> None:
+    """--jobs 2 is faster, and prints the same, numbers of rejected lines included."""
+    log, texts = session.log("malformed"), dict[str, str]()
+
+    def kept(title: str) -> Callable[[Path], Sums]:
+        def read(path: Path) -> Sums:
+            texts[title] = path.read_text(encoding="utf-8")
+            return read_edgetally(path)
+
+        return read
+
+    for engine in _able(session, "jobs", "--jobs"):
+        programs = [_variant(session, engine, "--jobs", count) for count in ("1", "2")]
+        entries = [Entry(p.title, replace(p, read=kept(p.title)), log) for p in programs]
+        measure(entries, session.runs, session.folder)
+        one, two = entries
+        if texts[one.title] != texts[two.title]:
+            raise BenchError(f"{two.title} prints something else than {one.title} for {log.path.name}")
+        session.keep(f"jobs, {engine}", entries)
+        times = one.ratio(two, "wall")
+        rows = [_row(one, 1.0), _row(two, times)]
+        session.show("jobs", f"--jobs 2 beside 1, {engine}; malformed log; ratio of wall times", HEADING, rows)
+        session.goals.append(Goal(f"--jobs 2, {engine}, faster", times, 1.7, least=True))
+
+
+def rules(session: Session) -> None:
+    """Thousands of channel rules cost as much as one."""
+    log = session.log("hosts5000")
+    names = hosts(CASES["hosts5000"].hosts)
+    few = [{"channel": "com", "host": "*.example.com"}]
+    unmatched = [{"channel": "never", "host": f"*.n{number}.example.edu"} for number in range(RULES - len(names) + 500)]
+    many = [*unmatched, *({"channel": f"c{n % _CHANNELS}", "host": host} for n, host in enumerate(names[:-500]))]
+    channels = {host: f"c{n % _CHANNELS}" for n, host in enumerate(names[:-500])}
+
+    def with_rules(title: str, listed: Sequence[object], channel_of: Callable[[str], str]) -> Callable[[str], Program]:
+        path = session.folder / f"{len(listed)}-rules.json"
+        path.write_text(json.dumps(listed), encoding="utf-8")
+        return lambda engine: replace(
+            _variant(session, engine, "--channels", str(path)),
+            title=f"{engine}, {title}",
+            truth=lambda log: _by_channel(log.truth, channel_of),
+        )
+
+    one = with_rules("1 rule", few, lambda host: "com" if host.endswith(".example.com") else "unassigned")
+    all_rules = with_rules(f"{len(many):,} rules", many, lambda host: channels.get(host, "unassigned"))
+    title = f"{len(many):,} channel rules beside one; log of 5,000 hosts"
+    _pairs(session, "rules", title, log, all_rules, limit=1.1, base=one)
+
+
+def flat(session: Session) -> None:
+    """A line costs the same in a longer log, and memory does not grow with it."""
+    found: dict[str, list[Entry]] = {engine: [] for engine in session.engines}
+    for lines in (session.lines // 10, session.lines):
+        _add_longer(session, found, session.log("clean", lines, span=SPAN * lines // session.lines), session.runs)
+    if session.long:
+        _add_longest(session, found)
+    for engine, entries in found.items():
+        first, last = entries[0], entries[-1]
+        rows = [[*_row(entry, entry.ratio(first)), f"{entry.per_line * 1e9:.0f}"] for entry in entries]
+        session.keep(f"flat, {engine}", entries)
+        session.show("flat", f"longer logs, {engine}; ratio of CPU a line", [*HEADING, "ns/line"], rows)
+        what = f"a line of {last.log.lines:,}, {engine}, to one of {first.log.lines:,}"
+        session.goals.append(Goal(what, last.ratio(first), 1.1))
+
+
+def _add_longer(session: Session, found: dict[str, list[Entry]], log: Log, runs: int) -> None:
+    """Measure the engines on a log, and add that to what was found of shorter ones."""
+    entries = [Entry(f"{name}, {log.lines:,} lines", session.edgetally.program(name), log) for name in found]
+    measure(entries, runs, session.folder)
+    for entry in entries:
+        found[entry.program.name].append(entry)
+
+
+def _add_longest(session: Session, found: dict[str, list[Entry]]) -> None:
+    """The same once, on a log that is bigger than all that the cache may hold, and is not kept."""
+    folder = CACHE / "longest"
+    try:
+        log = logs.make(CASES["clean"], session.lines * 10, folder, span=SPAN * 10)
+        _add_longer(session, found, log, 1)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def start(session: Session) -> None:
+    """A run of cron's that has nothing to do costs next to nothing.
+
+    `ship` rotates an empty log, publishes the batch, and finds no job server: all steps, and no wait for others.
+    """
+    folder = session.folder / "edge"
+    config = _edge(folder)
+    command = session.edgetally.command("ship", "--config", str(config), "--now")
+    costs = []
+    for _ in range(max(5, session.runs) + 1):
+        (folder / "access.log").touch()
+        costs.append(run(command, session.folder, good=(1,)))
+    cost = median(costs[1:])  # the first makes the spool
+    rows = [["ship, empty log", f"{cost.cpu:.2f}", f"{cost.wall:.2f}", f"{cost.peak:.0f}", "1.00"]]
+    session.show("start", f"a run of cron's with nothing to do, median of {len(costs) - 1}", HEADING, rows)
+    session.goals.append(Goal("start, CPU", cost.cpu, START_SECONDS, "s"))
+    shutil.rmtree(folder)
+
+
+def _edge(folder: Path) -> Path:
+    """An edge's configuration: one nginx log, a job server's port that nobody listens on."""
+    folder.mkdir()
+    channels = folder / "channels.json"
+    channels.write_text(json.dumps([{"channel": "all", "host": "*.example.com"}]), encoding="utf-8")
+    log = {"name": "access", "path": str(folder / "access.log"), "server": "nginx", "reopen": "true"}
+    edge = {
+        "edge": "bench",
+        "key_id": "0" * 8,
+        "key": "0" * 64,
+        "job_servers": ["127.0.0.1:1"],
+        "channels": str(channels),
+        "spool": str(folder / "spool"),
+        "logs": [{**log, "format": CASES["clean"].log_format}],
+    }
+    path = folder / "edge.json"
+    path.write_text(json.dumps(edge), encoding="utf-8")
+    return path
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# What they share
+
+
+def _able(session: Session, name: str, option: str) -> list[str]:
+    """The engines, if this edgetally has the option; else say that the part is left out."""
+    if session.edgetally.has(option):
+        return session.engines
+    say(f"\nskipped: {name}: this edgetally has no {option}")
+    return []
+
+
+def _variant(session: Session, engine: str, *options: str, read: Callable[[Path], Sums] = read_edgetally) -> Program:
+    """An engine with options."""
+    program, title = session.edgetally.program(engine), f"{engine}, {' '.join(options)}"
+    return replace(program, title=title, command=lambda log: session.edgetally.tally(log, engine, *options), read=read)
+
+
+def _pairs(
+    session: Session,
+    name: str,
+    title: str,
+    log: Log,
+    changed: Callable[[str], Program],
+    *,
+    limit: float,
+    base: Callable[[str], Program] | None = None,
+) -> None:
+    """Measure each engine in two ways, in turn. base: the cheaper way; without, the engine as it is."""
+    for engine in _able(session, name, f"--{name}" if base is None else "--channels"):
+        programs = [(base or session.edgetally.program)(engine), changed(engine)]
+        entries = [Entry(program.title, program, log) for program in programs]
+        measure(entries, session.runs, session.folder)
+        ratio = entries[1].ratio(entries[0])
+        session.keep(f"{name}, {engine}", entries)
+        session.show(name, title, HEADING, [_row(entries[0], 1.0), _row(entries[1], ratio)])
+        session.goals.append(Goal(f"{name}, {engine}, CPU", ratio, limit))
+
+
+def _row(entry: Entry, ratio: float) -> list[str]:
+    cost = entry.cost
+    return [entry.title, f"{cost.cpu:.2f}", f"{cost.wall:.2f}", f"{cost.peak:.0f}", f"{ratio:.2f}"]
+
+
+def _by_channel(truth: Truth, channel_of: Callable[[str], str]) -> Truth:
+    """True sums by channel instead of by host."""
+    cells: Cells = {}
+    for (slot, host), sums in truth.cells.items():
+        cell = cells.setdefault((slot, channel_of(host)), [0, 0, 0, 0])
+        for place, value in enumerate(sums):
+            cell[place] += value
+    return Truth(truth.lines, truth.rejected, cells)
+
+
+PARTS: dict[str, Callable[[Session], None]] = {
+    "spread": spread,
+    "rules": rules,
+    "jobs": jobs,
+    "flat": flat,
+    "start": start,
+}

@@ -1,0 +1,199 @@
+"""What edgetally is compared with: the best that each program can do for the same sums."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from tests.bench.cases import Case
+from tests.bench.columns import HIT_WORDS
+from tests.bench.logs import Cells, Log
+from tests.bench.program import Program, missing
+from tests.bench.sums import Row, Sums, from_cells
+
+_FOLDER = Path(__file__).with_name("peers")
+_NO_VALIDATION = "it validates nothing: of damaged lines it counts some"
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# awk
+
+
+def awk_command(program: str, case: Case) -> list[str]:
+    """mawk or gawk with the program for a case."""
+    return [program, "-f", str(_FOLDER / "sums.awk"), "-f", str(_FOLDER / f"{case.layout}.awk")]
+
+
+def _awk(program: str, *version: str) -> Program:
+    return Program(
+        program,
+        program,
+        lambda log: [*awk_command(program, log.case), str(log.path)],
+        (program, *version),
+        unlike=_NO_VALIDATION,
+        absent=missing(program),
+    )
+
+
+MAWK = _awk("mawk", "-W", "version")
+GAWK = _awk("gawk", "--version")
+MAWK_SIMPLE = Program(
+    "mawk-simple",
+    "mawk, a simpler program",
+    lambda log: ["mawk", "-f", str(_FOLDER / "simple.awk"), str(log.path)],
+    MAWK.version,
+    cases=lambda case: case.layout == "nginx",
+    unlike=_NO_VALIDATION,
+    absent=missing("mawk"),
+)
+WC = Program("wc", "wc -l, the floor", lambda log: ["wc", "-l", str(log.path)], ("wc", "--version"), read=None)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# GoAccess
+
+_GOACCESS_FORMAT = '%h - %e [%d:%t %^] "%r" %s %b "%R" "%u" "%v" %T %C'
+_GOACCESS_PANELS = (
+    *("VISITORS", "REQUESTS", "REQUESTS_STATIC", "NOT_FOUND", "HOSTS", "OS", "BROWSERS", "VISIT_TIMES", "REFERRERS"),
+    *("REFERRING_SITES", "KEYPHRASES", "STATUS_CODES", "REMOTE_USER", "CACHE_STATUS", "GEO_LOCATION", "MIME_TYPE"),
+    "TLS_TYPE",
+)
+
+
+def _first(case: Case) -> bool:
+    return case.layout == "nginx" and case.clean
+
+
+def _goaccess(name: str, title: str, *options: str) -> Program:
+    """GoAccess gives requests and bytes of a host, and hits of all hosts together only."""
+    how = [f"--log-format={_GOACCESS_FORMAT}", "--date-format=%d/%b/%Y", "--time-format=%H:%M:%S", *options]
+    quiet = ["--no-global-config", "--no-progress", "--max-items=100000", "--output=json"]
+    return Program(
+        name,
+        title,
+        lambda log: ["goaccess", str(log.path), *how, *quiet],
+        ("goaccess", "--version"),
+        _read_goaccess,
+        cases=_first,
+        slow=True,
+        absent=missing("goaccess"),
+    )
+
+
+def _read_goaccess(path: Path) -> Sums:
+    rows = json.loads(path.read_text(encoding="utf-8"))["vhosts"]["data"]
+    return Sums({row["data"]: Row(row["hits"]["count"], row["bytes"]["count"]) for row in rows})
+
+
+GOACCESS = _goaccess("goaccess", "GoAccess, its report")
+GOACCESS_HOSTS = _goaccess(
+    "goaccess-hosts", "GoAccess, hosts only", *(f"--ignore-panel={panel}" for panel in _GOACCESS_PANELS)
+)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# mtail
+
+
+def _mtail(log: Log) -> list[str]:
+    program = str(_FOLDER / f"{log.case.layout}.mtail")
+    return ["mtail", "-one_shot", "-address", "127.0.0.1", "-port", "0", "-progs", program, "-logs", str(log.path)]
+
+
+def _read_mtail(path: Path) -> Sums:
+    """Each counter's values by time and host; the times are left out."""
+    text = path.read_text(encoding="utf-8")
+    hosts: dict[str, list[int]] = {}
+    for name, metrics in json.loads(text[text.index("{") :]).items():
+        place = ("requests", "bytes", "hits", "hit_bytes").index(name)
+        for value in (value for metric in metrics for value in metric["LabelValues"]):
+            hosts.setdefault(value["Labels"][1], [0, 0, 0, 0])[place] += value["Value"]["Value"]
+    return Sums({host: Row(*sums) for host, sums in hosts.items()})
+
+
+MTAIL = Program(
+    "mtail",
+    "mtail",
+    _mtail,
+    ("mtail", "--version"),
+    _read_mtail,
+    cases=lambda case: case.layout in ("nginx", "squid") and case.clean,
+    slow=True,
+    absent=missing("mtail"),
+)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Miller
+
+_MILLER = {
+    "nginx": (
+        ["--icsv", "--implicit-csv-header", "--ifs", " "],
+        "$4 = substr1($4, 2, 18)",
+        ["-f", "8", "-g", "4,11,13"],
+    ),
+    "squid": (
+        ["--inidx", "--ifs", " ", "--repifs"],
+        '$1 = int($1 / 300) * 300; $4 = splitax($4, "/")[1]; '
+        '$7 = $6 == "CONNECT" ? splitax($7, ":")[1] : splitax($7, "/")[3]',
+        ["-f", "5", "-g", "1,7,4"],
+    ),
+}
+
+
+def _miller(log: Log) -> list[str]:
+    """Sums by slot (nginx: by minute), host and cache status; with cut first, or with maps, it takes longer."""
+    reader, expression, sums = _MILLER[log.case.layout]
+    chain = ["put", expression, "then", "stats1", "-a", "count,sum", *sums]
+    return ["mlr", *reader, "--onidx", "--ofs", " ", *chain, str(log.path)]
+
+
+def _read_miller(path: Path) -> Sums:
+    return Sums(from_cells(_cells(line.split(" ") for line in path.read_text(encoding="utf-8").splitlines())))
+
+
+def _cells(rows: Iterable[list[str]]) -> Cells:
+    """Rows of slot, host, the cache's word, requests, bytes; the slots are left out."""
+    cells: Cells = {}
+    for _, host, word, requests, size in rows:
+        hit = word in HIT_WORDS
+        cell = cells.setdefault((0, host), [0, 0, 0, 0])
+        for place, value in enumerate((int(requests), int(size), hit * int(requests), hit * int(size))):
+            cell[place] += value
+    return cells
+
+
+MILLER = Program(
+    "miller",
+    "Miller",
+    _miller,
+    ("mlr", "--version"),
+    _read_miller,
+    cases=lambda case: case.layout in _MILLER and case.clean,
+    slow=True,
+    absent=missing("mlr"),
+)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# DuckDB and Polars, from the environment that this runs in
+
+
+def _library(name: str, title: str) -> Program:
+    return Program(
+        name,
+        title,
+        lambda log: [sys.executable, "-I", str(_FOLDER / f"{name}_tally.py"), str(log.path)],
+        (sys.executable, "-I", "-c", f"import {name}; print('{title}', {name}.__version__)"),
+        cases=_first,
+        absent=lambda: "" if importlib.util.find_spec(name) else f"{title} is not installed: start bin/bench",
+    )
+
+
+DUCKDB = _library("duckdb", "DuckDB")
+POLARS = _library("polars", "Polars")
+
+PEERS = (WC, MAWK, MAWK_SIMPLE, GAWK, GOACCESS, GOACCESS_HOSTS, MTAIL, MILLER, DUCKDB, POLARS)

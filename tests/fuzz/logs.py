@@ -1,0 +1,122 @@
+"""Logs as bad as they get: lines of any format with right, odd and wrong values, of which a quarter is damaged.
+
+Used by the unit tests with few rounds, and by hand with many: tests/fuzz/engines.py.
+"""
+
+from __future__ import annotations
+
+import random
+
+from edgetally.formats import FORMATS, PASTED, LogFormat, parse_format
+
+START = 1780000000
+CUSTOM = {
+    "nginx_long": '$remote_addr - $remote_user [$time_local] "$request" $status $bytes_sent "$http_referer" '
+    '"$http_user_agent" "$host" $request_time $upstream_cache_status',
+    "nginx_csv": '$msec,$request_time,$host,$status,$bytes_sent,$upstream_cache_status,"$request","$http_user_agent"',
+    "nginx_json": """log_format x escape=json '{"time":"$time_iso8601","host":"$host","status":"$status",'
+    '"bytes":"$bytes_sent","duration":"$request_time","cache":"$upstream_cache_status","request":"$request"}';""",
+}
+# What a field of each kind may hold; some of it fits nothing.
+_VALUES: dict[str, tuple[str, ...]] = {
+    "clf": ("28/May/2026:20:29:59 +0000", "31/Feb/2026:13:55:36 +0000", "28/May/2026:20:3x:00 +0000"),
+    "iso": ("2026-05-28T20:31:07+00:00", "2026-05-28T20:31:60+00:00", "2026-05-28T20:31:07Z"),
+    "epoch": ("123.456", "178000000x.123"),
+    "status": ("200", "304", "-", "20"),
+    "size": ("0", "-", "5", "12345678", "123456789", "999999999999999", "1234567890123456", "12x", "-5"),
+    "seconds": ("0.001", "1.234", "-", "12345.678", "123.4", "9999.999", ".123", "300.000", "22000.000"),
+    "decimal": ("0.1", "17", "-", "1.123456789", "x"),
+    "cache": ("HIT", "MISS", "-", "REVALIDATED", "STALE", "A-B", "", "x"),
+    "squid_code": ("TCP_HIT", "TCP_MISS", "NONE", "TCP_REFRESH_UNMODIFIED", "_X", "-"),
+    "squid_peer": ("HIER_DIRECT", "-", "NONE", "H9"),
+    "squid_type": (" text/html", "", " -"),
+    "pad": ("", " ", "     "),
+    "ms": ("0", "17", "123456", "-1", "-", "1234567890123456"),
+    "us": ("0", "17", "123456789", "-1", "-", "300000000"),
+    "number": ("80", "", "-", "443"),
+    "address": ("192.0.2.7", "2001:db8::1", "unix:", "x", "2001:db8:1234:5678:9abc:def0:1234:5678"),
+    "word": ("-", "192.0.2.7", "frank", 'a"b', 'a\\"b', "x" * 70),
+    "user": ("-", "-", "frank", "a b", "a[b", "a[1", '""'),
+    "host": ("a.example.com", "b.example.com:80", "-", "", "www.a-very-long-name.example.org", "x" * 70, "[::1]", "A."),
+    "request": (
+        *("GET / HTTP/1.1", "GET http://h.example.com/x HTTP/1.1", "CONNECT c.example.com:443 HTTP/1.1", "-"),
+        *("\\x16\\x03", "GET http://q.example.com?x=/ HTTP/1.1", "OPTIONS * HTTP/1.1", "GET " + "a" * 90),
+        *("GET https://s.example.com HTTP/1.0", 'POST /p\\\\\\" HTTP/1.1', "GET app-x://abc/ HTTP/1.1", "GET  / x"),
+        *("GET http://u:p@h.example.com/ x", "GET /live/1.ts HTTP/1.1", "CONNECT /x", "GET http:///y HTTP/1.1"),
+    ),
+    "url": (
+        *("http://a.example.com/x", "c.example.com:443", "error:invalid-request", "/", "http://x", "app-x://abc/"),
+        *("https://h.example.com:8443/a/b", "http://a?b/c", "http:///x", "http://a.example.com/live/1?x"),
+    ),
+    "token": ("GET", "CONNECT", "-", "X"),
+    "text": ("-", "Mozilla/5.0 (X)", 'a\\"b', "c\\\\", "hit", 'd\\\\\\"', "", "\x7f", "é"),
+    "haproxy": ("28/May/2026:20:31:07.123", "28/May/2026:20:61:07.123"),
+    "haproxy_status": ("200", "-1"),
+    "haproxy_state": ("--", "CD"),
+    "haproxy_cookies": ("----", "--NI"),
+    "haproxy_headers": ("", " {a|b}"),
+    "haproxy_end": ('"',),
+    "syslog": ("", "<134>May 28 20:31:07 edge1 haproxy[123]: "),
+    "counter": ("1", "+3"),
+    "signed": ("1", "-1"),
+    "flag": ("1", "0", "-"),
+    "maybe_quoted": ("-", '"x"'),
+    "json_members": ("", '"a":1,', '"b":["c","d"],'),
+    "json_rest": ("", ',"e":{"f":"g"}'),
+    "rfc3339": ("2026-05-28T20:31:07.123456789Z",),
+    "unix": ("1780000267.1234567", "1780000267"),
+    "ns": ("1000000", "-1"),
+    "container": ("", "caddy | "),
+    "uri": ("/x", "/live/2?y"),
+    "path": ("/x", "/live/1"),
+}
+_ODD = [b'"', b"\\", b" ", b"\0", b"\t", b"\n", b"\r", b"\r\n", b'\\"', b"[", b"]", b"  ", b",", b":", b"/"]
+
+
+def formats() -> dict[str, LogFormat]:
+    """All named formats, one pasted of each server, and some that operators write."""
+    pasted = {f"pasted_{server}": parse_format(text, server) for server, (_, text) in PASTED.items()}
+    return {**FORMATS, **pasted, **{name: parse_format(text) for name, text in CUSTOM.items()}}
+
+
+def log(fmt: LogFormat, chance: random.Random) -> bytes:
+    """A log of one to some hundred lines."""
+    end = chance.choice([b"\n", b"\n", b"\r\n"])
+    lines = [_line(fmt, chance) for _ in range(chance.choice([1, 3, 30, 200]))]
+    return end.join(lines) + chance.choice([b"", b"\n"])
+
+
+def _line(fmt: LogFormat, chance: random.Random) -> bytes:
+    whole = "".join(part.name if part.kind == "literal" else _value(part.kind, chance) for part in fmt.parts).encode()
+    return whole if chance.random() < 0.75 else _damaged(bytearray(whole), chance)
+
+
+def _value(kind: str, chance: random.Random) -> str:
+    common = chance.random() < 0.7
+    if kind == "epoch" and common:
+        return f"{START + chance.randrange(900)}.{chance.randrange(1000):03d}"
+    if kind == "clf" and common:
+        return f"28/May/2026:20:{chance.randrange(26, 42)}:{chance.randrange(60):02d} +0000"
+    if kind == "size" and common:
+        return str(chance.randrange(100_000))
+    values = _VALUES.get(kind)
+    if values is None:  # a strftime format
+        return f"2026-05-28 20:{chance.randrange(26, 42)}:{chance.randrange(60):02d}"
+    return chance.choice(values[:3] if common else values)
+
+
+def _damaged(line: bytearray, chance: random.Random) -> bytes:
+    """A line with some bytes lost, changed, put in, or written twice."""
+    for _ in range(chance.randint(1, 3)):
+        if not line:
+            break
+        place, what = chance.randrange(len(line)), chance.random()
+        if what < 0.3:
+            del line[place : place + chance.randint(1, 12)]
+        elif what < 0.6:
+            line[place:place] = chance.choice(_ODD)
+        elif what < 0.8:
+            line[place] = chance.randrange(256)
+        else:
+            line[place:place] = line[: chance.randint(0, len(line))]
+    return bytes(line)

@@ -1,0 +1,161 @@
+"""The engine over numpy, and several processes: the result is always that of the plain engine in one process."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgetally import intern, jobs, vector
+from edgetally import tally as module
+from edgetally.book import MAX_LINE
+from edgetally.formats import FORMATS, parse_format
+from edgetally.layout import layout_of
+from edgetally.tally import Tally, tally
+from tests.fuzz import logs
+from tests.fuzz.engines import compare, options
+
+SOURCES = {**os.environ, "PYTHONPATH": str(Path(module.__file__).parents[1])}
+NGINX = parse_format(logs.CUSTOM["nginx_long"])
+SLOW = {
+    *("haproxy", "traefik", "traefik_json", "caddy", "trafficserver_extended", "trafficserver_extended2"),
+    *("pasted_haproxy", "pasted_w3c"),
+}
+
+
+def line(host: str, *, minute: int = 0, size: object = 10, agent: str = "agent", cache: str = "HIT") -> bytes:
+    return (
+        f'192.0.2.7 - - [28/May/2026:20:{minute:02d}:00 +0000] "GET / HTTP/1.1" 200 {size} "-" "{agent}" "{host}" '
+        f"0.100 {cache}\n"
+    ).encode()
+
+
+def both(data: bytes) -> Tally:
+    one, two, exact = compare(data, NGINX, channels=None)
+    assert one == two == exact
+    return one
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_logs_as_bad_as_they_get_are_counted_as_the_plain_engine_does(seed: int) -> None:
+    chance, known = random.Random(seed), logs.formats()
+    for _ in range(25):
+        fmt = known[chance.choice(sorted(known))]
+        one, two, exact = compare(logs.log(fmt, chance), fmt, **options(chance, fmt))
+        assert one == two == exact
+
+
+def test_the_formats_that_servers_write_have_a_layout() -> None:
+    """Without one a log is read by the plain engine, whatever its size."""
+    assert {name for name, fmt in logs.formats().items() if layout_of(fmt) is None} == SLOW
+
+
+def test_clean_lines_are_not_left_to_the_plain_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgetally.plain.PlainEngine.count", lambda *_: pytest.fail("the plain engine was asked"))
+    data = b"".join(
+        line(f"h{n % 7}.example.com", minute=n % 60, cache="REVALIDATED" if n % 3 else "-") for n in range(999)
+    )
+    found = tally([io.BytesIO(data)], NGINX, None, engine="numpy")
+    assert (found.counted, found.rejected, len(found.cells)) == (999, 0, 84)
+
+
+def test_blocks_can_end_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = b"".join(line(f"h{n}.example.com", agent="x" * n) for n in range(300))
+    whole = both(data)
+    for size in (1, 100, 333, 4096):
+        monkeypatch.setattr(vector, "_BLOCK", size)
+        assert both(data) == whole
+
+
+@pytest.mark.parametrize("length", [MAX_LINE - 1, MAX_LINE, MAX_LINE + 1, 3 * MAX_LINE])
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_a_line_too_long_is_one_rejected_line(length: int, end: bytes) -> None:
+    short = line("a.example.com")
+    found = both(short + b"x" * length + b"\n" + short + b"y" * length + end)
+    assert (found.counted, found.rejected) == (2, 2)
+
+
+def test_a_long_line_that_fits_is_counted() -> None:
+    assert both(line("a.example.com", agent="x" * (MAX_LINE - 200)) * 3).counted == 3
+
+
+def test_more_hosts_than_are_remembered_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intern, "_CAPACITY", 300)
+    monkeypatch.setattr(vector, "_BLOCK", 20_000)
+    found = both(b"".join(line(f"h{n % 1000}.example.com") for n in range(3000)))
+    assert len(found.cells) == 1000
+
+
+def test_hosts_with_the_same_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intern, "_BITS", 1)
+    found = both(b"".join(line(f"h{n % 50}.example.com", size=n) for n in range(500)))
+    assert len(found.cells) == 50
+
+
+def test_sums_are_exact_where_floats_are_not() -> None:
+    sizes = [10**15 - 1, 10**11 - 1, 1] * 50
+    assert both(b"".join(line("a.example.com", size=size) for size in sizes)).bytes == sum(sizes)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "plain"])
+def test_several_processes_count_the_same(engine: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(jobs, "_LEAST", 1)
+    texts = [line(f"h{n % 5}.example.com", minute=n % 60) if n % 97 else b"bad\n" for n in range(1000)]
+    first, second, empty = (tmp_path / name for name in ("first.log", "second.log", "empty.log"))
+    first.write_bytes(b"".join(texts[:700]))
+    second.write_bytes(b"".join(texts[700:]).rstrip(b"\n"))
+    empty.touch()
+    files = [str(file) for file in (first, empty, second)]
+    one = tally(files, NGINX, None, engine=engine)
+    assert one.rejected == 11
+    for count in (2, 3, 7):
+        assert tally(files, NGINX, None, engine=engine, jobs=count) == one
+
+
+def test_numpy_is_used_where_it_is_worth_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    small = tmp_path / "access.log"
+    small.write_bytes(line("a.example.com"))
+    assert not module._worth_numpy([str(small)])
+    monkeypatch.setattr(module, "_WORTH_NUMPY", 100)
+    assert module._worth_numpy([str(small)])
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    assert not module._worth_numpy([str(small)])
+
+
+def test_a_format_without_a_layout_is_read_all_the_same() -> None:
+    example = FORMATS["haproxy"].example.encode()
+    assert tally([io.BytesIO(example)], FORMATS["haproxy"], None, engine="numpy").counted == 1
+
+
+def test_progress_is_told_of_every_byte(tmp_path: Path) -> None:
+    file = tmp_path / "access.log"
+    file.write_bytes(line("a.example.com") * 50_000)
+    for engine, count in (("plain", 1), ("numpy", 1), ("plain", 2)):
+        told: list[int] = []
+        tally([str(file)], NGINX, None, engine=engine, jobs=count, progress=told.append)
+        assert sum(told) == file.stat().st_size
+
+
+def test_a_bar_shows_on_a_terminal_and_not_in_a_pipe(tmp_path: Path) -> None:
+    file = tmp_path / "access.log"
+    file.touch()
+    os.truncate(file, 110 << 20)
+    command = f"stty rows 24 cols 90 2>/dev/null; {sys.executable} -m edgetally tally {file}"
+    for terminal in (True, False):
+        started = ["script", "--quiet", "--command", command, "/dev/null"] if terminal else ["sh", "-c", command]
+        shown = subprocess.run(
+            started, env=SOURCES, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+        assert ("%|" in shown.stdout + shown.stderr) is terminal
+
+
+def test_what_follows_the_last_quote_is_not_overlooked() -> None:
+    whole = b'192.0.2.7 - - [28/May/2026:20:32:16 +0000] "GET / HTTP/1.1" 304 0 "-" "Mozilla/5.0"\n'
+    torn = whole.replace(b'0"\n', b'"0\n')
+    found = tally([io.BytesIO(whole + torn)], FORMATS["combined"], None, engine="numpy")
+    assert (found.counted, found.rejected) == (1, 1)
