@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
 from edgetally.errors import EdgetallyError
 from edgetally.formats import FORMATS, parse_format
 from edgetally.formats.squid import NAMED
+from edgetally.tally import tally
 from tests.unit.test_formats import EPOCH, TIME, fits, read
 
 NATIVE = "%ts.%03tu %6tr %>a %Ss/%03>Hs %<st %rm %ru %un %Sh/%<a %mt"
@@ -111,6 +114,12 @@ def test_a_connection_without_a_request_is_counted(name: str) -> None:
 
 def test_a_status_of_nothing_is_a_number() -> None:
     assert read(parse_format("%ts.%03tu %>Hs %<st"), "1780000000.000 0 0")[-1] == b"0"
+
+
+def test_a_connect_that_squid_refuses_names_no_host() -> None:
+    line = b"1780000000.123 0 192.0.2.7 NONE/405 3900 CONNECT error:method-not-allowed - HIER_NONE/- text/html\n"
+    found = [tally([io.BytesIO(line)], FORMATS["squid"], None, engine=engine) for engine in ("plain", "numpy")]
+    assert [list(one.cells) for one in found] == [[(1779999900, "-")]] * 2
 
 
 def test_a_quoted_header_is_weak_since_its_control_bytes_are_written_as_they_come() -> None:

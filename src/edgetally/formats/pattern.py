@@ -181,11 +181,12 @@ _USER = rb'(?:""|' + _but('"[') + rb"*(?:\[(?!\d)" + _but('"[') + rb"*){0,9999})
 def _request(part: Part, host: bool, path: bool, but: Callable[[str], bytes] = _but) -> bytes:
     """A request line or a URL alone: an absolute URI or CONNECT's host:port gives the host, then comes the path.
 
-    Whatever else stands there (`-`, a TLS hello, `error:invalid-request`) is text, with neither.
+    Whatever else stands there (`-`, a TLS hello, `error:invalid-request`) is text, with neither; squid writes the last
+    for a CONNECT that it refuses, too.
     """
     method = rb"" if part.kind == "url" else but(part.stop + " ") + rb"+ "
     authority = _whole(but(part.stop + " /?#"), host)
-    target = rb"(?:[A-Za-z][A-Za-z0-9+.-]*://|(?<=CONNECT ))" + authority
+    target = rb"(?:[A-Za-z][A-Za-z0-9+.-]*://|(?<=CONNECT )(?!error:))" + authority
     if path:
         target = rb"(?:" + target + rb")?" + rb"(?:(?=/)" + _whole(but(part.stop + " ?#"), True) + rb")?"
     return rb"(?:" + method + target + rb")?" + but(part.stop) + rb"*"
