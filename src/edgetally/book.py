@@ -101,7 +101,10 @@ class Book:
         self.spreads = max_spread > 0
         self.paths = fmt.has_path and channels is not None and channels.needs_path(log)
         self._format, self._channels, self._log = fmt, channels, log
-        self._window, self._since = window, float("-inf") if since is None else since // 1
+        low, high = window or (None, float("inf"))
+        self._low, self._high = float("-inf") if low is None else low, high
+        self._early, self._late = self._low - EARLY_SECONDS, high + LATE_SECONDS
+        self._since = float("-inf") if since is None else since // 1
         self._longest = max_spread * 1000
         self._cells: dict[tuple[int, str], list[int]] = {}
         self._places: dict[Key, _Place] = {}
@@ -109,10 +112,7 @@ class Book:
 
     def common_slot(self, first: float, last: float) -> int | None:
         """The slot that all requests from `first` to `last` belong to; None where they have to be told apart."""
-        low, high = self._window or (None, None)
-        if first < self._since or (low is not None and first < low - EARLY_SECONDS):
-            return None
-        if high is not None and last > high + LATE_SECONDS:
+        if first < self._since or first < self._early or last > self._late:
             return None
         slot = int(first // SLOT_SECONDS * SLOT_SECONDS)
         return slot if last < slot + SLOT_SECONDS else None
@@ -123,14 +123,9 @@ class Book:
             self._sums.set_aside += requests
             return
         self.saw(time, time)
-        if self._window is not None:
-            low, high = self._window
-            if low is not None and time < low - EARLY_SECONDS:
-                self._sums.skewed += requests
-                time = low
-            elif time > high + LATE_SECONDS:
-                self._sums.skewed += requests
-                time = high
+        if not self._early <= time <= self._late:
+            self._sums.skewed += requests
+            time = self._low if time < self._early else self._high
         self.add_to_slot(int(time // SLOT_SECONDS * SLOT_SECONDS), kind, requests, size)
 
     def spread(self, time: float, lasted: int, kind: Key, size: int) -> None:
@@ -143,7 +138,7 @@ class Book:
         """
         end = round(time * 1_000_000) // 1000
         start = end - lasted
-        if time < self._since or self._is_skewed(time) or lasted <= 0:
+        if time < self._since or not self._early <= time <= self._late or lasted <= 0:
             self.add(time, kind, 1, size)
             return
         slot, sent = max(start, end - self._longest) // _SLOT * _SLOT, 0
@@ -155,10 +150,6 @@ class Book:
             slot, sent = slot + _SLOT, until
         self.add_to_slot(slot // 1000, kind, 1, size - sent)
         self.saw(time, time)
-
-    def _is_skewed(self, time: float) -> bool:
-        low, high = self._window or (None, float("inf"))
-        return time > high + LATE_SECONDS or (low is not None and time < low - EARLY_SECONDS)
 
     def add_to_slot(self, slot: int, kind: Key, requests: int, size: int) -> None:
         """Count requests of a common slot; `saw` has to be told of their times."""

@@ -17,8 +17,9 @@ Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 BEFORE = 8  # bytes in front of the first place: the eight bytes before any place are looked at
 BEHIND = 64 << 10
 
+CONTROLS = 32  # bytes below it are control characters
+
 _PIECE = 256 << 10
-_CONTROLS = 32
 
 
 class Buffer:
@@ -63,7 +64,7 @@ class Buffer:
         # Controls are rare: mostly words have none at all, and of booleans the search is many times faster
         marks = self._marks[: got + 7 & ~7]
         marks[got:] = False
-        np.less(self.bytes[start:end], _CONTROLS, out=marks[:got])
+        np.less(self.bytes[start:end], CONTROLS, out=marks[:got])
         hit = np.flatnonzero(marks.view(np.uint64) != 0)
         inside = np.flatnonzero(marks.reshape(-1, 8)[hit])
         self._controls.append(hit[inside >> 3] * 8 + ((inside & 7) + start))

@@ -7,7 +7,7 @@ import numpy as np
 from edgetally.buffer import Buffer
 from edgetally.lanes import Bools, Ints, Words, kept
 
-LONGEST = 64  # bytes of a value that is kept
+LONGEST = 64  # bytes of a value that can be learned
 
 _BITS = 20
 _CAPACITY = 1 << 16
@@ -67,7 +67,7 @@ class Interner:
         """Know a value from now on. One with the same hash loses its place to it, and is then found by `known`."""
         entry = self._entries.get(value)
         if entry is None:
-            if len(value) > LONGEST or self.full:
+            if self.full:
                 return
             entry = self._entries[value] = len(self._entries) + 1
             self._length[entry] = len(value)

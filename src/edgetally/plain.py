@@ -61,6 +61,11 @@ def _blocks(stream: BinaryIO, size: int) -> Iterator[_Block]:
         yield _Block(rest + b"\n")
 
 
+def newlines_in(data: bytes) -> int:
+    """How many lines end in the data. Of one byte, count() is many times slower than this."""
+    return len(data) - len(data.replace(b"\n", b""))
+
+
 def _total(sizes: list[bytes]) -> int:
     """The sum of sizes as logged; `-` is 0."""
     try:
@@ -114,7 +119,7 @@ class PlainEngine:
                 self._book.reject(name, line, TOO_LONG, block.data)
                 line += 1
             else:
-                newlines = len(block.data) - len(block.data.replace(b"\n", b""))  # count() is many times slower
+                newlines = newlines_in(block.data)
                 self.count(name, block.data, range(line, line + newlines))
                 line += newlines
         self.flush()

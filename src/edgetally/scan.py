@@ -5,12 +5,10 @@ Everything has one element a line, and a line that is not as its layout says is 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from edgetally.book import MAX_LINE
-from edgetally.buffer import Buffer
+from edgetally.buffer import CONTROLS, Buffer
 from edgetally.lanes import (
     HIGH_NIBBLES,
     SIX,
@@ -27,7 +25,6 @@ from edgetally.lanes import (
 )
 from edgetally.layout import DECIMAL, DIGITS, SIZE, WORD, Gap, Layout, Run
 
-_CONTROLS = 32
 _NEWLINE, _RETURN, _SPACE, _DASH, _BACKSLASH = b"\n\r -\\"
 _LONGEST_SEARCH = 512  # bytes, beyond which a gap's end is not looked for
 _LONGEST_NUMBER = 15
@@ -100,9 +97,8 @@ class Scan:
             if number_:
                 gap, table = layout.gaps[number_ - 1], tables[number_ - 1]
                 left = place
-                place = self._place_of(run, number_ == len(layout.runs) - 1)
-                if place is None:
-                    place = self._end_of(left, gap, table)
+                known = self._place_of(run, number_ == len(layout.runs) - 1)
+                place = self._end_of(left, gap, table) if known is None else known
                 self.right &= place >= left
                 self.lefts.append(left)
                 self.rights.append(place)
@@ -111,10 +107,10 @@ class Scan:
             place = place + len(run.cells) if run.cells else place
         self.right &= place == self.ends
 
-    def _place_of(self, run: Run, last: bool) -> Any:
+    def _place_of(self, run: Run, last: bool) -> Ints | None:
         """Where a run is that holds an anchor, or ends the line."""
         if run.anchor >= 0:
-            return self.lines.anchors[run.anchor] - run.inset
+            return np.asarray(self.lines.anchors[run.anchor] - run.inset)
         return self.ends - len(run.cells) if last else None
 
     def _check(self, run: Run, place: Ints) -> None:
@@ -233,7 +229,7 @@ def table_of(gap: Gap, layout: Layout) -> bytes | None:
     seen = {layout.anchor, gap.stop}
     if gap.check in (DECIMAL, WORD) or (gap.check in (DIGITS, SIZE) and not gap.padded):
         return None
-    if gap.allowed | seen >= frozenset(range(_CONTROLS, 256)):
+    if gap.allowed | seen >= frozenset(range(CONTROLS, 256)):
         return None
     return bytes(0 if byte in gap.allowed else 0x80 for byte in range(256))
 

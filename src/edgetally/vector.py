@@ -16,15 +16,15 @@ from edgetally import SLOT_SECONDS
 from edgetally.book import MAX_LINE, REJECT_TEXT, TOO_LONG, Book
 from edgetally.buffer import Buffer
 from edgetally.formats import Key, LogFormat, clocks
-from edgetally.intern import Interner
+from edgetally.intern import LONGEST, Interner
 from edgetally.lanes import ZEROS, Ints, number
-from edgetally.layout import WORD, Layout, layout_of
+from edgetally.layout import FIXED, WORD, Layout, layout_of
 from edgetally.plain import PlainEngine
 from edgetally.scan import Lines, Scan, table_of
 
 _BLOCK = 2 << 20
 _ROOM = MAX_LINE + _BLOCK  # a line that does not fit is too long
-_BIG = 10**11  # bytes of one response: below it a block's sums are exact as floats
+_BIG = 10**10  # bytes of one response: below it the sum of all lines that have room is exact as a float
 _MICROSECONDS = 1_000_000
 _SLOT = SLOT_SECONDS * _MICROSECONDS
 _SLOT_MS = SLOT_SECONDS * 1000
@@ -36,7 +36,6 @@ _CACHED_MINUTES = 10_000
 _TARGET = re.compile(rb"(?:[^ ]+ )?(?:/|https?://[^/?#@ ]+)|CONNECT [^/?#@ ]+(?: HTTP)?")
 _SCHEME = 8  # no / ends a host before the end of http:// and one character
 _SECONDS = {"clf": 18, "iso": 17}  # where a time's second stands; what is around it changes once a minute
-_LENGTHS = {"clf": 26, "iso": 25}
 _DURATIONS = {"us": 1, "ms": 1000, "seconds": 1_000_000}  # in microseconds
 
 
@@ -92,7 +91,7 @@ class VectorEngine:
 
     def _count(self, name: str, line: int, size: int) -> int:
         """Count the whole lines at the buffer's beginning; return how many they are."""
-        if self._sums.full:
+        if self._sums.full or any(word.interner.full for word in self._others):
             self._forget()
         lines = Lines(self._buffer, size, self._layout, self._format.escapes)
         scan = Scan(lines)
@@ -139,7 +138,7 @@ class VectorEngine:
         """The number of a value not met lately, as the format's pattern reads its line; -1 where it cannot be said."""
         known = word.interner.known(value)
         if known is None:
-            if word.target and not _TARGET.fullmatch(value):
+            if len(value) > LONGEST or (word.target and not _TARGET.fullmatch(value)):
                 return -1
             line = scan.buffer.text(int(scan.starts[row]), int(scan.ends[row]))
             found = self._pattern.fullmatch(self._format.blanked(line))
@@ -254,17 +253,14 @@ class _Clock:
         """A time with a date: it is looked up when more than its second changes from one line to the next."""
         if not place.size:
             return place
-        second, length, words = _SECONDS[self._kind], _LENGTHS[self._kind], scan.buffer.words
+        second, length, words = _SECONDS[self._kind], len(FIXED[self._kind]), scan.buffer.words
         changed = np.zeros(place.size, np.bool_)
         changed[0] = True
         for start in (*range(0, length - 8, 8), length - 8):
             text = words[place + start] & np.uint64(_without(second - start))
             changed[1:] |= text[1:] != text[:-1]
-        tens = words[place + second]
-        tens, ones = (
-            (tens & np.uint64(0xFF)) ^ np.uint64(0x30),
-            (tens >> np.uint64(8) & np.uint64(0xFF)) ^ np.uint64(0x30),
-        )
+        digits = (words[place + second] ^ ZEROS) & np.uint64(0xFFFF)
+        tens, ones = digits & np.uint64(0xFF), digits >> np.uint64(8)
         scan.right &= (tens <= 5) & (ones <= 9)
         seconds: Ints = (tens * np.uint64(10) + ones).view(np.int64)
         firsts = np.flatnonzero(changed)
@@ -277,7 +273,7 @@ class _Clock:
     def _minute(self, scan: Scan, place: int) -> int:
         """Epoch seconds of a time's minute, or -1."""
         second = _SECONDS[self._kind]
-        text = scan.buffer.text(place, place + _LENGTHS[self._kind])
+        text = scan.buffer.text(place, place + len(FIXED[self._kind]))
         text = text[:second] + b"00" + text[second + 2 :]
         found = self._minutes.get(text)
         if found is None:
