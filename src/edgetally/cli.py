@@ -102,7 +102,7 @@ def _tally(options: argparse.Namespace) -> int:
         output=options.output,
         engine=options.engine,
         jobs=options.jobs,
-        max_spread=options.max_spread if options.spread else 0,
+        max_spread=options.max_spread if options.spread else None,
     )
 
 

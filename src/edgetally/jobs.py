@@ -6,11 +6,15 @@ import io
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
 from typing import Any, Callable, NamedTuple
 
 from edgetally.book import REJECTS, Tally
+from edgetally.errors import EdgetallyError
+from edgetally.plain import newlines_in
 
 _LEAST = 8 << 20  # a smaller range is not worth a process
 
@@ -51,22 +55,26 @@ def count_ranges(
     """Tally plain files with several processes; the result is the same as that of one.
 
     count: counts streams; it must be possible to send it to another process. progress: is told of the bytes of
-    a range that is counted. Raises OSError as reading does.
+    a range that is counted. Raises OSError as reading does, and EdgetallyError where a process is killed.
     """
-    ranges = [part for path in paths for part in _cut(path, jobs)]
-    with ProcessPoolExecutor(jobs, get_context("fork")) as pool:
-        tallies = []
+    ranges, total = [part for path in paths for part in _cut(path, jobs)], Tally()
+    with ProcessPoolExecutor(jobs, get_context("fork")) as pool, _told_of_death():
         for part, found in zip(ranges, pool.map(partial(_count_range, count), ranges)):
-            tallies.append(found)
+            if found.rejects:
+                before = _lines_before(part)
+                found.rejects = [reject._replace(line=reject.line + before) for reject in found.rejects]
+            _add(total, found)
             if progress:
                 progress(part.end - part.start)
-    total = Tally()
-    for part, found in zip(ranges, tallies):
-        if found.rejects:
-            before = _lines_before(part)
-            found.rejects = [reject._replace(line=reject.line + before) for reject in found.rejects]
-        _add(total, found)
     return total
+
+
+@contextmanager
+def _told_of_death() -> Iterator[None]:
+    try:
+        yield
+    except BrokenProcessPool:
+        raise EdgetallyError("a process of --jobs was killed, perhaps for want of memory: give fewer jobs") from None
 
 
 def _count_range(count: Callable[[list[Slice]], Tally], part: Range) -> Tally:
@@ -89,7 +97,7 @@ def _cut(path: str, jobs: int) -> Iterator[Range]:
 
 def _lines_before(part: Range) -> int:
     with Slice(Range(part.path, 0, part.start)) as stream:
-        return sum(block.count(b"\n") for block in iter(partial(stream.read, 1 << 20), b""))
+        return sum(map(newlines_in, iter(partial(stream.read, 1 << 20), b"")))
 
 
 def _add(total: Tally, found: Tally) -> None:

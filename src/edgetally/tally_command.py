@@ -31,7 +31,7 @@ def run(
     output: str,
     engine: str = "auto",
     jobs: int = 1,
-    max_spread: int = 0,
+    max_spread: int | None = None,
 ) -> int:
     """Count the files (`-` or none: standard input), print the result, and return the exit code.
 
@@ -44,7 +44,7 @@ def run(
         raise EdgetallyError("--format and --log-format are both given: leave one of them out")
     if format and is_pasted(format):
         raise EdgetallyError("--format takes a name: give the pasted format with --log-format")
-    if not 0 <= max_spread <= LONGEST_SPREAD:
+    if max_spread is not None and not 1 <= max_spread <= LONGEST_SPREAD:
         raise EdgetallyError(f"--max-spread {max_spread} is not from 1 to {LONGEST_SPREAD} seconds: correct it")
     if jobs < 1:
         raise EdgetallyError(f"--jobs {jobs} is less than one process: give the number of cores to use")
@@ -52,7 +52,7 @@ def run(
     rules = ChannelMap.load(channels) if channels else None
     with _progress(files) as progress:
         sources = [_source(name) for name in files or ["-"]]
-        result = tally(sources, log, rules, engine=engine, jobs=jobs, max_spread=max_spread, progress=progress)
+        result = tally(sources, log, rules, engine=engine, jobs=jobs, max_spread=max_spread or 0, progress=progress)
     sys.stdout.write(OUTPUTS[output](result))
     if output != "json":
         _explain(result, log)

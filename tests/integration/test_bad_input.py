@@ -296,6 +296,19 @@ def test_a_database_of_another_schema_version(
     fails_well(run(command, "--config", str(file)), 2, "has schema version 99, and this program needs 1")
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--jobs", "0"], "give the number of cores to use"),
+        (["--spread", "--max-spread", "0"], "is not from 1 to 21600 seconds"),
+        (["--spread", "--max-spread", "21601"], "is not from 1 to 21600 seconds"),
+        (["--spread"], "log the duration too, or do not spread"),
+    ],
+)
+def test_a_tally_that_cannot_be(options: list[str], words: str) -> None:
+    fails_well(run("tally", "--format", "combined", *options, "/dev/null"), 2, words)
+
+
 def test_a_month_that_is_none(tmp_path: Path, database: DatabaseConfig) -> None:
     file = aggregator_file(tmp_path, database, "127.0.0.1:1")
     fails_well(run("report", "--config", str(file), "--month", "2026-13"), 2, "write it as 2026-11")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import random
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from edgetally import intern, jobs, vector
 from edgetally import tally as module
 from edgetally.book import MAX_LINE
+from edgetally.errors import EdgetallyError
 from edgetally.formats import FORMATS, parse_format
 from edgetally.layout import layout_of
 from edgetally.tally import Tally, tally
@@ -98,7 +100,7 @@ def test_hosts_with_the_same_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch
 
 
 def test_sums_are_exact_where_floats_are_not() -> None:
-    sizes = [10**15 - 1, 10**11 - 1, 1] * 50
+    sizes = [10**15 - 1, 10**10 - 1, 1] * 50
     assert both(b"".join(line("a.example.com", size=size) for size in sizes)).bytes == sum(sizes)
 
 
@@ -115,6 +117,14 @@ def test_several_processes_count_the_same(engine: str, monkeypatch: pytest.Monke
     assert one.rejected == 11
     for count in (2, 3, 7):
         assert tally(files, NGINX, None, engine=engine, jobs=count) == one
+
+
+def test_a_process_that_is_killed_is_told_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "access.log"
+    file.write_bytes(line("a.example.com"))
+    monkeypatch.setattr(module, "_engine", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    with pytest.raises(EdgetallyError, match="give fewer jobs"):
+        tally([str(file)], NGINX, None, jobs=2)
 
 
 def test_numpy_is_used_where_it_is_worth_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
