@@ -6,6 +6,7 @@ import dataclasses
 import gzip
 import http.client
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,27 @@ def test_what_clients_asked_for_is_what_is_billed(
     assert mariadb.sql("SELECT host, requests FROM unassigned_host", "edgetally") == "else.example.org\t3\n"
     assert mariadb.sql("SELECT COUNT(*) FROM v_stream_gaps", "edgetally") == "0\n"
     assert queue(gearmand, "edgetally.batch")[0] == 0
+
+
+def test_bytes_that_were_sent_before_their_slot_are_billed_there(
+    edge: Edge, gearmand: servers.Server, database: DatabaseConfig, mariadb: servers.MariaDB, tmp_path: Path
+) -> None:
+    """With `spread`: the ledger takes the rows of slots in which no request ended, and those before the interval."""
+    config = json.loads(edge.config.read_text())
+    config["logs"][0] |= {"spread": True, "max_spread": 3600}
+    edge.config.write_text(json.dumps(config))
+    end = int(time.time()) // 300 * 300 - 300
+    with (edge.server.folder / "access.log").open("a") as log:
+        log.write(f'{end + 60}.000 news.example.com "GET / HTTP/1.1" 200 6600 660.000 HIT "agent"\n')
+    with aggregator(aggregator_file(tmp_path, database, gearmand.address)):
+        wait_for("empty outbox", lambda: edge.ship().returncode == 0 and edge.files("outbox") == [])
+    rows = mariadb.sql("SELECT slot, requests, bytes, hits, hit_bytes FROM channel_traffic ORDER BY slot", "edgetally")
+    assert [tuple(map(int, row.split("\t"))) for row in rows.splitlines()] == [
+        (end - 600, 0, 3000, 0, 3000),
+        (end - 300, 0, 3000, 0, 3000),
+        (end, 1, 600, 1, 600),
+    ]
+    assert edge.files("held") == []
 
 
 def test_an_absent_aggregator_and_a_wiped_queue_lose_nothing(
