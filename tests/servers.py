@@ -20,6 +20,7 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -176,6 +177,8 @@ def gearmand(
         command = [program(binary), "-L", HOST, "-p", str(chosen), "-b", "1024", "-j", "0"]
         command += ["-l", str(home / "gearmand.log")]
         if queue:
+            with sqlite3.connect(home / "queue.db") as database:  # as the role makes it
+                database.execute("PRAGMA journal_mode = WAL")
             command += ["-q", "libsqlite3", f"--libsqlite3-db={home / 'queue.db'}"]
         if os.getuid() == 0:
             command += ["-u", "root"]
@@ -183,6 +186,26 @@ def gearmand(
         stack.callback(server.stop)
         server.start()
         yield server
+
+
+def admin_command(server: Server, command: str) -> list[str]:
+    """An answer of gearmand's text protocol, without its final dot."""
+    with socket.create_connection((server.host, server.port), 5) as connection:
+        connection.sendall(f"{command}\r\n".encode())
+        text = b""
+        while not text.endswith(b".\n") and not (command.startswith("maxqueue") and text.endswith(b"\n")):
+            text += connection.recv(4096)
+    return text.decode().splitlines()
+
+
+def queue(server: Server, function: str) -> tuple[int, int, int]:
+    """(total, running, workers) of a function."""
+    for line in admin_command(server, "status"):
+        name, *numbers = line.split("\t")
+        if name == function:
+            total, running, workers = map(int, numbers)
+            return total, running, workers
+    return 0, 0, 0
 
 
 @contextlib.contextmanager

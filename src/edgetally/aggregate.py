@@ -32,8 +32,9 @@ from edgetally.batch import (
 )
 from edgetally.config import AggregatorConfig
 from edgetally.database import RETRY, DatabaseError, check_schema, connect, error_code
-from edgetally.ledger import FenceLostError, Incoming, Ledger
+from edgetally.ledger import FenceLostError, Ledger
 from edgetally.link import Held, Worker
+from edgetally.transaction import Incoming
 
 FENCE_LOST = 3
 GROUP_BYTES = 32 << 20

@@ -24,12 +24,8 @@ from tests.bench.versus import versus
 def main(arguments: Sequence[str] | None = None) -> int:
     """0: measured, and all goals are met; 1: a goal is missed; 2: wrong use, a program failed or has wrong sums."""
     options = _parser().parse_args(arguments)
-    edgetally = Edgetally(options.edgetally.absolute())
     try:
-        with tempfile.TemporaryDirectory(prefix="edgetally-bench-") as folder:
-            programs = _usable(_programs(edgetally), options.only)
-            session = Session(Path(folder), edgetally, programs, options.lines, options.runs, options.long)
-            return _run(session, options)
+        return int(options.run(options))
     except BenchError as error:
         print(f"bin/bench: {error}", file=sys.stderr)
         return 2
@@ -45,9 +41,35 @@ def _parser() -> argparse.ArgumentParser:
     tally.add_argument("--only", type=_some(programs), default=programs, metavar="PROGRAM,…", help=", ".join(programs))
     tally.add_argument("--case", type=_some(measures), default=measures, metavar="CASE,…", help=", ".join(measures))
     tally.add_argument("--long", action="store_true", help="slow programs on all lines, and a log of ten times as many")
-    tally.add_argument("--edgetally", type=Path, default=Edgetally.pyz, metavar="FILE", help="another edgetally.pyz")
-    tally.add_argument("--out", type=Path, metavar="FILE", help="write all figures as JSON")
+    tally.set_defaults(run=_tally)
+    aggregate = commands.add_parser("aggregate", help="a fleet's batches, beside what the database alone needs")
+    aggregate.add_argument("--runs", type=int, default=3, metavar="N", help="rounds; medians are shown (%(default)s)")
+    aggregate.add_argument(
+        "--edges", type=_sizes, default=[100, 1_000, 10_000], metavar="N,…", help="sizes of the fleet (100,1000,10000)"
+    )
+    aggregate.set_defaults(run=_aggregate)
+    for command in (tally, aggregate):
+        command.add_argument("--edgetally", type=Path, default=Edgetally.pyz, metavar="FILE", help="another .pyz")
+        command.add_argument("--out", type=Path, metavar="FILE", help="write all figures as JSON")
     return parser
+
+
+def _sizes(text: str) -> list[int]:
+    return [int(word) for word in text.split(",")]
+
+
+def _tally(options: argparse.Namespace) -> int:
+    edgetally = Edgetally(options.edgetally.absolute())
+    with tempfile.TemporaryDirectory(prefix="edgetally-bench-") as folder:
+        programs = _usable(_programs(edgetally), options.only)
+        return _run(Session(Path(folder), edgetally, programs, options.lines, options.runs, options.long), options)
+
+
+def _aggregate(options: argparse.Namespace) -> int:
+    from tests.bench import aggregate  # needs the libraries of the program; the tally's bench does not
+
+    say(f"{_cpu()}, {os.cpu_count()} CPUs; medians of {options.runs} rounds")
+    return aggregate.main(options)
 
 
 def _some(known: Collection[str]) -> Any:

@@ -20,6 +20,8 @@ from edgetally import migrate
 from edgetally.config import AggregatorConfig, DatabaseConfig
 from tests import servers
 from tests.edge import wait_for as wait_for
+from tests.servers import admin_command as admin_command
+from tests.servers import queue as queue
 
 MASTER = "a master key for the tests, long enough"
 SOURCE = Path(__file__).resolve().parents[2] / "src"
@@ -77,26 +79,6 @@ def listener(answer: bytes | None) -> Iterator[str]:
         thread.join()
         for connection in kept:
             connection.close()
-
-
-def admin_command(server: servers.Server, command: str) -> list[str]:
-    """An answer of gearmand's text protocol, without its final dot."""
-    with socket.create_connection((server.host, server.port), 5) as connection:
-        connection.sendall(f"{command}\r\n".encode())
-        text = b""
-        while not text.endswith(b".\n") and not (command.startswith("maxqueue") and text.endswith(b"\n")):
-            text += connection.recv(4096)
-    return text.decode().splitlines()
-
-
-def queue(server: servers.Server, function: str) -> tuple[int, int, int]:
-    """(total, running, workers) of a function."""
-    for line in admin_command(server, "status"):
-        name, *numbers = line.split("\t")
-        if name == function:
-            total, running, workers = map(int, numbers)
-            return total, running, workers
-    return 0, 0, 0
 
 
 def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:

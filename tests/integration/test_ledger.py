@@ -16,7 +16,8 @@ from edgetally.batch import Batch, BatchError, Row, content_hash, derive_key, se
 from edgetally.config import AggregatorConfig, DatabaseConfig
 from edgetally.database import DatabaseError, check_schema, connect
 from edgetally.errors import EdgetallyError
-from edgetally.ledger import FenceLostError, Incoming, Ledger
+from edgetally.ledger import FenceLostError, Ledger
+from edgetally.transaction import Incoming
 from tests.integration.conftest import MASTER
 
 NOW = int(time.time()) // 300 * 300 - 7200
@@ -211,7 +212,7 @@ def test_a_lost_connection_is_mended_and_nothing_is_doubled(ledger: Ledger, data
 
 
 def test_what_was_refused_is_kept_once_and_bounded(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgetally.ledger.QUARANTINE_ROWS", 3)
+    monkeypatch.setattr("edgetally.transaction.QUARANTINE_ROWS", 3)
     for number in (1, 1, 2, 3, 4):
         refusal = BatchError("signature", "the signature does not fit")
         ledger.commit([Incoming(b"payload %d" % number, refused=refusal)])

@@ -1,0 +1,407 @@
+"""The inside of one transaction of the ledger: a group of batches becomes rows, all of them or none.
+
+A batch is a row of the ledger, a body, and sums in the counters. Batches that follow the newest of their stream, which
+is nearly all, are written together in a few statements; each of the others is looked at alone.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import add
+from typing import Any, NamedTuple
+
+import pymysql
+
+from edgetally.batch import Batch, BatchError, content_hash
+from edgetally.config import LONGEST_SPREAD
+from edgetally.database import error_code
+
+OVERLAP_SECONDS = 1.0
+AHEAD_SECONDS = 600.0
+SPREAD_SECONDS = LONGEST_SPREAD + 600.0
+STATEMENT_BYTES = 1 << 19  # of one statement, about; the limit is 1 MiB
+UNION_QUERIES = 500
+QUARANTINE_PAYLOAD = 1 << 20
+QUARANTINE_ROWS = 10_000
+HOST_SECONDS = 62 * 86400
+
+_Cell = tuple[
+    int, int, int, int, int, int
+]  # requests, bytes, hits, hit bytes, requests and bytes of logs that tell hits
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """A payload on its way into the ledger: a batch to count, or the reason why it is not counted.
+
+    stream and body are known only where the signature was good.
+    """
+
+    payload: bytes
+    stream: str = ""
+    body: bytes = b""
+    batch: Batch | None = None
+    refused: BatchError | None = None
+
+
+class _Item(NamedTuple):
+    """A batch that may be counted. place: its index in the group."""
+
+    place: int
+    incoming: Incoming
+    batch: Batch
+    stream_id: int
+    sha256: bytes
+
+    @property
+    def number(self) -> tuple[int, bytes, int]:
+        """What all revisions and parts of a batch have in common: (stream_id, generation, seq)."""
+        return self.stream_id, bytes.fromhex(self.batch.generation), self.batch.seq
+
+    @property
+    def begin(self) -> float:
+        """From when on it covers, epoch seconds."""
+        low, high = self.batch.covers
+        return high if low is None else low
+
+
+@dataclass
+class _Sums:
+    """What one transaction adds to the counters."""
+
+    traffic: dict[tuple[int, int, int], _Cell] = field(default_factory=dict)
+    hosts: dict[tuple[int, str], tuple[int, int]] = field(default_factory=dict)
+
+    def add(self, stream_id: int, channel_ids: Sequence[int], batch: Batch) -> None:
+        """Add a batch."""
+        self._add_rows(stream_id, channel_ids, batch, 1)
+        day = int(batch.covers[1]) // 86400 * 86400
+        for host, requests, size in batch.unassigned_hosts:
+            seen = self.hosts.get((day, host), (0, 0))
+            self.hosts[day, host] = (seen[0] + requests, seen[1] + size)
+
+    def subtract(self, stream_id: int, channel_ids: Sequence[int], batch: Batch) -> None:
+        """Take the counters of a batch back."""
+        self._add_rows(stream_id, channel_ids, batch, -1)
+
+    def _add_rows(self, stream_id: int, channel_ids: Sequence[int], batch: Batch, sign: int) -> None:
+        for slot, channel, requests, size, hits, hit_bytes in batch.rows:
+            if hits is None or hit_bytes is None:
+                cell = (sign * requests, sign * size, 0, 0, 0, 0)
+            else:
+                requests, size = sign * requests, sign * size
+                cell = (requests, size, sign * hits, sign * hit_bytes, requests, size)
+            _add(self.traffic, (channel_ids[channel], slot, stream_id), cell)
+
+    def by_channel(self) -> dict[tuple[int, int], _Cell]:
+        """The same, summed over the streams."""
+        sums: dict[tuple[int, int], _Cell] = {}
+        for (channel_id, slot, _stream), cell in self.traffic.items():
+            _add(sums, (channel_id, slot), cell)
+        return sums
+
+
+def _add(cells: dict[Any, _Cell], key: tuple[int, ...], cell: _Cell) -> None:
+    known = cells.get(key)
+    cells[key] = cell if known is None else tuple(map(add, known, cell))
+
+
+@dataclass
+class Transaction:
+    """The inside of one transaction: everything here is undone together.
+
+    ids: of the streams and channels known so far, kept from one transaction to the next as long as all of them are
+    committed. commit_no: this transaction's number. now: the database's clock, epoch seconds.
+    """
+
+    cursor: Any
+    ids: dict[tuple[str, str], int]
+    commit_no: int
+    now: float
+
+    def record(self, incoming: Sequence[Incoming]) -> list[str]:
+        """Write every payload of a group; see Ledger.commit."""
+        states = [""] * len(incoming)
+        items = self._admit(incoming, states)
+        following, others = self._divide(items)
+        if not self._insert_all(following):
+            following, others = [], items
+        sums = _Sums()
+        for item in following:
+            self._add(item, sums)
+            states[item.place] = "committed"
+        for item in others:
+            try:
+                states[item.place] = self._count(item, sums)
+            except BatchError as error:
+                states[item.place] = self.refuse(item.incoming, error)
+        self._write(sums)
+        return states
+
+    def _admit(self, incoming: Sequence[Incoming], states: list[str]) -> list[_Item]:
+        """Put aside what must not be counted whatever the ledger says; the rest, with the ids of its streams."""
+        good: list[tuple[int, Incoming, Batch]] = []
+        for index, item in enumerate(incoming):
+            try:
+                if item.refused or item.batch is None:
+                    raise item.refused or BatchError("invalid", "there is no batch in it")
+                self._check_clock(item.batch)
+                good.append((index, item, item.batch))
+            except BatchError as error:
+                states[index] = self.refuse(item, error)
+        self.intern("stream", {batch.stream for _index, _item, batch in good})
+        self.intern("channel", {name for _index, _item, batch in good for name in batch.channels})
+        return [
+            _Item(index, item, batch, self.ids["stream", batch.stream], bytes.fromhex(content_hash(item.body)))
+            for index, item, batch in good
+        ]
+
+    def _check_clock(self, batch: Batch) -> None:
+        low, high = batch.covers
+        if high > self.now + AHEAD_SECONDS:
+            raise BatchError("clock", f"it ends {high - self.now:.0f} s ahead of the database's clock")
+        slots = [row[0] for row in batch.rows]
+        if slots and (max(slots) > high + SPREAD_SECONDS or (low is not None and min(slots) < low - SPREAD_SECONDS)):
+            raise BatchError("clock", "its rows lie hours outside the time that it covers")
+
+    def _divide(self, items: Sequence[_Item]) -> tuple[list[_Item], list[_Item]]:
+        """Batches that follow all that the ledger has of their stream, and all others: (following, others).
+
+        A batch that begins where the newest ends, or later, overlaps nothing, and of a number above all others of its
+        generation there is no other revision. Behind one of the others a stream's batches stay in their order.
+        """
+        newest, top = self._newest(items), self._top(items)
+        following, others = [], []
+        for item in items:
+            stream, generation = item.stream_id, item.batch.generation
+            follows = item.begin + OVERLAP_SECONDS >= newest[stream] and item.batch.seq > top[stream, generation]
+            if follows and item.batch.revision == 0:
+                newest[stream] = max(newest[stream], item.batch.covers[1])
+                top[stream, generation] = item.batch.seq
+                following.append(item)
+            else:
+                newest[stream] = float("inf")
+                others.append(item)
+        return following, others
+
+    def _newest(self, items: Iterable[_Item]) -> dict[int, float]:
+        """Until when the batches of each stream reach, epoch seconds; minus infinity where there is none."""
+        found = self._union(
+            f"SELECT {stream_id}, MAX(covers_to) FROM batch WHERE stream_id = {stream_id}"  # noqa: S608
+            for stream_id in {item.stream_id for item in items}
+        )
+        return {stream_id: float("-inf") if high is None else float(high) for stream_id, high in found}
+
+    def _top(self, items: Iterable[_Item]) -> dict[tuple[int, str], int]:
+        """The highest number in each generation, 0 where there is none."""
+        found = self._union(
+            f"SELECT {stream_id}, '{generation}', MAX(seq) FROM batch "  # noqa: S608
+            f"WHERE stream_id = {stream_id} AND generation = 0x{generation}"
+            for stream_id, generation in {(item.stream_id, item.batch.generation) for item in items}
+        )
+        return {(stream_id, generation): seq or 0 for stream_id, generation, seq in found}
+
+    def _union(self, queries: Iterable[str]) -> Iterator[Any]:
+        """The rows of many queries of one row.
+
+        Each is a look at the end of an index, 10 microseconds however long the ledger is; one query over all of them
+        MariaDB may answer by reading the whole ledger.
+        """
+        every = list(queries)
+        for start in range(0, len(every), UNION_QUERIES):
+            self.cursor.execute(" UNION ALL ".join(every[start : start + UNION_QUERIES]))
+            yield from self.cursor
+
+    def _insert_all(self, items: Sequence[_Item]) -> bool:
+        """Write many batches into the ledger; false, and nothing is written, where the number of one is there."""
+        if not items:
+            return True
+        self.cursor.execute("SAVEPOINT following")
+        if self._insert(items, "committed"):
+            return True
+        self.cursor.execute("ROLLBACK TO SAVEPOINT following")
+        return False
+
+    def _insert(self, items: Sequence[_Item], state: str) -> bool:
+        """The ledger's rows and the bodies; false where the ledger has a row of the same key."""
+        try:
+            self._execute_rows(
+                "INSERT INTO batch (stream_id, generation, seq, revision, part, parts, sha256, covers_from, covers_to, "
+                "continuity, log, `lines`, rejected, skewed, bytes, state, commit_no, committed_at) VALUES ",
+                (_ledger_row(item, state, self.commit_no) for item in items),
+            )
+        except pymysql.IntegrityError as error:
+            if error_code(error) != 1062:
+                raise
+            return False
+        self._execute_rows(
+            "INSERT INTO batch_body (stream_id, generation, seq, revision, part, body) VALUES ",
+            (f"({_sql_key(item)}, 0x{zlib.compress(item.incoming.body, 1).hex()})" for item in items),
+        )
+        return True
+
+    def _add(self, item: _Item, sums: _Sums) -> None:
+        sums.add(item.stream_id, [self.ids["channel", name] for name in item.batch.channels], item.batch)
+
+    # --- batches that do not just follow: late, repeated, corrected, overlapping
+
+    def _count(self, item: _Item, sums: _Sums) -> str:
+        """One batch: ledger, body, sums. Raises BatchError for what must be put aside."""
+        self._check_overlap(item)
+        superseded = self._newer_exists(item)
+        state = "superseded" if superseded else "committed"
+        if not self._insert([item], state):
+            if self._content(item) == item.sha256:
+                return "already"
+            raise BatchError("conflict", "the ledger has another batch of the same number")
+        if not superseded:
+            self._subtract_older(item, sums)
+            self._add(item, sums)
+        return state
+
+    def _content(self, item: _Item) -> bytes:
+        """The content hash that the ledger has under a batch's key."""
+        self.cursor.execute(
+            "SELECT sha256 FROM batch WHERE (stream_id, generation, seq, revision, part) = (%s, %s, %s, %s, %s)",
+            (*item.number, item.batch.revision, item.batch.part),
+        )
+        return bytes(self.cursor.fetchone()[0])
+
+    def _check_overlap(self, item: _Item) -> None:
+        """Two batches of a stream that cover the same time: a restored or cloned machine."""
+        stream_id, generation, seq = item.number
+        self.cursor.execute(
+            "SELECT LOWER(HEX(generation)), seq FROM batch WHERE stream_id = %s AND covers_to > %s "
+            "AND COALESCE(covers_from, covers_to) < %s AND NOT (generation = %s AND seq = %s) LIMIT 1",
+            (
+                *(stream_id, item.begin + OVERLAP_SECONDS),
+                *(item.batch.covers[1] - OVERLAP_SECONDS, generation, seq),
+            ),
+        )
+        row = self.cursor.fetchone()
+        if row:
+            raise BatchError("overlap", f"it covers time that batch {row[0]}/{row[1]} of its stream covers already")
+
+    def _newer_exists(self, item: _Item) -> bool:
+        self.cursor.execute(
+            "SELECT 1 FROM batch WHERE stream_id = %s AND generation = %s AND seq = %s AND revision > %s LIMIT 1",
+            (*item.number, item.batch.revision),
+        )
+        return self.cursor.fetchone() is not None
+
+    def _subtract_older(self, item: _Item, sums: _Sums) -> None:
+        """A correction replaces every earlier revision: take the old bodies out of the counters."""
+        if item.batch.revision == 0:
+            return
+        older = (*item.number, item.batch.revision)
+        self.cursor.execute(
+            "SELECT body FROM batch JOIN batch_body USING (stream_id, generation, seq, revision, part) "
+            "WHERE stream_id = %s AND generation = %s AND seq = %s AND revision < %s AND state = 'committed'",
+            older,
+        )
+        for (body,) in self.cursor.fetchall():
+            old = Batch.decode(zlib.decompress(body))
+            self.intern("channel", old.channels)
+            sums.subtract(item.stream_id, [self.ids["channel", name] for name in old.channels], old)
+        self.cursor.execute(
+            "UPDATE batch SET state = 'superseded' "
+            "WHERE stream_id = %s AND generation = %s AND seq = %s AND revision < %s",
+            older,
+        )
+
+    # --- names, counters, quarantine
+
+    def intern(self, table: str, names: Iterable[str]) -> None:
+        """Learn the ids of streams or channels; those that are new get one."""
+        wanted = {name for name in names if (table, name) not in self.ids}
+        if not wanted:
+            return
+        self._learn(table, wanted)
+        new = sorted(name for name in wanted if (table, name) not in self.ids)
+        if new:
+            self._execute_rows(
+                f"INSERT INTO {table} (name) VALUES ",  # noqa: S608
+                (f"(0x{name.encode().hex()})" for name in new),
+            )
+            self._learn(table, new)
+
+    def _learn(self, table: str, names: Iterable[str]) -> None:
+        self.cursor.execute(
+            f"SELECT id, name FROM {table} WHERE name IN %s",  # noqa: S608
+            ([name.encode() for name in names],),
+        )
+        self.ids.update({(table, name.decode()): number for number, name in self.cursor})
+
+    def _write(self, sums: _Sums) -> None:
+        """Add the sums to the counters, in key order."""
+        counters = ("requests", "bytes", "hits", "hit_bytes", "cache_requests", "cache_bytes")
+        self._upsert("traffic", ("channel_id", "slot", "stream_id"), counters, sums.traffic)
+        self._upsert("channel_traffic", ("channel_id", "slot"), counters, sums.by_channel())
+        hosts = {(day, f"x'{host.encode().hex()}'"): cell for (day, host), cell in sums.hosts.items()}
+        self._upsert("unassigned_host", ("day", "host"), counters[:2], hosts)
+
+    def _upsert(self, table: str, keys: Sequence[str], counters: Sequence[str], cells: Mapping[Any, Any]) -> None:
+        row = "({})".format(", ".join(["%s"] * (len(keys) + len(counters))))
+        update = ", ".join(f"{name} = {name} + VALUES({name})" for name in counters)
+        self._execute_rows(
+            f"INSERT INTO {table} ({', '.join((*keys, *counters))}) VALUES ",  # noqa: S608
+            (row % (*key, *cell) for key, cell in sorted(cells.items())),
+            f" ON DUPLICATE KEY UPDATE {update}",
+        )
+
+    def _execute_rows(self, head: str, rows: Iterable[str], tail: str = "") -> None:
+        """One statement for many rows, or several where it would be longer than STATEMENT_BYTES.
+
+        The rows hold integers, checked words and hexadecimal literals alone: a hand-built statement is safe, and
+        several times faster than one with placeholders.
+        """
+        group: list[str] = []
+        size = 0
+        for row in rows:
+            if group and size + len(row) > STATEMENT_BYTES:
+                self.cursor.execute(head + ",".join(group) + tail)
+                group, size = [], 0
+            group.append(row)
+            size += len(row) + 1
+        if group:
+            self.cursor.execute(head + ",".join(group) + tail)
+
+    def refuse(self, item: Incoming, error: BatchError) -> str:
+        """Keep a payload that is not counted, once, with how often it came; the oldest go when there are too many.
+
+        Returns the reason.
+        """
+        digest = bytes.fromhex(content_hash(item.payload))
+        body = bytes.fromhex(content_hash(item.body)) if item.stream else None
+        self.cursor.execute(
+            "INSERT INTO quarantine (sha256, reason, detail, body_sha256, stream, size, payload, count, first_seen, "
+            "last_seen) VALUES (%s, %s, %s, %s, %s, %s, %s, 1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6)) "
+            "ON DUPLICATE KEY UPDATE count = count + 1, last_seen = VALUES(last_seen), reason = VALUES(reason), "
+            "detail = VALUES(detail)",
+            (
+                *(digest, error.reason, error.detail.encode()[:1000], body, item.stream.encode() or None),
+                *(len(item.payload), item.payload[:QUARANTINE_PAYLOAD]),
+            ),
+        )
+        self.cursor.execute("SELECT COUNT(*) - %s FROM quarantine", (QUARANTINE_ROWS,))
+        (surplus,) = self.cursor.fetchone()
+        if surplus > 0:
+            self.cursor.execute("DELETE FROM quarantine ORDER BY last_seen LIMIT %s", (surplus,))
+        return error.reason
+
+
+def _sql_key(item: _Item) -> str:
+    batch = item.batch
+    return f"{item.stream_id}, 0x{batch.generation}, {batch.seq}, {batch.revision}, {batch.part}"
+
+
+def _ledger_row(item: _Item, state: str, commit_no: int) -> str:
+    batch = item.batch
+    low, high = batch.covers
+    return (
+        f"({_sql_key(item)}, {batch.parts}, 0x{item.sha256.hex()}, {'NULL' if low is None else low}, {high}, "
+        f"'{batch.continuity}', '{batch.log}', {batch.lines}, {batch.rejected}, {batch.skewed}, {batch.size}, "
+        f"'{state}', {commit_no}, UTC_TIMESTAMP(6))"
+    )

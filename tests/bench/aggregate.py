@@ -1,0 +1,219 @@
+"""bin/bench aggregate: a fleet's batches through a real gearmand into a real MariaDB, beside what MariaDB alone needs.
+
+The limit is the same rows in the same groups, written by a loop that only executes statements made before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from edgetally import link
+from edgetally.batch import FUNCTION, unique_id
+from edgetally.config import AggregatorConfig, DatabaseConfig
+from edgetally.database import connect
+from tests import servers
+from tests.bench import fleet, measure
+from tests.bench.edgetally import Edgetally
+from tests.bench.fleet import Shipped
+from tests.bench.goals import Goal
+from tests.bench.measure import BenchError
+from tests.bench.session import say
+from tests.bench.table import table
+
+GROUP = AggregatorConfig.jobs_per_transaction
+INTERVALS_OF_AN_HOUR = 12
+SHARE_OF_LIMIT = 0.6
+DRAIN_SECONDS = {1_000: 10.0, 10_000: 60.0}
+CATCH_UP = 4.0
+# MariaDB's own defaults, in place of the small ones of the tests.
+MARIADB = ("--innodb-buffer-pool-size=128M", "--innodb-log-file-size=96M")
+
+
+class Drained(NamedTuple):
+    """A queue drained. wall: seconds from the first job taken to the last completed; cpu: seconds; peak: MB."""
+
+    wall: float
+    cpu: dict[str, float]
+    peak: dict[str, float]
+
+
+@dataclass
+class Bench:
+    """One run: its servers and what was found."""
+
+    edgetally: Edgetally
+    runs: int
+    folder: Path
+    database: DatabaseConfig
+    mariadb: servers.MariaDB
+    goals: list[Goal] = field(default_factory=list)
+    figures: dict[str, Any] = field(default_factory=dict)
+
+    def fresh(self) -> None:
+        """An empty database."""
+        self.mariadb.sql(f"DROP DATABASE IF EXISTS {self.database.name}")
+        command = self.edgetally.command("migrate", "--config", str(self.config("127.0.0.1:1")))
+        measure.run([*command, "--admin-socket", str(self.mariadb.socket)], self.folder)
+
+    def config(self, job_server: str) -> Path:
+        """The aggregator's configuration file."""
+        file = self.folder / "aggregator.json"
+        data = {"job_servers": [job_server], "master_keys": [fleet.MASTER], "database": asdict(self.database)}
+        file.write_text(json.dumps(data), encoding="utf-8")
+        return file
+
+    def limit(self, batches: Sequence[Shipped]) -> tuple[float, float]:
+        """Seconds that MariaDB needs for the rows of all batches: (the counters alone, ledger and bodies too)."""
+        self.fresh()
+        ids = {f"channel{number}": number + 1 for number in range(fleet.ALL_CHANNELS)}
+        groups = [fleet.statements(batches[start : start + GROUP], ids) for start in range(0, len(batches), GROUP)]
+        whole = self._execute([counters + ledger for counters, ledger in groups])
+        self.fresh()
+        return self._execute([counters for counters, _ledger in groups]), whole
+
+    def _execute(self, transactions: Sequence[Sequence[str]]) -> float:
+        connection = connect(self.database)
+        started = time.monotonic()
+        with connection.cursor() as cursor:
+            for statements in transactions:
+                for statement in statements:
+                    cursor.execute(statement)
+                connection.commit()
+        wall = time.monotonic() - started
+        connection.close()
+        return wall
+
+    def drain(self, batches: Sequence[Shipped], edges: int) -> Drained:
+        """Fill a job server's queue, start an aggregator, and wait until the queue is empty. All sums are compared."""
+        self.fresh()
+        with servers.gearmand() as gearmand:
+            _submit(gearmand, batches)
+            with self._aggregator(gearmand) as process:
+                watched = {"aggregator": process.pid, "gearmand": gearmand.pid, "MariaDB": self.mariadb.pid}
+                _wait(lambda: servers.queue(gearmand, FUNCTION)[1] > 0, process)
+                before = {name: _cpu(pid) for name, pid in watched.items()}
+                started = time.monotonic()
+                _wait(lambda: servers.queue(gearmand, FUNCTION)[0] == 0, process)
+                wall = time.monotonic() - started
+                cpu = {name: _cpu(pid) - before[name] for name, pid in watched.items()}
+                peak = {name: _peak(pid) for name, pid in watched.items()}
+        self._compare(batches, edges)
+        return Drained(wall, cpu, peak)
+
+    @contextlib.contextmanager
+    def _aggregator(self, gearmand: servers.Server) -> Iterator[subprocess.Popen[bytes]]:
+        command = self.edgetally.command("aggregate", "--config", str(self.config(gearmand.address)))
+        with (self.folder / "aggregator.log").open("wb") as log:
+            process = subprocess.Popen(command, stderr=log)
+        try:
+            yield process
+            process.terminate()
+            if process.wait(15) != 0:
+                said = (self.folder / "aggregator.log").read_text(encoding="utf-8").splitlines()[-1:]
+                raise BenchError(f"the aggregator ended with {process.returncode}: {said}")
+        finally:
+            process.kill()
+            process.wait()
+
+    def _compare(self, batches: Sequence[Shipped], edges: int) -> None:
+        """The counters equal what the edges sent."""
+        sent = sum(shipped.batch.lines for shipped in batches), sum(shipped.batch.size for shipped in batches)
+        count = f"SELECT COUNT(*), COUNT(DISTINCT stream_id) FROM {self.database.name}.batch"
+        if self.mariadb.sql(count).split() != [str(len(batches)), str(edges)]:
+            raise BenchError("the ledger has another number of batches or streams than was sent")
+        for name in ("traffic", "channel_traffic"):
+            found = self.mariadb.sql(f"SELECT SUM(requests), SUM(bytes) FROM {self.database.name}.{name}").split()
+            if found != [str(value) for value in sent]:
+                raise BenchError(f"{name} sums to {found} requests and bytes, and {sent} were sent")
+
+
+def main(options: argparse.Namespace) -> int:
+    """0: all goals met, 1: a goal is missed. Raises BenchError where sums differ or a server failed."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgetally-bench-")))
+        mariadb = stack.enter_context(servers.mariadb(arguments=MARIADB))
+        database = DatabaseConfig("edgetally", "secret", "edgetally", socket=str(mariadb.socket))
+        bench = Bench(Edgetally(options.edgetally.absolute()), options.runs, folder, database, mariadb)
+        heading = ["edges", "batches", "seconds", "batches/s", "rows/s", "of limit", "of counters alone"]
+        costs = [f"{name} {what}" for what in ("ms/batch", "peak MB") for name in ("aggregator", "gearmand", "MariaDB")]
+        rows = [_measure(bench, edges, 1) for edges in options.edges]
+        rows.append(_measure(bench, 1_000, INTERVALS_OF_AN_HOUR))
+        say(f"\n{table([[*heading, *costs], *rows])}\n\n## Goals\n")
+        for goal in bench.goals:
+            say(f"    {goal}")
+        if options.out:
+            bench.figures["goals"] = [{**goal._asdict(), "met": goal.met} for goal in bench.goals]
+            options.out.write_text(json.dumps(bench.figures, indent=1) + "\n", encoding="utf-8")
+        return 0 if all(goal.met for goal in bench.goals) else 1
+
+
+def _measure(bench: Bench, edges: int, intervals: int) -> list[str]:
+    """One line of the table: a fleet's batches of some intervals; medians of the rounds."""
+    batches = list(fleet.ship(edges, intervals))
+    limits, drained = [], []
+    for _round in range(bench.runs):
+        limits.append(bench.limit(batches))
+        drained.append(bench.drain(batches, edges))
+    counters, whole = map(statistics.median, zip(*limits))
+    wall = statistics.median(one.wall for one in drained)
+    name = f"{edges:,}" if intervals == 1 else f"{edges:,}, an hour's backlog"
+    bench.figures[name] = {"limit": whole, "counters": counters, "rounds": [one._asdict() for one in drained]}
+    bench.goals += _goals(name, edges, intervals, whole / wall, wall)
+    cpu = [statistics.median(one.cpu[part] for one in drained) * 1000 / len(batches) for part in drained[0].cpu]
+    peak = [max(one.peak[part] for one in drained) for part in drained[0].peak]
+    speed = [f"{wall:.2f}", f"{len(batches) / wall:,.0f}", f"{len(batches) * fleet.CHANNELS / wall:,.0f}"]
+    shares = [f"{whole / wall:.2f}", f"{counters / wall:.2f}"]
+    costs = [*(f"{value:.2f}" for value in cpu), *(f"{value:.0f}" for value in peak)]
+    return [name, f"{len(batches):,}", *speed, *shares, *costs]
+
+
+def _goals(name: str, edges: int, intervals: int, share: float, wall: float) -> Iterator[Goal]:
+    yield Goal(f"{name} edges, of the limit", share, SHARE_OF_LIMIT, least=True)
+    if intervals > 1:
+        growth = 300 * intervals / wall  # a backlog of so many intervals came in so much time
+        yield Goal(f"{name}, caught up to growth", growth, CATCH_UP, least=True)
+    elif edges in DRAIN_SECONDS:
+        yield Goal(f"{name} edges, an interval drained", wall, DRAIN_SECONDS[edges], "s")
+
+
+def _submit(gearmand: servers.Server, batches: Sequence[Shipped]) -> None:
+    stream = iter(batches)
+    while group := list(islice(stream, 1000)):
+        jobs = [
+            link.Job(unique_id(one.batch.stream, one.batch.generation, one.batch.seq, 0, 0, 0), one.payload)
+            for one in group
+        ]
+        if len(link.submit([gearmand.address], FUNCTION, jobs)) != len(jobs):
+            raise BenchError("the job server did not take all batches")
+
+
+def _wait(condition: Any, process: subprocess.Popen[bytes], timeout: float = 900.0) -> None:
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise BenchError("the aggregator ended early, or the queue was not drained in 15 minutes")
+        time.sleep(0.005)
+
+
+def _cpu(pid: int) -> float:
+    """CPU seconds of a process until now."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _peak(pid: int) -> float:
+    """The most memory that a process had resident, MB."""
+    text = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return int(text.partition("VmHWM:")[2].split()[0]) / 1024
