@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -32,6 +32,8 @@ from edgetally.errors import EdgetallyError
 CONNECT_TIMEOUT = 5.0
 READ_BYTES = 256 << 10
 CALL_BYTES = 8 << 20  # the library copies its send buffer at every write
+GRAB_WINDOW = 32  # jobs that a worker asks for at once
+SEND_SECONDS = 1.0  # for the answers of a group, before the next is worked on
 RECONNECT_SECONDS = (1.0, 30.0)  # the first and the longest pause before a lost job server is tried again
 
 
@@ -256,32 +258,63 @@ class Held(NamedTuple):
 
 
 class _WorkerHandler(GearmanWorkerCommandHandler):
-    """Grabs jobs until the server has no more or the worker has enough."""
+    """A worker's end of one connection: asks for several jobs at once, and answers them a little later.
+
+    gearmand works in the order in which it is asked, and takes much longer to delete a job from its queue than to hand
+    one out. So a group's answers go out behind the requests for the next, and are worked off while that is committed.
+    """
+
+    asked = 0  # requests for a job that are not answered yet
+    asleep = True  # until the server says that there are jobs
+
+    def __init__(self, connection_manager: Worker) -> None:
+        super().__init__(connection_manager)
+        self.done: list[tuple[Held, bytes]] = []
+
+    def begin(self) -> None:
+        """A new group."""
+        if self.asleep:
+            self.answer()
+        elif not self.asked:
+            self._ask(GRAB_WINDOW)
+
+    def answer(self) -> None:
+        """Send what is done."""
+        for job, result in self.done:
+            self.send_job_complete(job, result)
+        self.done.clear()
+
+    def _ask(self, most: int) -> None:
+        for _ in range(min(most, GRAB_WINDOW - self.asked, self.connection_manager.room())):
+            self._grab_job()
+            self.asked += 1
 
     def recv_noop(self) -> bool:
-        self._grab_job()
+        self.asleep = False
+        self._ask(1)
         return True
 
     def recv_no_job(self) -> bool:
-        self.connection_manager.drained()
-        self._sleep()
+        self.asked -= 1
+        if not self.asked:
+            self.answer()
+            self.connection_manager.drained()
+            self._sleep()
+            self.asleep = True
         return True
 
     def recv_job_assign_uniq(self, job_handle: bytes, task: bytes, unique: bytes, data: bytes) -> bool:
-        job = Held(_text(task), _text(unique), bytes(data), job_handle, self)
-        if self.connection_manager.collect(job):
-            self._grab_job()
+        self.asked -= 1
+        self.connection_manager.collect(Held(_text(task), _text(unique), bytes(data), job_handle, self))
+        self._ask(2)  # one for this answer, one more: soon GRAB_WINDOW are on their way, and with a short queue few
         return True
-
-    def complete(self, job: Held, result: bytes) -> None:
-        """Queue the answer; the connection sends it with its next write."""
-        self.send_job_complete(job, result)
 
 
 class Worker(_Guard, GearmanWorker):
     """A worker on all job servers at once, which hands jobs over in groups.
 
     `wait` collects jobs until a server has no more, or the group is full; they are held, not lost, until `complete`.
+    limit: jobs of a group; limit_bytes: of their payloads, exceeded by at most GRAB_WINDOW jobs.
     """
 
     connection_class = _Connection
@@ -299,19 +332,24 @@ class Worker(_Guard, GearmanWorker):
         self._held: list[Held] = []
         self._size = 0
         self._ready = False
-        self._full: list[_WorkerHandler] = []
         self._retry: dict[Any, tuple[float, float]] = {}
         self.lost: dict[str, str] = {}
 
-    def collect(self, job: Held) -> bool:
-        """Take a job over from a connection; true while there is room for another."""
+    @property
+    def _handlers(self) -> list[_WorkerHandler]:
+        return list(self.handler_to_connection_map)
+
+    def room(self) -> int:
+        """How many more jobs may be asked for."""
+        if self._size >= self.limit_bytes:
+            return 0
+        return self.limit - len(self._held) - sum(handler.asked for handler in self._handlers)
+
+    def collect(self, job: Held) -> None:
+        """Take a job over from a connection."""
         self._held.append(job)
         self._size += len(job.payload)
-        if len(self._held) < self.limit and self._size < self.limit_bytes:
-            return True
-        self._ready = True
-        self._full.append(job.handler)
-        return False
+        self._ready = self._ready or len(self._held) >= self.limit or self._size >= self.limit_bytes
 
     def drained(self) -> None:
         """A server has no more jobs: hand over what was collected."""
@@ -320,32 +358,42 @@ class Worker(_Guard, GearmanWorker):
     def wait(self, timeout: float) -> list[Held]:
         """The next group of jobs; an empty list when there was none for timeout seconds."""
         self._ready = False
-        for handler in self._full:
-            if handler in self.handler_to_connection_map:
-                handler._grab_job()
-        self._full.clear()
         self._connect_all()
-        live = [connection for connection in self.connection_list if connection.connected]
-        if not live:
-            time.sleep(min(timeout, RECONNECT_SECONDS[0]))
+        for handler in self._handlers:
+            handler.begin()
+        if self._live():
+            self._poll(lambda: not self._ready, timeout)
         else:
-            with suppress(ServerUnavailable):
-                self.poll_connections_until_stopped(live, lambda _activity: not self._ready, timeout=timeout)
+            time.sleep(min(timeout, RECONNECT_SECONDS[0]))
+        for handler in self._handlers:
+            handler.answer()
+        self._send(SEND_SECONDS)
         jobs, self._held, self._size = self._held, [], 0
         return jobs
 
     def complete(self, job: Held, result: bytes = b"") -> None:
-        """Answer a job and remove it from its queue. A lost connection has given its jobs back already: no error."""
+        """Answer a job and remove it from its queue; it is sent with the next `wait`, or with `close`.
+
+        A lost connection has given its jobs back already: no error.
+        """
         if job.handler in self.handler_to_connection_map:
-            job.handler.complete(job, result)
+            job.handler.done.append((job, result))
+
+    def _live(self) -> set[Any]:
+        return {connection for connection in self.connection_list if connection.connected}
+
+    def _poll(self, going_on: Callable[[], bool], timeout: float) -> None:
+        with suppress(ServerUnavailable):
+            self.poll_connections_until_stopped(self._live(), lambda _activity: going_on(), timeout=timeout)
+
+    def _send(self, timeout: float) -> None:
+        self._poll(lambda: any(connection.writable() for connection in self._live()), timeout)
 
     def close(self, timeout: float = 5.0) -> None:
         """Send what is still to be sent, and disconnect: the servers give unfinished jobs to another worker."""
-        live = {connection for connection in self.connection_list if connection.connected}
-        with suppress(GearmanError):
-            self.poll_connections_until_stopped(
-                live, lambda _activity: any(connection.writable() for connection in live), timeout=timeout
-            )
+        for handler in self._handlers:
+            handler.answer()
+        self._send(timeout)
         self.shutdown()
 
     def _connect_all(self) -> None:

@@ -20,11 +20,12 @@ STATEMENT_ROWS = 4000
 
 
 class Shipped(NamedTuple):
-    """A batch, its body, and the payload that goes to the job server."""
+    """A batch, its body's content hash, the body compressed, and the payload that goes to the job server."""
 
     edge: int
     batch: Batch
-    body: bytes
+    sha256: str
+    packed: bytes
     payload: bytes
 
 
@@ -38,7 +39,7 @@ def ship(edges: int, intervals: int = 1, seed: int = 1) -> Iterator[Shipped]:
         for edge in range(edges):
             batch = _batch(edge, interval + 1, slot, chance)
             (body,) = batch.encode()
-            yield Shipped(edge, batch, body, seal(batch.stream, keys[edge], body))
+            yield Shipped(edge, batch, content_hash(body), zlib.compress(body, 1), seal(batch.stream, keys[edge], body))
 
 
 def _batch(edge: int, seq: int, slot: int, chance: random.Random) -> Batch:
@@ -58,12 +59,12 @@ def _batch(edge: int, seq: int, slot: int, chance: random.Random) -> Batch:
     )
 
 
-def statements(group: Sequence[Shipped], channel_ids: dict[str, int]) -> tuple[list[str], list[str]]:
-    """The rows of a group of batches as multi-row statements: the counters', and the ledger's with the bodies'."""
+def statements(group: Sequence[Shipped], channel_ids: dict[str, int]) -> list[str]:
+    """The rows of a group of batches as multi-row statements: the counters, the ledger, the bodies."""
     traffic: list[tuple[int, ...]] = []
     sums: defaultdict[tuple[int, int], list[int]] = defaultdict(lambda: [0] * 6)
     ledger, bodies = [], []
-    for edge, batch, body, _payload in group:
+    for edge, batch, sha256, packed, _payload in group:
         for slot, index, requests, size, hits, hit_bytes in batch.rows:
             cell = (requests, size, hits or 0, hit_bytes or 0, requests, size)
             channel = channel_ids[batch.channels[index]]
@@ -73,10 +74,10 @@ def statements(group: Sequence[Shipped], channel_ids: dict[str, int]) -> tuple[l
         key = f"{edge + 1},0x{batch.generation},{batch.seq},0,0"
         low = "NULL" if batch.covers[0] is None else batch.covers[0]
         ledger.append(
-            f"({key},1,0x{content_hash(body)},{low},{batch.covers[1]},'ok','ok',{batch.lines},0,0,{batch.size},"
+            f"({key},1,0x{sha256},{low},{batch.covers[1]},'ok','ok',{batch.lines},0,0,{batch.size},"
             "'committed',1,UTC_TIMESTAMP(6))"
         )
-        bodies.append(f"({key},0x{zlib.compress(body, 1).hex()})")
+        bodies.append(f"({key},0x{packed.hex()})")
     columns = ("requests", "bytes", "hits", "hit_bytes", "cache_requests", "cache_bytes")
     update = ",".join(f"{name}={name}+VALUES({name})" for name in columns)
     add = f" ON DUPLICATE KEY UPDATE {update}"
@@ -84,7 +85,7 @@ def statements(group: Sequence[Shipped], channel_ids: dict[str, int]) -> tuple[l
     counters = _cut(f"INSERT INTO traffic (channel_id,slot,stream_id,{named}) VALUES ", map(_row, sorted(traffic)), add)
     summed = (_row((*key, *cell)) for key, cell in sorted(sums.items()))
     counters += _cut(f"INSERT INTO channel_traffic (channel_id,slot,{named}) VALUES ", summed, add)
-    return counters, _cut("INSERT INTO batch VALUES ", ledger) + _cut("INSERT INTO batch_body VALUES ", bodies)
+    return counters + _cut("INSERT INTO batch VALUES ", ledger) + _cut("INSERT INTO batch_body VALUES ", bodies)
 
 
 def _row(values: tuple[int, ...]) -> str:
