@@ -1,0 +1,115 @@
+"""bin/chaos: a seeded schedule of faults, then the verdict."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import random
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tests.chaos import faults
+from tests.chaos.oracle import Verdict, judge
+from tests.chaos.world import World
+
+EDGES = 3
+SETTLE_SECONDS = 180.0
+PAUSE_SECONDS = 0.3  # between two faults of a victim, in the mean
+
+
+def schedule(seed: int, number: int, kinds: Sequence[str]) -> Iterator[tuple[float, str, str]]:
+    """(seconds to wait, kind, the fault's own seed): the same for the same arguments."""
+    chance = random.Random(f"schedule {seed}")
+    weights = [faults.KINDS[kind].weight for kind in kinds]
+    for index in range(number):
+        (kind,) = chance.choices(kinds, weights)
+        yield chance.expovariate(1 / PAUSE_SECONDS), kind, f"{seed} {index}"
+
+
+def campaign(seed: int, number: int, kinds: Sequence[str], mutant: str = "") -> Verdict:
+    """Run one, and print what happened."""
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="et-chaos-") as folder, World(seed, Path(folder), EDGES, mutant) as world:
+        world.start()
+        _break(world, list(schedule(seed, number, kinds)))
+        settled = world.settle(SETTLE_SECONDS)
+        for cache in world.caches:
+            cache.end()
+            cache.join()
+        verdict = judge(world)
+        if not settled:
+            verdict.problems.append(f"not all was delivered {SETTLE_SECONDS:g} s after the last fault")
+        _print(world, verdict, time.monotonic() - started)
+        if not verdict.good:
+            _keep(Path(folder))
+    return verdict
+
+
+def _break(world: World, plan: Sequence[tuple[float, str, str]]) -> None:
+    """All faults: those of each victim in their order, in a thread of its own."""
+
+    def suffer(victim: str) -> None:
+        for pause, kind, seed in plan:
+            if faults.KINDS[kind].victim == victim:
+                time.sleep(pause)
+                faults.run(world, kind, seed)
+
+    threads = [threading.Thread(target=suffer, args=(victim,)) for victim in {k.victim for k in faults.KINDS.values()}]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _print(world: World, verdict: Verdict, seconds: float) -> None:
+    ran = {what: number for what, number in world.counts.items() if what.startswith("fault: ")}
+    print(f"seed {world.seed}: {sum(ran.values())} faults in {seconds:.0f} s")
+    for what, number in sorted(ran.items()):
+        print(f"    {number:5}  {what.removeprefix('fault: ')}")
+    batches = world.mariadb.sql("SELECT COUNT(*) FROM batch", "edgetally").strip()
+    refused = world.mariadb.sql("SELECT reason, COUNT(*) FROM quarantine GROUP BY 1", "edgetally").splitlines()
+    times = f", at most {max(world.takeovers):.1f} s" if world.takeovers else ""
+    print(
+        f"runs of ship {sum(cache.runs for cache in world.caches)}, batches {batches}, takeovers "
+        f"{len(world.takeovers)}{times}, COMMITs lost {world.proxy.commits_lost}"
+    )
+    print(
+        f"quarantined {', '.join(line.replace(chr(9), ' ') for line in refused) or 'nothing'}; "
+        f"lines in held batches {verdict.held}"
+    )
+    for problem in verdict.problems[:20]:
+        print(f"WRONG: {problem}")
+    print(f"lines {verdict.written}: lost {verdict.lost}, doubled {verdict.doubled}, misplaced {verdict.misplaced}")
+
+
+def _keep(folder: Path) -> None:
+    """Show what the programs said, for whoever looks for the cause."""
+    for log in sorted(folder.glob("*.log")) + sorted(folder.glob("*/ship.log")):
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        for line in list(dict.fromkeys(lines))[-8:]:
+            print(f"    {log.relative_to(folder)}: {line}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0: the bill was right; 1: it was not; 2: wrong use."""
+    parser = argparse.ArgumentParser(prog="bin/chaos", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1, metavar="S")
+    parser.add_argument("--faults", type=int, default=100, metavar="N")
+    parser.add_argument("--kinds", default=",".join(faults.KINDS), metavar="KIND,…", help="only these")
+    parser.add_argument("--mutant", default="", metavar="NAME", help="with this defect put in: the verdict must be 1")
+    options = parser.parse_args(arguments)
+    kinds = options.kinds.split(",")
+    unknown = [kind for kind in kinds if kind not in faults.KINDS]
+    if unknown:
+        parser.error(f"there is no fault '{unknown[0]}': it is one of {', '.join(faults.KINDS)}")
+    with contextlib.suppress(KeyboardInterrupt):
+        return 0 if campaign(options.seed, options.faults, kinds, options.mutant).good else 1
+    return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,305 @@
+"""The faults. Each is a function of the world and a random generator; what it breaks it mends itself, or time does."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import random
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from edgetally import link
+from edgetally.batch import FUNCTION, Batch, seal
+from edgetally.errors import EdgetallyError
+from tests import servers
+from tests.chaos.world import LEASE_SECONDS, Cache, World, age_outbox, copy_tree, reconcile
+
+Fault = Callable[[World, random.Random], None]
+TAKEOVER_SECONDS = 30.0
+
+
+def kill_ship(world: World, chance: random.Random) -> None:
+    """At a random moment of a run."""
+    cache = chance.choice(world.caches)
+    before = cache.runs
+    deadline = time.monotonic() + 3
+    while cache.runs == before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(chance.uniform(0.1, 0.7))
+    cache.signal(signal.SIGKILL)
+
+
+def freeze_ship(world: World, chance: random.Random) -> None:
+    """A run stands still for a while."""
+    cache = chance.choice(world.caches)
+    cache.signal(signal.SIGSTOP)
+    time.sleep(chance.uniform(0.1, 1.5))
+    cache.signal(signal.SIGCONT)
+
+
+def kill_aggregator(world: World, chance: random.Random) -> None:
+    """The active one or the other."""
+    victim = chance.choice(world.aggregators.processes) if chance.random() < 0.4 else world.active()
+    if victim is None:
+        return
+    active = victim is world.active()
+    victim.kill()
+    victim.wait()
+    if active:
+        _await_takeover(world)
+    world.aggregators.tend()
+
+
+def freeze_aggregator(world: World, chance: random.Random) -> None:
+    """The active one stands still, mostly for longer than its lease, and wakes up beside its successor."""
+    victim = world.active()
+    if victim is None:
+        return
+    victim.send_signal(signal.SIGSTOP)
+    if chance.random() < 0.6:
+        _await_takeover(world)
+    else:
+        time.sleep(chance.uniform(0.1, LEASE_SECONDS))
+    victim.send_signal(signal.SIGCONT)
+    world.aggregators.tend()
+
+
+def abandon_aggregator(world: World, chance: random.Random) -> None:
+    """The active one stops with jobs in hand and never goes on. Its connection stays, so its jobs come from nowhere."""
+    if len(world.aggregators.abandoned) > 3:
+        _end_one(world)
+    victim = world.active()
+    if victim is None:
+        return
+    time.sleep(chance.uniform(0.0, 0.3))
+    world.aggregators.abandon(victim)
+    _await_takeover(world)
+    world.aggregators.tend()
+    for cache in world.caches:
+        age_outbox(cache)
+
+
+def _end_one(world: World) -> None:
+    oldest = world.aggregators.abandoned.pop(0)
+    oldest.kill()
+    oldest.wait()
+
+
+def _await_takeover(world: World) -> None:
+    """Wait for another epoch; where the database is away meanwhile, no time is noted."""
+    started = time.monotonic()
+    before, whole = _epoch(world), True
+    while time.monotonic() - started < TAKEOVER_SECONDS:
+        epoch = _epoch(world)
+        whole = whole and bool(before and epoch)
+        if epoch and epoch != before:
+            if whole:
+                world.takeovers.append(time.monotonic() - started)
+            return
+        time.sleep(0.05)
+    world.count("takeovers that did not come")
+
+
+def _epoch(world: World) -> str:
+    with contextlib.suppress(servers.ServerError):
+        return world.mariadb.sql("SELECT epoch FROM writer", "edgetally")
+    return ""
+
+
+def kill_gearmand(world: World, chance: random.Random) -> None:
+    """With its queue on disk."""
+    world.gearmand.kill()
+    time.sleep(chance.uniform(0.0, 0.5))
+    world.gearmand.start()
+
+
+def wipe_queue(world: World, chance: random.Random) -> None:
+    """The job server's queue is gone."""
+    world.gearmand.kill()
+    for path in world.gearmand.folder.glob("queue.db*"):
+        path.unlink()
+    time.sleep(chance.uniform(0.0, 0.3))
+    world.gearmand.start()
+
+
+def freeze_gearmand(world: World, chance: random.Random) -> None:
+    """The job server stands still."""
+    world.gearmand.signal(signal.SIGSTOP)
+    time.sleep(chance.uniform(0.1, 2.0))
+    world.gearmand.signal(signal.SIGCONT)
+
+
+def kill_mariadb(world: World, chance: random.Random) -> None:
+    """The database crashes and recovers."""
+    world.mariadb.kill()
+    time.sleep(chance.uniform(0.0, 0.5))
+    world.mariadb.start()
+    world.aggregators.tend()
+
+
+def freeze_mariadb(world: World, chance: random.Random) -> None:
+    """The database stands still."""
+    world.mariadb.signal(signal.SIGSTOP)
+    time.sleep(chance.uniform(0.1, 2.0))
+    world.mariadb.signal(signal.SIGCONT)
+
+
+def cut_database(world: World, _chance: random.Random) -> None:
+    """All connections to the database end."""
+    world.proxy.cut()
+
+
+def lose_commit(world: World, _chance: random.Random) -> None:
+    """The database commits, and the aggregator does not hear of it."""
+    world.proxy.lose_commit()
+
+
+def repeat_batches(world: World, chance: random.Random) -> None:
+    """Batches of any age come again, in any order, under other unique ids."""
+    cache = chance.choice(world.caches)
+    bodies = [body for folder in ("outbox", "sent") for body in _bodies(cache, folder)]
+    chosen = chance.sample(bodies, min(len(bodies), 8))
+    _submit(world, cache, chosen, chance)
+
+
+def clone_machine(world: World, chance: random.Random) -> None:
+    """A copy of an edge with a generation of its own ships what the edge has shipped."""
+    cache = chance.choice(world.caches)
+    batches = [Batch.decode(body) for body in _bodies(cache, "sent")]
+    long = [one for one in batches if one.covers[1] - (one.covers[0] or one.covers[1]) > 1.5]  # less is clock noise
+    if long:
+        copy = dataclasses.replace(chance.choice(long), generation=f"{chance.getrandbits(64):016x}", seq=2)
+        _submit(world, cache, copy.encode(), chance)
+
+
+def _bodies(cache: Cache, folder: str) -> list[bytes]:
+    found = []
+    for path in sorted((cache.folder / "spool" / folder).glob("*.json")):
+        with contextlib.suppress(FileNotFoundError):
+            found.append(path.read_bytes())
+    return found
+
+
+def _submit(world: World, cache: Cache, bodies: list[bytes], chance: random.Random) -> None:
+    jobs = [link.Job(f"{chance.getrandbits(128):032x}", seal(cache.stream, cache.key, body)) for body in bodies]
+    with contextlib.suppress(EdgetallyError):
+        link.submit([world.gearmand.address], FUNCTION, jobs, 3.0)
+
+
+def foreign_rotation(world: World, chance: random.Random) -> None:
+    """Somebody else's logrotate moves the log away and has the server reopen it."""
+    cache = chance.choice(world.caches)
+    with cache.resting():
+        log = cache.writer.log
+        if log.exists():
+            target = log.with_name(f"{log.name}.{time.time_ns()}")
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(log, target)
+                cache.writer.wish.touch()
+                world.count("foreign rotations")
+        time.sleep(chance.uniform(0.0, 0.3))
+
+
+def step_clock(world: World, chance: random.Random) -> None:
+    """An edge's clock is wrong for a run or two, and right again."""
+    cache = chance.choice(world.caches)
+    cache.faketime = f"{chance.choice([-50, -20, -5, 5, 60, 150]):+d}s"
+    time.sleep(chance.uniform(0.3, 1.5))
+    cache.faketime = ""
+
+
+def restore_spool(world: World, chance: random.Random) -> None:
+    """An edge's spool comes back from an older copy, on a machine that went on meanwhile."""
+    cache = chance.choice(world.caches)
+    spool, copy = cache.folder / "spool", cache.folder / "copy"
+    with cache.resting():
+        if any((spool / "outbox").glob("*.json")) or any(".edgetally-" in name for name in cache.edge.files()):
+            return  # what is not delivered would be gone with any restored disk
+        copy_tree(spool, copy)
+    time.sleep(chance.uniform(0.5, 2.0))
+    with cache.resting():
+        if any((spool / "outbox").glob("*.json")) or any(".edgetally-" in name for name in cache.edge.files()):
+            return
+        # What was confirmed or held meanwhile stays: it is what the oracle knows of it
+        for folder in ("sent", "held", "raw"):
+            copy_tree(spool / folder, copy / folder)
+        copy_tree(copy, spool)
+
+
+def fill_spool(world: World, chance: random.Random) -> None:
+    """The disk of an edge's spool is full for a while."""
+    cache = chance.choice(world.caches)
+    ballast = cache.folder / "spool" / "ballast"
+    _fill(ballast)
+    time.sleep(chance.uniform(0.3, 2.0))
+    ballast.unlink()
+
+
+def _fill(path: Path) -> None:
+    with contextlib.suppress(OSError), path.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(1 << 16))
+
+
+def roll_back_database(world: World, chance: random.Random) -> None:
+    """The database comes back from an older copy; the edges reconcile."""
+    data, copy = world.mariadb.folder / "data", world.folder / "db-copy"
+    world.mariadb.kill()
+    copy_tree(data, copy)
+    world.mariadb.start()
+    world.aggregators.tend()
+    time.sleep(chance.uniform(0.5, 3.0))
+    world.mariadb.kill()
+    copy_tree(copy, data)
+    world.mariadb.start()
+    world.aggregators.tend()
+    for cache in world.caches:
+        cache.rolled_back = True
+        reconcile(cache)
+
+
+# Those of one victim come one after the other, those of different victims at the same time.
+EDGE, JOB_SERVER, AGGREGATOR, DATABASE = "edge", "job server", "aggregator", "database"
+
+
+class Kind(NamedTuple):
+    """A kind of fault: what it does, to whom, how often among all."""
+
+    run: Fault
+    victim: str
+    weight: int
+
+
+KINDS = {
+    "kill ship": Kind(kill_ship, EDGE, 24),
+    "freeze ship": Kind(freeze_ship, EDGE, 4),
+    "foreign rotation": Kind(foreign_rotation, EDGE, 8),
+    "step a clock": Kind(step_clock, EDGE, 5),
+    "restore a spool": Kind(restore_spool, EDGE, 3),
+    "fill a spool": Kind(fill_spool, EDGE, 5),
+    "kill gearmand": Kind(kill_gearmand, JOB_SERVER, 10),
+    "wipe queue": Kind(wipe_queue, JOB_SERVER, 10),
+    "freeze gearmand": Kind(freeze_gearmand, JOB_SERVER, 4),
+    "repeat batches": Kind(repeat_batches, JOB_SERVER, 14),
+    "clone a machine": Kind(clone_machine, JOB_SERVER, 6),
+    "kill aggregator": Kind(kill_aggregator, AGGREGATOR, 6),
+    "freeze aggregator": Kind(freeze_aggregator, AGGREGATOR, 3),
+    "abandon aggregator": Kind(abandon_aggregator, AGGREGATOR, 2),
+    "kill MariaDB": Kind(kill_mariadb, DATABASE, 5),
+    "freeze MariaDB": Kind(freeze_mariadb, DATABASE, 3),
+    "cut database": Kind(cut_database, DATABASE, 16),
+    "lose a COMMIT": Kind(lose_commit, DATABASE, 16),
+    "roll the database back": Kind(roll_back_database, DATABASE, 2),
+}
+
+
+def run(world: World, kind: str, seed: str) -> None:
+    """One fault. What finds its victim gone is no error: another fault was first."""
+    with contextlib.suppress(servers.ServerError, OSError, shutil.Error):
+        KINDS[kind].run(world, random.Random(seed))
+    world.count(f"fault: {kind}")

@@ -1,0 +1,295 @@
+"""The world of a campaign: edges with live logs, a job server, a database behind a proxy, two aggregators."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from edgetally import migrate
+from edgetally.batch import Key, derive_key
+from edgetally.config import AggregatorConfig, DatabaseConfig
+from tests import servers
+from tests.chaos.proxy import Proxy
+from tests.chaos.writer import Writer
+from tests.edge import Edge
+
+ROOT = Path(__file__).resolve().parents[2]
+MASTER = "a master key for the campaign, long enough"
+LEASE_SECONDS = 3
+SPOOL_BYTES = 24 << 20
+
+# Notes under which epoch and from which connection each batch was written. A server's start begins new connections.
+_WITNESS = """
+CREATE TABLE IF NOT EXISTS witness (boot INT, connection BIGINT, epoch BIGINT, PRIMARY KEY (boot, connection, epoch));
+CREATE TABLE IF NOT EXISTS boot (id INT AUTO_INCREMENT PRIMARY KEY);
+CREATE TRIGGER witness AFTER INSERT ON batch FOR EACH ROW
+  INSERT IGNORE INTO witness SELECT (SELECT MAX(id) FROM boot), CONNECTION_ID(), epoch FROM writer;
+"""
+
+
+def program(mutant: str, *arguments: str) -> list[str]:
+    """The command line of the program under test."""
+    if mutant:
+        return [sys.executable, "-m", "tests.chaos.mutants", mutant, *arguments]
+    return [sys.executable, "-m", "edgetally", *arguments]
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
+
+
+class Cache(threading.Thread):
+    """One edge: its log's writer, and cron, which runs `ship` again and again. Others may kill or freeze that."""
+
+    def __init__(self, name: str, folder: Path, job_server: str, seed: str, mutant: str) -> None:
+        super().__init__(name=name)
+        mount_spool(folder)
+        self.folder, self.mutant = folder, mutant
+        self.key: Key = derive_key(MASTER, name)
+        self.edge = Edge(
+            folder,
+            edge=name,
+            key_id=self.key.id,
+            key=self.key.secret.hex(),
+            job_servers=[job_server],
+            reopen=f"touch {folder}/reopen",
+            include_existing=True,
+            close_timeout=1,
+            receipt_wait=1,
+        )
+        rules = [{"channel": "web", "host": "a.example.com"}, {"channel": "web", "host": "b.example.com"}]
+        (folder / "channels.json").write_text(json.dumps([*rules, {"channel": "video", "host": "v.example.com"}]))
+        self.writer = Writer(folder, seed)
+        self.process: subprocess.Popen[bytes] | None = None
+        self.rolled_back = False  # the database was, and not all of sent/ is reconciled yet
+        self.rest = threading.Lock()  # held: no run begins
+        self.stop = threading.Event()
+        self.faketime = ""
+        self.runs = 0
+        self._chance = random.Random(f"{seed} cron")
+
+    @property
+    def stream(self) -> str:
+        """The stream's name."""
+        return f"{self.name}/access"
+
+    def run(self) -> None:
+        """Cron."""
+        while not self.stop.is_set():
+            with self.rest:
+                self.ship()
+            self.stop.wait(self._chance.uniform(0.1, 0.8))
+
+    def ship(self, *options: str) -> int:
+        """One run of `ship`; its exit status, negative where it was killed."""
+        environment = _environment()
+        if self.faketime:
+            library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+            environment.update(LD_PRELOAD=str(library), FAKETIME=self.faketime, FAKETIME_DONT_FAKE_MONOTONIC="1")
+        command = program(self.mutant, "ship", "--config", str(self.edge.file), "--now", *options)
+        with (self.folder / "ship.log").open("ab") as log:
+            self.process = subprocess.Popen(command, env=environment, stderr=log, stdin=subprocess.DEVNULL)
+            self.runs += 1
+            return self.process.wait()
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the run under way, if there is one."""
+        process = self.process
+        if process is not None and process.poll() is None:
+            process.send_signal(number)
+
+    @contextlib.contextmanager
+    def resting(self) -> Any:
+        """No run is under way in this block."""
+        self.signal(signal.SIGCONT)
+        with self.rest:
+            yield
+
+    def end(self) -> None:
+        """End cron, and the run under way."""
+        self.stop.set()
+        self.signal(signal.SIGCONT)
+        self.signal(signal.SIGKILL)
+
+
+class Aggregators:
+    """Two aggregator processes; what ends is started again, as systemd does."""
+
+    def __init__(self, config: Path, folder: Path, mutant: str) -> None:
+        self._command = program(mutant, "aggregate", "--config", str(config))
+        self._log = folder / "aggregator.log"
+        self._lock = threading.Lock()
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.abandoned: list[subprocess.Popen[bytes]] = []  # stopped for good, with whatever they hold
+
+    def tend(self) -> None:
+        """Start what is missing."""
+        with self._lock:
+            self.processes = [process for process in self.processes if process.poll() is None]
+            while len(self.processes) < 2:
+                with self._log.open("ab") as log:
+                    self.processes.append(
+                        subprocess.Popen(self._command, env=_environment(), stderr=log, stdin=subprocess.DEVNULL)
+                    )
+
+    def abandon(self, process: subprocess.Popen[bytes]) -> None:
+        """Stop a process for good; another one takes its place."""
+        process.send_signal(signal.SIGSTOP)
+        self.processes.remove(process)
+        self.abandoned.append(process)
+
+    def end(self) -> None:
+        """End all."""
+        for process in [*self.processes, *self.abandoned]:
+            process.kill()
+            process.wait()
+
+
+class World(contextlib.ExitStack):
+    """All of it. Everything that is started is ended with the block."""
+
+    def __init__(self, seed: int, folder: Path, edges: int, mutant: str) -> None:
+        super().__init__()
+        self.folder, self.seed, self.mutant = folder, seed, mutant
+        self.gearmand = self.enter_context(servers.gearmand(folder / "gearmand"))
+        boot = folder / "boot.sql"
+        boot.write_text("")
+        self.mariadb = self.enter_context(
+            servers.mariadb(folder / "db", arguments=(f"--init-file={boot}", "--innodb-lock-wait-timeout=5"))
+        )
+        self.proxy = Proxy(self.mariadb.port)
+        self.proxy.start()
+        self.callback(self.proxy.close)
+        self.config = self._database()
+        boot.write_text("INSERT INTO edgetally.boot VALUES ();\n")
+        self.aggregators = Aggregators(self._aggregator_file(), folder, mutant)
+        self.callback(self.aggregators.end)
+        self.caches = [
+            Cache(f"edge{number}", folder / f"edge{number}", self.gearmand.address, f"{seed} {number}", mutant)
+            for number in range(1, edges + 1)
+        ]
+        self.counts: dict[str, int] = {}
+        self.takeovers: list[float] = []
+        self._watch = threading.Event()
+
+    def _database(self) -> DatabaseConfig:
+        admin = DatabaseConfig("root", "", "mysql", socket=str(self.mariadb.socket))
+        config = dataclasses.replace(
+            admin, user="edgetally", password="secret", name="edgetally", socket="", host="127.0.0.1"
+        )
+        local = dataclasses.replace(config, socket=str(self.mariadb.socket))
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+            migrate.run(AggregatorConfig(("127.0.0.1:1",), (MASTER,), local), admin, "%", None)
+        self.mariadb.sql(_WITNESS + "INSERT INTO boot VALUES ();", "edgetally")
+        if self.mutant == "unique-key":
+            for table in ("batch", "batch_body"):
+                self.mariadb.sql(f"ALTER TABLE {table} DROP PRIMARY KEY", "edgetally")
+        return dataclasses.replace(config, port=self.proxy.port)
+
+    def _aggregator_file(self) -> Path:
+        file = self.folder / "aggregator.json"
+        file.write_text(
+            json.dumps(
+                {
+                    "job_servers": [self.gearmand.address],
+                    "master_keys": [MASTER],
+                    "database": dataclasses.asdict(self.config),
+                    "lease_seconds": LEASE_SECONDS,
+                    "jobs_per_transaction": 5,
+                }
+            )
+        )
+        return file
+
+    def start(self) -> None:
+        """Let all begin."""
+        self.aggregators.tend()
+        for cache in self.caches:
+            self.callback(subprocess.run, ["umount", str(cache.folder / "spool")], check=True)
+            cache.writer.start()
+            self.callback(cache.writer.join)
+            self.callback(cache.writer.stop.set)
+            cache.start()
+            self.callback(cache.join)
+            self.callback(cache.end)
+
+    def active(self) -> subprocess.Popen[bytes] | None:
+        """The aggregator that holds the writer's row, if it is one of ours that runs."""
+        with contextlib.suppress(servers.ServerError):
+            holder = self.mariadb.sql("SELECT holder FROM writer", "edgetally").strip()
+            return next((p for p in self.aggregators.processes if holder.endswith(f":{p.pid}")), None)
+        return None
+
+    def count(self, what: str, number: int = 1) -> None:
+        """Note that something happened."""
+        self.counts[what] = self.counts.get(what, 0) + number
+
+    def settle(self, timeout: float) -> bool:
+        """No more faults: let the writers end and all be delivered. False where something stays under way."""
+        for cache in self.caches:
+            cache.writer.quiet.set()
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            self.aggregators.tend()
+            waiting = [cache for cache in self.caches if self._unfinished(cache)]
+            if not waiting:
+                return True
+            for cache in waiting:
+                age_outbox(cache)
+                reconcile(cache)
+            time.sleep(0.5)
+        return False
+
+    def _unfinished(self, cache: Cache) -> list[Path]:
+        outbox = list((cache.folder / "spool" / "outbox").glob("*"))
+        return (
+            outbox
+            + [path for path in cache.writer.log.parent.iterdir() if ".edgetally-" in path.name]
+            + ([cache.writer.log] if cache.writer.log.exists() and cache.writer.log.stat().st_size else [])
+        )
+
+
+def mount_spool(folder: Path) -> None:
+    """Make an edge's folder with a small disk of its own for the spool; it goes with this mount namespace."""
+    (folder / "spool").mkdir(parents=True)
+    size = f"size={SPOOL_BYTES}"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", size, "edgetally-chaos", str(folder / "spool")], check=True)
+
+
+def age_outbox(cache: Cache) -> None:
+    """As if the batches that wait had waited for an hour longer: an attempt's 15 minutes are over."""
+    for path in (cache.folder / "spool" / "outbox").glob("*.json"):
+        with contextlib.suppress(FileNotFoundError):
+            before = path.stat().st_mtime
+            os.utime(path, (before - 3600, before - 3600))
+
+
+def reconcile(cache: Cache) -> None:
+    """Have the edge ask for all that it has sent, where the database was rolled back since it did."""
+    if cache.rolled_back:
+        with cache.resting():
+            cache.rolled_back = False
+            if cache.ship("--reconcile"):
+                cache.rolled_back = True
+
+
+def copy_tree(source: Path, target: Path) -> None:
+    """Replace what is in target, which may be a mount point, by a copy of what is in source, with times."""
+    target.mkdir(exist_ok=True)
+    for entry in target.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+    shutil.copytree(source, target, dirs_exist_ok=True)
