@@ -13,11 +13,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.chaos import faults
+from tests.chaos.mutants import MUTANTS
 from tests.chaos.oracle import Verdict, judge
 from tests.chaos.world import World
 
 EDGES = 3
-SETTLE_SECONDS = 180.0
+SETTLE_SECONDS = 120.0
 PAUSE_SECONDS = 0.3  # between two faults of a victim, in the mean
 
 
@@ -70,6 +71,8 @@ def _print(world: World, verdict: Verdict, seconds: float) -> None:
     print(f"seed {world.seed}: {sum(ran.values())} faults in {seconds:.0f} s")
     for what, number in sorted(ran.items()):
         print(f"    {number:5}  {what.removeprefix('fault: ')}")
+    idle = sum(number for what, number in world.counts.items() if what.startswith("idle: "))
+    print(f"    {idle:5}  more that found nothing to break")
     batches = world.mariadb.sql("SELECT COUNT(*) FROM batch", "edgetally").strip()
     refused = world.mariadb.sql("SELECT reason, COUNT(*) FROM quarantine GROUP BY 1", "edgetally").splitlines()
     times = f", at most {max(world.takeovers):.1f} s" if world.takeovers else ""
@@ -99,10 +102,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bin/chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, metavar="S")
     parser.add_argument("--faults", type=int, default=100, metavar="N")
-    parser.add_argument("--kinds", default=",".join(faults.KINDS), metavar="KIND,…", help="only these")
-    parser.add_argument("--mutant", default="", metavar="NAME", help="with this defect put in: the verdict must be 1")
+    parser.add_argument("--kinds", default="", metavar="KIND,…", help="only these")
+    parser.add_argument(
+        "--mutant",
+        default="",
+        choices=MUTANTS,
+        metavar="NAME",
+        help=f"with a defect put in, which must be found; without --kinds, by those that can: {', '.join(MUTANTS)}",
+    )
     options = parser.parse_args(arguments)
-    kinds = options.kinds.split(",")
+    kinds = (options.kinds or (MUTANTS[options.mutant][1] if options.mutant else ",".join(faults.KINDS))).split(",")
     unknown = [kind for kind in kinds if kind not in faults.KINDS]
     if unknown:
         parser.error(f"there is no fault '{unknown[0]}': it is one of {', '.join(faults.KINDS)}")

@@ -19,11 +19,11 @@ from edgetally.errors import EdgetallyError
 from tests import servers
 from tests.chaos.world import LEASE_SECONDS, Cache, World, age_outbox, copy_tree, reconcile
 
-Fault = Callable[[World, random.Random], None]
+Fault = Callable[[World, random.Random], bool]  # false where there was nothing to break
 TAKEOVER_SECONDS = 30.0
 
 
-def kill_ship(world: World, chance: random.Random) -> None:
+def kill_ship(world: World, chance: random.Random) -> bool:
     """At a random moment of a run."""
     cache = chance.choice(world.caches)
     before = cache.runs
@@ -32,34 +32,37 @@ def kill_ship(world: World, chance: random.Random) -> None:
         time.sleep(0.01)
     time.sleep(chance.uniform(0.1, 0.7))
     cache.signal(signal.SIGKILL)
+    return True
 
 
-def freeze_ship(world: World, chance: random.Random) -> None:
+def freeze_ship(world: World, chance: random.Random) -> bool:
     """A run stands still for a while."""
     cache = chance.choice(world.caches)
     cache.signal(signal.SIGSTOP)
     time.sleep(chance.uniform(0.1, 1.5))
     cache.signal(signal.SIGCONT)
+    return True
 
 
-def kill_aggregator(world: World, chance: random.Random) -> None:
+def kill_aggregator(world: World, chance: random.Random) -> bool:
     """The active one or the other."""
     victim = chance.choice(world.aggregators.processes) if chance.random() < 0.4 else world.active()
     if victim is None:
-        return
+        return False
     active = victim is world.active()
     victim.kill()
     victim.wait()
     if active:
         _await_takeover(world)
     world.aggregators.tend()
+    return True
 
 
-def freeze_aggregator(world: World, chance: random.Random) -> None:
+def freeze_aggregator(world: World, chance: random.Random) -> bool:
     """The active one stands still, mostly for longer than its lease, and wakes up beside its successor."""
     victim = world.active()
     if victim is None:
-        return
+        return False
     victim.send_signal(signal.SIGSTOP)
     if chance.random() < 0.6:
         _await_takeover(world)
@@ -67,21 +70,25 @@ def freeze_aggregator(world: World, chance: random.Random) -> None:
         time.sleep(chance.uniform(0.1, LEASE_SECONDS))
     victim.send_signal(signal.SIGCONT)
     world.aggregators.tend()
+    return True
 
 
-def abandon_aggregator(world: World, chance: random.Random) -> None:
+def abandon_aggregator(world: World, chance: random.Random) -> bool:
     """The active one stops with jobs in hand and never goes on. Its connection stays, so its jobs come from nowhere."""
     if len(world.aggregators.abandoned) > 3:
         _end_one(world)
     victim = world.active()
     if victim is None:
-        return
-    time.sleep(chance.uniform(0.0, 0.3))
+        return False
+    world.mariadb.signal(signal.SIGSTOP)  # so that it has jobs, and cannot commit them
+    time.sleep(chance.uniform(0.5, 1.5))
     world.aggregators.abandon(victim)
+    world.mariadb.signal(signal.SIGCONT)
     _await_takeover(world)
     world.aggregators.tend()
     for cache in world.caches:
         age_outbox(cache)
+    return True
 
 
 def _end_one(world: World) -> None:
@@ -111,70 +118,83 @@ def _epoch(world: World) -> str:
     return ""
 
 
-def kill_gearmand(world: World, chance: random.Random) -> None:
+def kill_gearmand(world: World, chance: random.Random) -> bool:
     """With its queue on disk."""
     world.gearmand.kill()
     time.sleep(chance.uniform(0.0, 0.5))
     world.gearmand.start()
+    return True
 
 
-def wipe_queue(world: World, chance: random.Random) -> None:
+def wipe_queue(world: World, chance: random.Random) -> bool:
     """The job server's queue is gone."""
     world.gearmand.kill()
     for path in world.gearmand.folder.glob("queue.db*"):
         path.unlink()
     time.sleep(chance.uniform(0.0, 0.3))
     world.gearmand.start()
+    return True
 
 
-def freeze_gearmand(world: World, chance: random.Random) -> None:
+def freeze_gearmand(world: World, chance: random.Random) -> bool:
     """The job server stands still."""
     world.gearmand.signal(signal.SIGSTOP)
     time.sleep(chance.uniform(0.1, 2.0))
     world.gearmand.signal(signal.SIGCONT)
+    return True
 
 
-def kill_mariadb(world: World, chance: random.Random) -> None:
+def kill_mariadb(world: World, chance: random.Random) -> bool:
     """The database crashes and recovers."""
     world.mariadb.kill()
     time.sleep(chance.uniform(0.0, 0.5))
     world.mariadb.start()
     world.aggregators.tend()
+    return True
 
 
-def freeze_mariadb(world: World, chance: random.Random) -> None:
+def freeze_mariadb(world: World, chance: random.Random) -> bool:
     """The database stands still."""
     world.mariadb.signal(signal.SIGSTOP)
     time.sleep(chance.uniform(0.1, 2.0))
     world.mariadb.signal(signal.SIGCONT)
+    return True
 
 
-def cut_database(world: World, _chance: random.Random) -> None:
+def cut_database(world: World, _chance: random.Random) -> bool:
     """All connections to the database end."""
     world.proxy.cut()
+    return True
 
 
-def lose_commit(world: World, _chance: random.Random) -> None:
+def lose_commit(world: World, _chance: random.Random) -> bool:
     """The database commits, and the aggregator does not hear of it."""
     world.proxy.lose_commit()
+    return True
 
 
-def repeat_batches(world: World, chance: random.Random) -> None:
+def repeat_batches(world: World, chance: random.Random) -> bool:
     """Batches of any age come again, in any order, under other unique ids."""
     cache = chance.choice(world.caches)
     bodies = [body for folder in ("outbox", "sent") for body in _bodies(cache, folder)]
     chosen = chance.sample(bodies, min(len(bodies), 8))
-    _submit(world, cache, chosen, chance)
+    return _submit(world, cache, chosen, chance)
 
 
-def clone_machine(world: World, chance: random.Random) -> None:
+def clone_machine(world: World, chance: random.Random) -> bool:
     """A copy of an edge with a generation of its own ships what the edge has shipped."""
     cache = chance.choice(world.caches)
-    batches = [Batch.decode(body) for body in _bodies(cache, "sent")]
-    long = [one for one in batches if one.covers[1] - (one.covers[0] or one.covers[1]) > 1.5]  # less is clock noise
-    if long:
-        copy = dataclasses.replace(chance.choice(long), generation=f"{chance.getrandbits(64):016x}", seq=2)
-        _submit(world, cache, copy.encode(), chance)
+    with cache.resting():
+        time.sleep(1.6)  # what covers less may be clock noise
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        batches = [Batch.decode(body) for body in _bodies(cache, "sent")]
+        long = [one for one in batches if one.rows and one.covers[1] - (one.covers[0] or one.covers[1]) > 1.5]
+        if long:
+            copy = dataclasses.replace(chance.choice(long), generation=f"{chance.getrandbits(64):016x}", seq=2)
+            return _submit(world, cache, copy.encode(), chance)
+        time.sleep(0.2)
+    return False
 
 
 def _bodies(cache: Cache, folder: str) -> list[bytes]:
@@ -185,59 +205,70 @@ def _bodies(cache: Cache, folder: str) -> list[bytes]:
     return found
 
 
-def _submit(world: World, cache: Cache, bodies: list[bytes], chance: random.Random) -> None:
+def _submit(world: World, cache: Cache, bodies: list[bytes], chance: random.Random) -> bool:
     jobs = [link.Job(f"{chance.getrandbits(128):032x}", seal(cache.stream, cache.key, body)) for body in bodies]
     with contextlib.suppress(EdgetallyError):
-        link.submit([world.gearmand.address], FUNCTION, jobs, 3.0)
+        return bool(link.submit([world.gearmand.address], FUNCTION, jobs, 3.0))
+    return False
 
 
-def foreign_rotation(world: World, chance: random.Random) -> None:
+def foreign_rotation(world: World, chance: random.Random) -> bool:
     """Somebody else's logrotate moves the log away and has the server reopen it."""
     cache = chance.choice(world.caches)
     with cache.resting():
         log = cache.writer.log
-        if log.exists():
-            target = log.with_name(f"{log.name}.{time.time_ns()}")
-            with contextlib.suppress(FileNotFoundError):
-                os.rename(log, target)
-                cache.writer.wish.touch()
-                world.count("foreign rotations")
+        if not log.exists() or cache.edge.stream.live() is None:
+            return False
+        os.rename(log, log.with_name(f"{log.name}.{time.time_ns()}"))
+        cache.writer.wish.touch()
         time.sleep(chance.uniform(0.0, 0.3))
+    return True
 
 
-def step_clock(world: World, chance: random.Random) -> None:
+def step_clock(world: World, chance: random.Random) -> bool:
     """An edge's clock is wrong for a run or two, and right again."""
     cache = chance.choice(world.caches)
     cache.faketime = f"{chance.choice([-50, -20, -5, 5, 60, 150]):+d}s"
     time.sleep(chance.uniform(0.3, 1.5))
     cache.faketime = ""
+    return True
 
 
-def restore_spool(world: World, chance: random.Random) -> None:
-    """An edge's spool comes back from an older copy, on a machine that went on meanwhile."""
+def restore_spool(world: World, chance: random.Random) -> bool:
+    """An edge's spool comes back from an older copy, on a machine that went on meanwhile.
+
+    Only where all was delivered: what lay on a lost disk alone is lost. What is held stays, for the oracle.
+    """
     cache = chance.choice(world.caches)
     spool, copy = cache.folder / "spool", cache.folder / "copy"
-    with cache.resting():
-        if any((spool / "outbox").glob("*.json")) or any(".edgetally-" in name for name in cache.edge.files()):
-            return  # what is not delivered would be gone with any restored disk
-        copy_tree(spool, copy)
-    time.sleep(chance.uniform(0.5, 2.0))
-    with cache.resting():
-        if any((spool / "outbox").glob("*.json")) or any(".edgetally-" in name for name in cache.edge.files()):
-            return
-        # What was confirmed or held meanwhile stays: it is what the oracle knows of it
-        for folder in ("sent", "held", "raw"):
-            copy_tree(spool / folder, copy / folder)
-        copy_tree(copy, spool)
+    with world.disaster:
+        if cache.rolled_back or not _at_rest(cache, lambda: copy_tree(spool, copy)):
+            return False
+        time.sleep(chance.uniform(0.5, 2.0))
+        copy_tree(spool / "held", copy / "held")
+        return _at_rest(cache, lambda: copy_tree(copy, spool))
 
 
-def fill_spool(world: World, chance: random.Random) -> None:
+def _at_rest(cache: Cache, action: Callable[[], None]) -> bool:
+    """Do it between two runs, as soon as all is delivered; false where that does not come soon."""
+    for _attempt in range(20):
+        with cache.resting():
+            waiting = any((cache.folder / "spool" / "outbox").iterdir())
+            if not waiting and not any(".edgetally-" in name for name in cache.edge.files()):
+                action()
+                return True
+        time.sleep(0.1)
+    return False
+
+
+def fill_spool(world: World, chance: random.Random) -> bool:
     """The disk of an edge's spool is full for a while."""
     cache = chance.choice(world.caches)
     ballast = cache.folder / "spool" / "ballast"
     _fill(ballast)
     time.sleep(chance.uniform(0.3, 2.0))
     ballast.unlink()
+    return True
 
 
 def _fill(path: Path) -> None:
@@ -246,21 +277,20 @@ def _fill(path: Path) -> None:
             file.write(bytes(1 << 16))
 
 
-def roll_back_database(world: World, chance: random.Random) -> None:
+def roll_back_database(world: World, chance: random.Random) -> bool:
     """The database comes back from an older copy; the edges reconcile."""
     data, copy = world.mariadb.folder / "data", world.folder / "db-copy"
-    world.mariadb.kill()
-    copy_tree(data, copy)
-    world.mariadb.start()
-    world.aggregators.tend()
-    time.sleep(chance.uniform(0.5, 3.0))
-    world.mariadb.kill()
-    copy_tree(copy, data)
-    world.mariadb.start()
-    world.aggregators.tend()
-    for cache in world.caches:
-        cache.rolled_back = True
-        reconcile(cache)
+    with world.disaster:
+        for source, target, pause in ((data, copy, chance.uniform(0.5, 3.0)), (copy, data, 0.0)):
+            world.mariadb.kill()
+            copy_tree(source, target)
+            world.mariadb.start()
+            world.aggregators.tend()
+            time.sleep(pause)
+        for cache in world.caches:
+            cache.rolled_back = True
+            reconcile(cache)
+    return True
 
 
 # Those of one victim come one after the other, those of different victims at the same time.
@@ -300,6 +330,7 @@ KINDS = {
 
 def run(world: World, kind: str, seed: str) -> None:
     """One fault. What finds its victim gone is no error: another fault was first."""
+    done = False
     with contextlib.suppress(servers.ServerError, OSError, shutil.Error):
-        KINDS[kind].run(world, random.Random(seed))
-    world.count(f"fault: {kind}")
+        done = KINDS[kind].run(world, random.Random(seed))
+    world.count(f"fault: {kind}" if done else f"idle: {kind}")

@@ -22,7 +22,7 @@ from edgetally.config import AggregatorConfig, DatabaseConfig
 from tests import servers
 from tests.chaos.proxy import Proxy
 from tests.chaos.writer import Writer
-from tests.edge import Edge
+from tests.edge import Edge, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 MASTER = "a master key for the campaign, long enough"
@@ -181,7 +181,7 @@ class World(contextlib.ExitStack):
         ]
         self.counts: dict[str, int] = {}
         self.takeovers: list[float] = []
-        self._watch = threading.Event()
+        self.disaster = threading.Lock()  # what two restored disks have lost together, nobody has
 
     def _database(self) -> DatabaseConfig:
         admin = DatabaseConfig("root", "", "mysql", socket=str(self.mariadb.socket))
@@ -213,7 +213,7 @@ class World(contextlib.ExitStack):
         return file
 
     def start(self) -> None:
-        """Let all begin."""
+        """Let all begin, and see the first batches committed."""
         self.aggregators.tend()
         for cache in self.caches:
             self.callback(subprocess.run, ["umount", str(cache.folder / "spool")], check=True)
@@ -223,6 +223,8 @@ class World(contextlib.ExitStack):
             cache.start()
             self.callback(cache.join)
             self.callback(cache.end)
+        for cache in self.caches:
+            wait_for(f"first batch of {cache.name}", lambda: any((cache.folder / "spool" / "sent").glob("*")))  # noqa: B023
 
     def active(self) -> subprocess.Popen[bytes] | None:
         """The aggregator that holds the writer's row, if it is one of ours that runs."""

@@ -43,6 +43,7 @@ class Writer(threading.Thread):
         self._chance = random.Random(seed)
         self._size = random.Random(f"{seed} sizes")
         self._file = self._open()
+        self._old: list[tuple[float, int]] = []  # (until when, file): other processes of the server finish a transfer
         self._torn = b""  # the rest of a line whose beginning is in the file
 
     def _open(self) -> int:
@@ -64,13 +65,25 @@ class Writer(threading.Thread):
                 self._end_line()
             else:
                 self._write(self._chance.randint(0, 6))
+            self._linger()
             self.stop.wait(self._chance.uniform(0.0, 0.15))
         os.close(self._file)
 
     def _reopen(self) -> None:
+        old, new = self._file, self._open()
         self._end_line()
-        os.close(self._file)
-        self._file = self._open()
+        self._file = new
+        self._old.append((time.monotonic() + self._chance.choice([0, 0, 0.3, 1.0, 3.0]), old))
+
+    def _linger(self) -> None:
+        """What still goes to older files, before they are closed."""
+        now = float("inf") if self.quiet.is_set() else time.monotonic()
+        for until, file in self._old:
+            if now >= until:
+                os.close(file)
+            elif self._chance.random() < 0.2:
+                os.write(file, self._line())
+        self._old = [(until, file) for until, file in self._old if now < until]
 
     def _end_line(self) -> None:
         if self._torn:

@@ -1,0 +1,136 @@
+"""The program with one defect put in: python -m tests.chaos.mutants NAME ARGUMENT…
+
+Each takes away one of the rules that keep the bill right. A campaign that does not find it would prove nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgetally import deliver, rotate, ship
+from edgetally.deliver import Delivery, Item
+from edgetally.ledger import Ledger
+from edgetally.transaction import Transaction
+
+# Module attributes are replaced, so the checkers cannot follow.
+_deliver: Any = deliver
+_rotate: Any = rotate
+_ship: Any = ship
+_Delivery: Any = Delivery
+_Ledger: Any = Ledger
+_Transaction: Any = Transaction
+_Rotation: Any = rotate._Rotation
+
+
+def unique_key() -> None:
+    """The ledger has no unique key: the database is made without, and here is nothing to do."""
+
+
+def outbox_on_created() -> None:
+    """A batch leaves the outbox when a job server has taken it."""
+    submit = Delivery._submit
+
+    def hasty(self: Delivery, items: Sequence[Item]) -> bool:
+        done = submit(self, items)
+        if done:
+            for item in items:
+                os.rename(item.path, self.spool.sent / str(item.name))
+        return False
+
+    _Delivery._submit = hasty
+
+
+def no_closed_check() -> None:
+    """A renamed log is tallied at once, whoever still writes to it."""
+    _rotate.is_closed = _ship.is_closed = lambda _path: True
+
+
+def rename_overwrites() -> None:
+    """A rotation takes the name of the one before where that is still there, and renames over it."""
+    take = rotate._Rotation._take
+
+    def overwrite(self: Any, source: Path, end: float, mark: str) -> None:
+        newest = self._newest_renamed()
+        if newest is None or mark == "absent":
+            take(self, source, end, mark)
+        else:
+            os.rename(source, newest.path)
+            self.made.append(newest)
+
+    _Rotation._take = overwrite
+
+
+def no_fence() -> None:
+    """The writer's row is renewed whoever holds it."""
+    transaction = Ledger._transaction
+
+    def unfenced(self: Ledger) -> Any:
+        self.epoch = self.writer()["epoch"]
+        return transaction(self)
+
+    _Ledger._transaction = unfenced
+
+
+def receipts_by_number() -> None:
+    """A receipt tells what became of a batch's number, not of its content."""
+
+    def states(self: Ledger, stream: str, ask: Sequence[tuple[str, int, int, str]]) -> list[str]:
+        found = []
+        with self.connection.cursor() as cursor:
+            for generation, seq, revision, _sha in ask:
+                cursor.execute(
+                    "SELECT b.state FROM batch b JOIN stream s ON s.id = b.stream_id "
+                    "WHERE s.name = %s AND generation = %s AND seq = %s AND revision = %s",
+                    (stream, bytes.fromhex(generation), seq, revision),
+                )
+                row = cursor.fetchone()
+                found.append(row[0] if row else "unknown")
+        self.connection.rollback()
+        return found
+
+    _Ledger.states = states
+
+
+def no_attempts() -> None:
+    """A batch has the same unique id for ever."""
+    _deliver.attempt = lambda _age: 0
+
+
+def no_overlap_rule() -> None:
+    """Two generations of a stream may cover the same time."""
+    _Transaction._check_overlap = lambda _self, _item: None
+
+
+def foreign_ignored() -> None:
+    """Nobody looks whether the live log is still the one that was left there."""
+    _Rotation._continuity = lambda _self, _live: ""
+
+
+MUTANTS: dict[str, tuple[Callable[[], None], str]] = {
+    "unique-key": (unique_key, "repeat batches,lose a COMMIT,kill ship"),
+    "outbox-on-created": (outbox_on_created, "wipe queue,kill ship"),
+    "no-closed-check": (no_closed_check, "kill ship,freeze ship"),
+    "rename-overwrites": (rename_overwrites, "kill ship,freeze ship"),
+    "no-fence": (no_fence, "freeze aggregator,kill ship"),
+    "receipts-by-number": (receipts_by_number, "restore a spool,kill ship"),
+    "no-attempts": (no_attempts, "abandon aggregator,kill ship"),
+    "no-overlap-rule": (no_overlap_rule, "clone a machine,kill ship,freeze ship"),
+    "foreign-ignored": (foreign_ignored, "foreign rotation,kill ship"),
+}
+
+
+def main() -> int:
+    """Put the defect in and go on as the program."""
+    from edgetally.cli import main as edgetally
+
+    name, *arguments = sys.argv[1:]
+    MUTANTS[name][0]()
+    return edgetally(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
