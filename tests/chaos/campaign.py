@@ -82,7 +82,7 @@ def _print(world: World, verdict: Verdict, seconds: float) -> None:
     )
     print(
         f"quarantined {', '.join(line.replace(chr(9), ' ') for line in refused) or 'nothing'}; "
-        f"lines in held batches {verdict.held}"
+        f"lines in held batches {verdict.held}, in files moved away and declared missing {verdict.missing}"
     )
     for problem in verdict.problems[:20]:
         print(f"WRONG: {problem}")

@@ -191,7 +191,9 @@ def clone_machine(world: World, chance: random.Random) -> bool:
         batches = [Batch.decode(body) for body in _bodies(cache, "sent")]
         long = [one for one in batches if one.rows and one.covers[1] - (one.covers[0] or one.covers[1]) > 1.5]
         if long:
-            copy = dataclasses.replace(chance.choice(long), generation=f"{chance.getrandbits(64):016x}", seq=2)
+            original = chance.choice(long)
+            copy = dataclasses.replace(original, generation=f"{chance.getrandbits(64):016x}", seq=2)
+            world.clones[original.stream, original.generation, original.seq] = copy.generation
             return _submit(world, cache, copy.encode(), chance)
         time.sleep(0.2)
     return False

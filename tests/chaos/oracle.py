@@ -6,14 +6,19 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.chaos.world import Cache, World
-from tests.chaos.writer import Account
+from tests.chaos.writer import Account, read_line
 
 
 @dataclass
 class Verdict:
-    """Requests lost, doubled and misplaced; held: in batches that a person must look at; problems: all else."""
+    """Requests lost, doubled and misplaced, of those written; problems: all that is wrong, in words.
+
+    held: in batches that a person must look at. missing: in files that another program moved away, in time that a
+    batch of their stream calls missing.
+    """
 
     lost: int = 0
     doubled: int = 0
@@ -34,24 +39,27 @@ def judge(world: World) -> Verdict:
     verdict = Verdict()
     counted = _counted(world)
     for cache in world.caches:
-        _judge(verdict, cache, counted.pop(cache.stream, Account()))
+        _judge(verdict, world, cache, counted.pop(cache.stream, Account()))
     verdict.problems += [f"the database has a stream {name} that nobody wrote" for name in counted]
     verdict.problems += _invariants(world)
     return verdict
 
 
-def _judge(verdict: Verdict, cache: Cache, counted: Account) -> None:
+def _judge(verdict: Verdict, world: World, cache: Cache, found: Account) -> None:
+    """Compare one stream. found: what the database has of it; what is held or declared missing is added to that."""
     written = cache.writer.account
     verdict.written += cache.writer.lines
-    held = Account()
     for path in (cache.folder / "spool" / "held").glob("*.json"):
-        verdict.held += _add_batch(held, path)
+        body = json.loads(path.read_bytes())
+        if not _counted_as_clone(world, body):
+            verdict.held += _add_batch(found, body)
+    if _calls_time_missing(world, cache):
+        for path in cache.writer.log.parent.glob("access.log.[0-9]*"):
+            verdict.missing += _add_lines(found, path)
     less = more = 0
-    cells = {*written.requests, *counted.requests, *held.requests}
-    for cell in sorted(cells):
-        found = counted.requests[cell] + held.requests[cell]
-        difference = found - written.requests[cell]
-        size = counted.bytes[cell] + held.bytes[cell] - written.bytes[cell]
+    for cell in sorted({*written.requests, *found.requests}):
+        difference = found.requests[cell] - written.requests[cell]
+        size = found.bytes[cell] - written.bytes[cell]
         less += max(0, -difference)
         more += max(0, difference)
         if difference or size:
@@ -61,11 +69,32 @@ def _judge(verdict: Verdict, cache: Cache, counted: Account) -> None:
     verdict.doubled += more - min(less, more)
 
 
-def _add_batch(account: Account, path: Path) -> int:
-    body = json.loads(path.read_bytes())
+def _counted_as_clone(world: World, body: dict[str, Any]) -> bool:
+    """Whether the copy of a batch was first: where the database had been rolled back, and the copy came before it."""
+    clone = world.clones.get((body["stream"], body["generation"], body["seq"]))
+    query = f"SELECT COUNT(*) FROM batch WHERE HEX(generation) = UPPER('{clone}')"
+    return clone is not None and world.mariadb.sql(query, "edgetally") == "1\n"
+
+
+def _add_batch(account: Account, body: dict[str, Any]) -> int:
     for slot, channel, requests, size, *_hits in body["rows"]:
         account.add((slot, body["channels"][channel]), requests, size)
     return sum(row[2] for row in body["rows"])
+
+
+def _calls_time_missing(world: World, cache: Cache) -> bool:
+    return world.mariadb.sql(
+        "SELECT COUNT(*) > 0 FROM batch b JOIN stream s ON s.id = b.stream_id "
+        f"WHERE (continuity, log) <> ('ok', 'ok') AND s.name = '{cache.stream}'",
+        "edgetally",
+    ).startswith("1")
+
+
+def _add_lines(account: Account, path: Path) -> int:
+    lines = path.read_bytes().splitlines()
+    for line in lines:
+        account.add(*read_line(line))
+    return len(lines)
 
 
 def _counted(world: World) -> dict[str, Account]:

@@ -181,6 +181,7 @@ class World(contextlib.ExitStack):
         ]
         self.counts: dict[str, int] = {}
         self.takeovers: list[float] = []
+        self.clones: dict[tuple[str, str, int], str] = {}  # (stream, generation, seq): the last copy's generation
         self.disaster = threading.Lock()  # what two restored disks have lost together, nobody has
 
     def _database(self) -> DatabaseConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import os
 import random
 import threading
@@ -27,6 +28,14 @@ class Account:
         """Add to a cell; negative numbers take away."""
         self.requests[cell] += requests
         self.bytes[cell] += size
+
+
+def read_line(line: bytes) -> tuple[Cell, int, int]:
+    """The cell, the requests (1) and the bytes of a line."""
+    host, _, rest = line.decode().partition(":")
+    stamp = rest[rest.index("[") + 1 : rest.index("]")]
+    when = calendar.timegm(time.strptime(stamp, "%d/%b/%Y:%H:%M:%S +0000"))
+    return (when // SLOT_SECONDS * SLOT_SECONDS, HOSTS[host]), 1, int(rest.split()[-3])
 
 
 class Writer(threading.Thread):

@@ -1,0 +1,55 @@
+"""The campaign: a hundred faults of all kinds, and the bill is right; with a rule taken away, it finds that."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.campaign import schedule
+from tests.chaos.faults import KINDS
+from tests.integration.conftest import SOURCE
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def chaos(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """A campaign, with mounts of its own, as bin/chaos runs it."""
+    return subprocess.run(
+        ["unshare", "--mount", "--propagation", "private", sys.executable, "-m", "tests.chaos.campaign", *arguments],
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": f"{ROOT}:{SOURCE}", "LC_ALL": "C.UTF-8"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
+def test_a_hundred_faults_leave_the_bill_right() -> None:
+    done = chaos("--seed", "100", "--faults", "100")
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+    assert done.stdout.rstrip().endswith("lost 0, doubled 0, misplaced 0")
+
+
+@pytest.mark.parametrize("mutant", ["outbox-on-created", "unique-key"])
+def test_a_rule_taken_away_is_found(mutant: str) -> None:
+    """All mutants take some minutes: `bin/chaos --mutant NAME` runs each."""
+    done = chaos("--seed", "2", "--faults", "25", "--mutant", mutant)
+    assert (done.returncode, done.stderr) == (1, ""), done.stdout + done.stderr
+    assert "WRONG: " in done.stdout
+
+
+def test_a_seed_is_a_schedule() -> None:
+    """A failing seed can be run again; a thousand faults are of every kind."""
+    plan = list(schedule(7, 1000, list(KINDS)))
+    assert plan == list(schedule(7, 1000, list(KINDS)))
+    assert plan != list(schedule(8, 1000, list(KINDS)))
+    assert {kind for _pause, kind, _seed in plan} == set(KINDS)
+
+
+def test_wrong_use_is_told() -> None:
+    done = chaos("--kinds", "earthquake")
+    assert done.returncode == 2
+    assert "there is no fault 'earthquake'" in done.stderr
