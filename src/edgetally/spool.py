@@ -85,8 +85,8 @@ class Spool:
             folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
 
     @contextmanager
-    def lock(self, name: str) -> Iterator[float | None]:
-        """Take the lock `name` without waiting, for as long as the block runs.
+    def lock(self, name: str, wait: bool = False) -> Iterator[float | None]:
+        """Take the lock `name`, without waiting unless asked to, for as long as the block runs.
 
         Gives None when it is ours, else the seconds for which another run has held it.
         """
@@ -94,7 +94,7 @@ class Spool:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, FILE_MODE)
         try:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             except BlockingIOError:
                 yield max(0.0, time.time() - os.fstat(descriptor).st_mtime)
                 return
