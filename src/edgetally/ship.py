@@ -182,8 +182,8 @@ class Ship:
         for stream in streams:
             with self.guard():
                 self._finish_earlier(stream)
-        if self.full:
-            return  # what is renamed could not be stored: let the live logs grow, and try again
+        if self.full or self._no_room():
+            return  # let the live logs grow, and try again
         made = self._rotate(streams)
         self._reopen(made)
         for stream, items in made.items():
@@ -192,6 +192,15 @@ class Ship:
                     self._finish_or_leave(stream, item, mine=item in items)
         with self.guard():
             self._prune(streams)
+
+    def _no_room(self) -> bool:
+        """Make room for what this rotation brings. True, and said, where there is none: then none is made."""
+        from edgetally.quota import make_room
+
+        problem = make_room(self.config, self.spool)
+        if problem:
+            self.warn(problem)
+        return problem is not None
 
     def _finish_earlier(self, stream: Stream) -> None:
         state = load_state(self.spool, stream)

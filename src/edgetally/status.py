@@ -12,6 +12,7 @@ from typing import Any
 from edgetally import table
 from edgetally.config import AGGREGATOR_CONFIG, EDGE_CONFIG, EdgeConfig, load_aggregator, load_edge
 from edgetally.errors import EdgetallyError
+from edgetally.quota import make_room
 from edgetally.rotate import Stream, find_streams
 from edgetally.spool import BatchName, Spool
 
@@ -67,7 +68,10 @@ def edge_status(config: EdgeConfig) -> dict[str, Any]:
         problems.append("shipping is paused: `edgetally ship --resume` goes on")
     for log in logs:
         problems += _log_problems(log, now, paused or now - os.path.getmtime(config.path) < LATE_SECONDS)
-    critical = any(log["held"] for log in logs)
+    no_room = make_room(config, spool, remove=False) if spool.root.is_dir() else None
+    if no_room:
+        problems.append(no_room)
+    critical = bool(no_room) or any(log["held"] for log in logs)
     return {
         "role": "edge",
         "edge": config.edge,

@@ -255,6 +255,7 @@ def full(edge: Edge) -> Iterator[Path]:
     if mounted.returncode:
         pytest.skip("this machine mounts nothing")
     edge.spool.prepare()
+    edge.set(reserve_bytes=0)
     edge.rotate()
     with (spool / "filling").open("wb", buffering=0) as filling, contextlib.suppress(OSError):
         while filling.write(b"x" * 4096):
