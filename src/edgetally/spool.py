@@ -159,6 +159,13 @@ class Spool:
             os.rename(path, self.held / str(name))
             sync_folder(self.held)
 
+    def release(self, name: BatchName) -> None:
+        """Move a held file to sent/: the ledger has it now. The reason last: a crash between leaves one of nothing."""
+        with suppress(FileNotFoundError):
+            os.rename(self.held / str(name), self.sent / str(name))
+            sync_folder(self.sent)
+        self.reason_path(name).unlink(missing_ok=True)
+
     def reason_path(self, name: BatchName) -> Path:
         """Where the reason of a held batch is written."""
         return (self.held / str(name)).with_suffix(".reason")
