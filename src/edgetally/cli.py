@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_check,
         _add_formats,
         _add_ship,
+        _add_replay,
         _add_aggregate,
         _add_migrate,
         _add_report,
@@ -178,6 +179,34 @@ def _ship(options: argparse.Namespace) -> int:
         ship.check(load_edge(options.check_config))
         return 0
     return ship.run(load_edge(options.config), options)
+
+
+def _add_replay(commands: _Commands[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "replay",
+        help="correct what was sent: tally archived logs again, with today's channel map",
+        description="What comes out otherwise goes into the outbox as a correction; the next run of `ship` sends it. "
+        "Exit status: 0 all was done, 1 some batches had to be left as they are.",
+    )
+    command.add_argument("--config", default=EDGE_CONFIG, metavar="FILE")
+    command.add_argument(
+        "--from", dest="start", required=True, metavar="TIME", help="2026-11-23T14:05 (UTC), or epoch seconds"
+    )
+    command.add_argument("--to", dest="end", required=True, metavar="TIME")
+    command.add_argument("--log", default="", metavar="NAME", help="only this log of the edge")
+    command.add_argument("--dry-run", action="store_true", help="show the difference per channel, and do nothing")
+    command.add_argument(
+        "--changed-format", action="store_true", help="also where today's format of the log gives other sums"
+    )
+    command.set_defaults(run=_replay)
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from edgetally import replay
+
+    return replay.run(
+        load_edge(options.config), options.start, options.end, options.log, options.dry_run, options.changed_format
+    )
 
 
 def _add_aggregate(commands: _Commands[argparse.ArgumentParser]) -> None:

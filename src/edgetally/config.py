@@ -43,7 +43,10 @@ class LogConfig:
 
 @dataclass(frozen=True)
 class EdgeConfig:
-    """What `edgetally ship` needs. Times are in seconds; job servers are `host:port`; the key is 64 hex digits."""
+    """What `edgetally ship` needs. Times are in seconds; job servers are `host:port`; the key is 64 hex digits.
+
+    quota_bytes: what the spool may take; reserve_bytes: what it leaves free on its file system.
+    """
 
     edge: str
     key_id: str
@@ -56,6 +59,8 @@ class EdgeConfig:
     close_timeout: int = 20
     receipt_wait: int = 30
     keep_raw_days: int = 7
+    quota_bytes: int = 20 << 30
+    reserve_bytes: int = 64 << 20
     include_existing: bool = False
     path: str = EDGE_CONFIG
 
@@ -236,6 +241,8 @@ _RULES: dict[str, Check] = {
     "max_spread": _spread,
     "receipt_wait": _at_least(0),
     "keep_raw_days": _at_least(0),
+    "quota_bytes": _at_least(1 << 20),
+    "reserve_bytes": _at_least(0),
     "jobs_per_transaction": _at_least(1),
     "max_batch_bytes": _at_least(1024),
     "lease_seconds": _at_least(2),

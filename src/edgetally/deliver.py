@@ -44,7 +44,7 @@ GROUP_BYTES = 16 << 20  # what is held in memory at once
 
 @dataclass(frozen=True)
 class Item:
-    """One file of the outbox, or of sent/. changed: the file's time, epoch s; sha256: of its body, hex."""
+    """One file of the outbox, of sent/ or of held/. changed: the file's time, epoch s; sha256: of its body, hex."""
 
     name: BatchName
     path: Path
@@ -96,7 +96,7 @@ class Delivery:
         self._report(left)
 
     def _items(self, folder: Path) -> list[Item]:
-        """The files in outbox/ or sent/ that this edge may send, in order."""
+        """The files in outbox/, sent/ or held/ that this edge may send, in order."""
         items = []
         foreign = []
         for name in self.spool.batches(folder):
@@ -249,18 +249,24 @@ class Delivery:
             )
 
     def _reconcile(self) -> None:
-        """Put back into the outbox what was confirmed once and the ledger does not know any more."""
-        items = self._items(self.spool.sent)
+        """Put back into the outbox what was confirmed once and the ledger does not know any more.
+
+        What is held is asked for, too: a person may have had the ledger take it meanwhile. Held and unknown, it stays.
+        """
+        items = self._items(self.spool.sent) + self._items(self.spool.held)
         answered = 0
         for item, state in self._states(items, SUBMIT_SECONDS + len(items) / 100):
             answered += state != UNDECIDED
-            if state == "unknown":
+            if item.path.parent == self.spool.held:
+                if state in ("committed", "superseded"):
+                    self.spool.release(item.name)
+            elif state == "unknown":
                 os.utime(item.path)  # begin again with the first attempt
                 os.rename(item.path, self.spool.outbox / str(item.name))
             elif state == "conflict" or state.startswith("quarantined:"):
                 self._hold(item, state)
         if answered < len(items):
-            self.warn(f"{len(items) - answered} sent batches were not reconciled: {self._silence}")
+            self.warn(f"{len(items) - answered} batches were not reconciled: {self._silence}")
 
     def _report(self, left: Sequence[Item]) -> None:
         """Say what stays unconfirmed when that is no longer ordinary."""

@@ -17,11 +17,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from edgetally.batch import UNASSIGNED_HOSTS, Batch, Row
 from edgetally.config import EdgeConfig
 from edgetally.errors import EdgetallyError
+from edgetally.maker import Maker
 from edgetally.rotate import (
     Renamed,
     Stream,
@@ -50,12 +50,7 @@ from edgetally.spool import (
 if TYPE_CHECKING:
     import argparse
 
-    from edgetally.channels import ChannelMap
-    from edgetally.formats import LogFormat
-    from edgetally.tally import Tally
-
 OPEN_WARNING_SECONDS = 900  # a file of an earlier run that is open for longer is worth a message
-LATE_SECONDS = 6 * 3600  # lines that a slow transfer adds after the rotation keep their own slots for so long
 DAY = 86400
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -139,8 +134,7 @@ class Ship:
         self.status = 0
         self.full = False
         self._said: set[str] = set()
-        self._channels: ChannelMap | None = None
-        self._formats: dict[tuple[str, str], LogFormat] = {}
+        self._maker = Maker(config, self.warn)
 
     def warn(self, text: str) -> None:
         """Say, once, that something is wrong."""
@@ -188,8 +182,8 @@ class Ship:
         for stream in streams:
             with self.guard():
                 self._finish_earlier(stream)
-        if self.full:
-            return  # what is renamed could not be stored: let the live logs grow, and try again
+        if self.full or self._no_room():
+            return  # let the live logs grow, and try again
         made = self._rotate(streams)
         self._reopen(made)
         for stream, items in made.items():
@@ -198,6 +192,15 @@ class Ship:
                     self._finish_or_leave(stream, item, mine=item in items)
         with self.guard():
             self._prune(streams)
+
+    def _no_room(self) -> bool:
+        """Make room for what this rotation brings. True, and said, where there is none: then none is made."""
+        from edgetally.quota import make_room
+
+        problem = make_room(self.config, self.spool)
+        if problem:
+            self.warn(problem)
+        return problem is not None
 
     def _finish_earlier(self, stream: Stream) -> None:
         state = load_state(self.spool, stream)
@@ -250,68 +253,8 @@ class Ship:
         """Bring a renamed log that nobody writes to any more into the outbox and the archive. May be done again."""
         name = _batch_name(stream, item)
         if self.spool.find(name) is None:
-            self.spool.publish(name, self._batch(stream, item).encode())
+            self.spool.publish(name, self._maker.batch(stream, item, item.path).encode())
         archive(item.path, self.spool.raw / stream.log)
-
-    def _batch(self, stream: Stream, item: Renamed) -> Batch:
-        """The tally of one renamed log as a batch. The same file and channel map give the same batch."""
-        from edgetally.channels import hosts_by_bytes
-
-        tally = self._tally(stream, item)
-        if tally.lines and not tally.counted:
-            reason = tally.rejects[0].reason if tally.rejects else "unknown reason"
-            self.warn(
-                f"none of the {tally.lines} lines of {item.path} fits the format of log '{stream.log}' ({reason}): "
-                f"correct its format in {self.config.path}; the raw log is kept"
-            )
-        channels = tuple(sorted({channel for _slot, channel in tally.cells}))
-        index = {channel: number for number, channel in enumerate(channels)}
-        hosts = hosts_by_bytes(tally.unassigned_hosts, UNASSIGNED_HOSTS)
-        rows = sorted((slot, index[channel], *cell) for (slot, channel), cell in tally.cells.items())
-        return Batch(
-            stream=stream.name,
-            generation=item.generation,
-            seq=item.seq,
-            covers=(None if item.seq == 1 else item.start, item.end),
-            channels=channels,
-            rows=tuple(cast("list[Row]", rows)),
-            continuity="broken" if item.mark == "broken" else "ok",
-            log="absent" if item.mark == "absent" else "ok",
-            rejected=tally.rejected,
-            skewed=tally.skewed,
-            unassigned_hosts=tuple((_cut(host), requests, size) for host, requests, size in hosts),
-        )
-
-    def _tally(self, stream: Stream, item: Renamed) -> Tally:
-        from edgetally.tally import Window, tally
-
-        first = item.seq == 1
-        written = item.path.stat().st_mtime
-        window = Window(None if first else item.start, max(item.end, min(written, item.end + LATE_SECONDS)))
-        return tally(
-            [item.path],
-            self._format(stream),
-            self._channel_map(),
-            log=stream.log,
-            window=window,
-            since=item.start if first else None,
-            max_spread=stream.config.max_spread if stream.config.spread else 0,
-        )
-
-    def _format(self, stream: Stream) -> LogFormat:
-        from edgetally.formats import parse_format
-
-        key = stream.config.format, stream.config.server
-        if key not in self._formats:
-            self._formats[key] = parse_format(*key)
-        return self._formats[key]
-
-    def _channel_map(self) -> ChannelMap:
-        from edgetally.channels import ChannelMap
-
-        if self._channels is None:
-            self._channels = ChannelMap.load(Path(self.config.channels))
-        return self._channels
 
     # --- keep
 
@@ -396,8 +339,3 @@ def _compress(source: Path, target: Path) -> None:
 
 def _batch_name(stream: Stream, item: Renamed) -> BatchName:
     return BatchName(stream.log, item.generation, item.seq)
-
-
-def _cut(host: str) -> str:
-    """A host as a batch may carry it: at most 255 bytes of UTF-8."""
-    return host.encode("utf-8", "replace")[:255].decode("utf-8", "ignore")

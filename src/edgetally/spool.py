@@ -85,8 +85,8 @@ class Spool:
             folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
 
     @contextmanager
-    def lock(self, name: str) -> Iterator[float | None]:
-        """Take the lock `name` without waiting, for as long as the block runs.
+    def lock(self, name: str, wait: bool = False) -> Iterator[float | None]:
+        """Take the lock `name`, without waiting unless asked to, for as long as the block runs.
 
         Gives None when it is ours, else the seconds for which another run has held it.
         """
@@ -94,7 +94,7 @@ class Spool:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, FILE_MODE)
         try:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             except BlockingIOError:
                 yield max(0.0, time.time() - os.fstat(descriptor).st_mtime)
                 return
@@ -158,6 +158,13 @@ class Spool:
             write_atomic(self.reason_path(name), reason.encode() + b"\n")
             os.rename(path, self.held / str(name))
             sync_folder(self.held)
+
+    def release(self, name: BatchName) -> None:
+        """Move a held file to sent/: the ledger has it now. The reason last: a crash between leaves one of nothing."""
+        with suppress(FileNotFoundError):
+            os.rename(self.held / str(name), self.sent / str(name))
+            sync_folder(self.sent)
+        self.reason_path(name).unlink(missing_ok=True)
 
     def reason_path(self, name: BatchName) -> Path:
         """Where the reason of a held batch is written."""

@@ -12,6 +12,7 @@ from typing import Any
 from edgetally import table
 from edgetally.config import AGGREGATOR_CONFIG, EDGE_CONFIG, EdgeConfig, load_aggregator, load_edge
 from edgetally.errors import EdgetallyError
+from edgetally.quota import make_room
 from edgetally.rotate import Stream, find_streams
 from edgetally.spool import BatchName, Spool
 
@@ -67,7 +68,10 @@ def edge_status(config: EdgeConfig) -> dict[str, Any]:
         problems.append("shipping is paused: `edgetally ship --resume` goes on")
     for log in logs:
         problems += _log_problems(log, now, paused or now - os.path.getmtime(config.path) < LATE_SECONDS)
-    critical = any(log["held"] for log in logs)
+    no_room = make_room(config, spool, remove=False) if spool.root.is_dir() else None
+    if no_room:
+        problems.append(no_room)
+    critical = bool(no_room) or any(log["held"] for log in logs)
     return {
         "role": "edge",
         "edge": config.edge,
@@ -125,7 +129,10 @@ def _renamed(stream: Stream | None) -> list[str]:
 
 def _log_problems(log: dict[str, Any], now: float, idle: bool) -> list[str]:
     """What is wrong with one log, a sentence each. idle: no rotation is due, paused or just installed."""
-    problems = [f"batch {item['batch']} is held ({item['reason']}): it is not counted" for item in log["held"]]
+    problems = [
+        f"batch {item['batch']} is held ({item['reason']}): it is not counted; {_held_mend(item['reason'])}"
+        for item in log["held"]
+    ]
     name = log["log"]
     if log["path"] and not os.path.exists(log["path"]):
         problems.append(f"log '{name}': {log['path']} is not there")
@@ -141,6 +148,19 @@ def _log_problems(log: dict[str, Any], now: float, idle: bool) -> list[str]:
             f"log '{name}': {len(log['renamed'])} renamed files are not finished, such as {log['renamed'][0]}"
         )
     return problems
+
+
+def _held_mend(reason: str) -> str:
+    """What a person does with a held batch. The edge itself never sends it again, and deletes nothing."""
+    if reason == "conflict":
+        return (
+            "the ledger counts another one of this number, as after a restored or copied spool: compare `edgetally "
+            "tally` of its raw log, in raw/, with the bill, and remove its files from held/ once that is settled"
+        )
+    return (
+        "mend the cause, have the aggregator take it with `edgetally quarantine retry`, and run "
+        "`edgetally ship --reconcile` here"
+    )
 
 
 # --- the aggregator

@@ -276,6 +276,24 @@ def test_reconciling_sends_again_what_the_ledger_lost(edge: Edge, ledger: Ledger
     assert len(ledger.committed) == 3
 
 
+@pytest.mark.parametrize("state", ["committed", "superseded"])
+def test_reconciling_frees_what_the_ledger_took_after_all(edge: Edge, ledger: Ledger, state: str) -> None:
+    """As after `edgetally quarantine retry`: the edge learns of it, and what is still refused stays held."""
+    ledger.state = lambda _sha, _found: "quarantined:clock"
+    names = fill(edge, 1, 2, 3)
+    deliver(edge)
+    assert where(edge)["held"] == [1, 2, 3]
+    taken, forgotten = (content_hash((edge.spool.held / str(name)).read_bytes()) for name in names[:2])
+    ledger.received.clear()
+    ledger.state = lambda sha, _found: {taken: state, forgotten: "unknown"}.get(sha, "quarantined:clock")
+    assert deliver(edge, reconcile=True) == []
+    assert where(edge) == {"outbox": [], "sent": [1], "held": [2, 3]}
+    assert sorted(path.name for path in edge.spool.held.glob("*.reason")) == [
+        edge.spool.reason_path(name).name for name in names[1:]
+    ]
+    assert ledger.received == [], "nothing that was refused is sent again by itself"
+
+
 def test_reconciling_without_a_trusted_answer_moves_nothing(edge: Edge, ledger: Ledger) -> None:
     fill(edge, 1, 2)
     deliver(edge)
@@ -284,7 +302,7 @@ def test_reconciling_without_a_trusted_answer_moves_nothing(edge: Edge, ledger: 
     said = deliver(edge, reconcile=True)
     assert where(edge)["sent"] == [1, 2]
     assert ledger.received == []
-    assert "2 sent batches were not reconciled" in said[-1]
+    assert "2 batches were not reconciled" in said[-1]
 
 
 def test_batches_of_another_edge_stay_and_are_said(edge: Edge, ledger: Ledger) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from edgetally import ship
 from edgetally.errors import EdgetallyError
+from edgetally.maker import Maker
 from edgetally.rotate import Renamed
 from edgetally.spool import Spool
 from tests.edge import Edge, Writer, line, wait_for
@@ -135,7 +136,7 @@ def test_the_same_log_gives_the_same_batch(edge: Edge) -> None:
     item = Renamed.parse(path.parent, path.name)
     assert item is not None
     path.write_text("".join(line(number, 1780000000 + number) for number in range(300)))
-    bodies = {ship.Ship(edge.config, edge.spool)._batch(stream, item).encode()[0] for _ in range(2)}
+    bodies = {Maker(edge.config, print).batch(stream, item, path).encode()[0] for _ in range(2)}
     assert len(bodies) == 1
 
 
@@ -254,6 +255,7 @@ def full(edge: Edge) -> Iterator[Path]:
     if mounted.returncode:
         pytest.skip("this machine mounts nothing")
     edge.spool.prepare()
+    edge.set(reserve_bytes=0)
     edge.rotate()
     with (spool / "filling").open("wb", buffering=0) as filling, contextlib.suppress(OSError):
         while filling.write(b"x" * 4096):
@@ -390,7 +392,7 @@ count = 0
 def trace(frame, event, argument):
     global count
     name = os.path.basename(frame.f_code.co_filename)
-    if name not in ("ship.py", "rotate.py", "spool.py") or "edgetally" not in frame.f_code.co_filename:
+    if name not in ("ship.py", "maker.py", "rotate.py", "spool.py") or "edgetally" not in frame.f_code.co_filename:
         return None
     if event == "line":
         count += 1

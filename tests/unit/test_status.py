@@ -53,6 +53,15 @@ def test_a_held_batch_is_critical(edge: Edge) -> None:
     assert "quarantined:overlap" in found["problems"][0]
 
 
+@pytest.mark.parametrize(
+    ("reason", "command"), [("conflict", "edgetally tally"), ("quarantined:clock", "edgetally ship --reconcile")]
+)
+def test_a_held_batch_comes_with_the_command_that_mends_it(edge: Edge, reason: str, command: str) -> None:
+    edge.spool.publish(NAME, [b"body"])
+    edge.spool.hold(NAME, reason)
+    assert f"`{command}" in edge_status(edge.config)["problems"][0]
+
+
 def test_what_is_late_is_a_warning(edge: Edge) -> None:
     edge.spool.publish(NAME, [b"body"])
     os.utime(edge.spool.outbox / str(NAME), (time.time() - 3600, time.time() - 3600))

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import Any
 
 from edgetally.check import configuration, edge, logs
@@ -18,6 +16,7 @@ from edgetally.config import EDGE_CONFIG, load_edge
 from edgetally.errors import EdgetallyError
 from edgetally.formats import LogFormat, is_pasted, parse_format
 from edgetally.formats.finding import SEVERITIES, Finding
+from edgetally.moment import epoch_seconds
 from edgetally.tally import Window
 
 _BEGINNING = 1 << 20  # a configuration file is no longer than that, and shows whose it is
@@ -100,21 +99,10 @@ def _format(text: str, server: str, report: Report) -> LogFormat | None:
 def _window(covers: Sequence[str] | None) -> Window | None:
     if covers is None:
         return None
-    low, high = map(_moment, covers)
+    low, high = (epoch_seconds(text, "--covers") for text in covers)
     if low >= high:
         raise EdgetallyError(f"--covers {covers[0]} {covers[1]}: the first is not before the second: exchange them")
     return Window(low, high)
-
-
-def _moment(text: str) -> float:
-    """Epoch seconds, as a number or as 2026-11-23T14:05 with or without an offset; without, it is UTC."""
-    if re.fullmatch(r"\d{1,10}(?:\.\d+)?", text):
-        return float(text)
-    try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        raise EdgetallyError(f"--covers {text}: it is not a time: write 2026-11-23T14:05 or epoch seconds") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
 
 
 # --------------------------------------------------------------------------------------------------------------------

@@ -22,8 +22,8 @@ from edgetally.check.lines import LONG_SECONDS, ORDER_SECONDS, Measures, measure
 from edgetally.errors import EdgetallyError
 from edgetally.formats import FORMATS, LogFormat, parse_format
 from edgetally.formats.finding import BODY_BYTES, Finding
+from edgetally.maker import LATE_SECONDS as WRITTEN_SECONDS
 from edgetally.rotate import Renamed
-from edgetally.ship import LATE_SECONDS as WRITTEN_SECONDS
 from edgetally.tally import Tally, Window, tally, unpacked
 
 HEADER_BYTES = 300  # of a response: 200 to 500 with most servers
