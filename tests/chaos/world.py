@@ -67,6 +67,8 @@ class Cache(threading.Thread):
             include_existing=True,
             close_timeout=1,
             receipt_wait=1,
+            quota_bytes=6 << 20,
+            reserve_bytes=1 << 20,
         )
         rules = [{"channel": "web", "host": "a.example.com"}, {"channel": "web", "host": "b.example.com"}]
         (folder / "channels.json").write_text(json.dumps([*rules, {"channel": "video", "host": "v.example.com"}]))
