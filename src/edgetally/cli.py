@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_aggregate,
         _add_migrate,
         _add_report,
+        _add_audit,
         _add_status,
     ):
         add(commands)
@@ -291,6 +292,27 @@ def _report(options: argparse.Namespace) -> int:
         output=options.output,
         out=options.out,
     )
+
+
+def _add_audit(commands: _Commands[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "audit",
+        help="sum the bodies of all batches again, and compare with the counters",
+        description="Exit status: 0 all agrees, 1 something does not, 2 wrong use.",
+    )
+    command.add_argument("--config", default=AGGREGATOR_CONFIG, metavar="FILE")
+    command.add_argument(
+        "--from", dest="start", metavar="TIME", help="2026-11-23T14:05, or epoch seconds; without, all"
+    )
+    command.add_argument("--to", dest="end", metavar="TIME")
+    command.add_argument("--output", choices=("table", "json"), default="table")
+    command.set_defaults(run=_audit)
+
+
+def _audit(options: argparse.Namespace) -> int:
+    from edgetally import audit
+
+    return audit.run(load_aggregator(options.config), options.start, options.end, options.output)
 
 
 def _add_status(commands: _Commands[argparse.ArgumentParser]) -> None:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pymysql
 
-from edgetally.batch import Batch, BatchError, content_hash
+from edgetally.batch import Batch, BatchError, Row, content_hash
 from edgetally.config import LONGEST_SPREAD
 from edgetally.database import error_code
 
@@ -27,7 +27,7 @@ QUARANTINE_PAYLOAD = 1 << 20
 QUARANTINE_ROWS = 10_000
 HOST_SECONDS = 62 * 86400
 
-_Cell = tuple[
+Cell = tuple[
     int, int, int, int, int, int
 ]  # requests, bytes, hits, hit bytes, requests and bytes of logs that tell hits
 
@@ -68,15 +68,15 @@ class _Item(NamedTuple):
 
 
 @dataclass
-class _Sums:
+class Sums:
     """What one transaction adds to the counters."""
 
-    traffic: dict[tuple[int, int, int], _Cell] = field(default_factory=dict)
+    traffic: dict[tuple[int, int, int], Cell] = field(default_factory=dict)
     hosts: dict[tuple[int, str], tuple[int, int]] = field(default_factory=dict)
 
     def add(self, stream_id: int, channel_ids: Sequence[int], batch: Batch) -> None:
         """Add a batch."""
-        self._add_rows(stream_id, channel_ids, batch, 1)
+        self.add_rows(stream_id, channel_ids, batch.rows)
         day = int(batch.covers[1]) // 86400 * 86400
         for host, requests, size in batch.unassigned_hosts:
             seen = self.hosts.get((day, host), (0, 0))
@@ -84,10 +84,11 @@ class _Sums:
 
     def subtract(self, stream_id: int, channel_ids: Sequence[int], batch: Batch) -> None:
         """Take the counters of a batch back."""
-        self._add_rows(stream_id, channel_ids, batch, -1)
+        self.add_rows(stream_id, channel_ids, batch.rows, -1)
 
-    def _add_rows(self, stream_id: int, channel_ids: Sequence[int], batch: Batch, sign: int) -> None:
-        for slot, channel, requests, size, hits, hit_bytes in batch.rows:
+    def add_rows(self, stream_id: int, channel_ids: Sequence[int], rows: Iterable[Row], sign: int = 1) -> None:
+        """Add rows of a batch, or take them away."""
+        for slot, channel, requests, size, hits, hit_bytes in rows:
             if hits is None or hit_bytes is None:
                 cell = (sign * requests, sign * size, 0, 0, 0, 0)
             else:
@@ -95,15 +96,15 @@ class _Sums:
                 cell = (requests, size, sign * hits, sign * hit_bytes, requests, size)
             _add(self.traffic, (channel_ids[channel], slot, stream_id), cell)
 
-    def by_channel(self) -> dict[tuple[int, int], _Cell]:
+    def by_channel(self) -> dict[tuple[int, int], Cell]:
         """The same, summed over the streams."""
-        sums: dict[tuple[int, int], _Cell] = {}
+        sums: dict[tuple[int, int], Cell] = {}
         for (channel_id, slot, _stream), cell in self.traffic.items():
             _add(sums, (channel_id, slot), cell)
         return sums
 
 
-def _add(cells: dict[Any, _Cell], key: tuple[int, ...], cell: _Cell) -> None:
+def _add(cells: dict[Any, Cell], key: tuple[int, ...], cell: Cell) -> None:
     known = cells.get(key)
     cells[key] = cell if known is None else tuple(map(add, known, cell))
 
@@ -128,7 +129,7 @@ class Transaction:
         following, others = self._divide(items)
         if not self._insert_all(following):
             following, others = [], items
-        sums = _Sums()
+        sums = Sums()
         for item in following:
             self._add(item, sums)
             states[item.place] = "committed"
@@ -242,12 +243,12 @@ class Transaction:
         )
         return True
 
-    def _add(self, item: _Item, sums: _Sums) -> None:
+    def _add(self, item: _Item, sums: Sums) -> None:
         sums.add(item.stream_id, [self.ids["channel", name] for name in item.batch.channels], item.batch)
 
     # --- batches that do not just follow: late, repeated, corrected, overlapping
 
-    def _count(self, item: _Item, sums: _Sums) -> str:
+    def _count(self, item: _Item, sums: Sums) -> str:
         """One batch: ledger, body, sums. Raises BatchError for what must be put aside."""
         self._check_overlap(item)
         superseded = self._newer_exists(item)
@@ -291,7 +292,7 @@ class Transaction:
         )
         return self.cursor.fetchone() is not None
 
-    def _subtract_older(self, item: _Item, sums: _Sums) -> None:
+    def _subtract_older(self, item: _Item, sums: Sums) -> None:
         """A correction replaces every earlier revision: take the old bodies out of the counters."""
         if item.batch.revision == 0:
             return
@@ -334,7 +335,7 @@ class Transaction:
         )
         self.ids.update({(table, name.decode()): number for number, name in self.cursor})
 
-    def _write(self, sums: _Sums) -> None:
+    def _write(self, sums: Sums) -> None:
         """Add the sums to the counters, in key order."""
         counters = ("requests", "bytes", "hits", "hit_bytes", "cache_requests", "cache_bytes")
         self._upsert("traffic", ("channel_id", "slot", "stream_id"), counters, sums.traffic)
