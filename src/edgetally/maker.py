@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 LATE_SECONDS = 6 * 3600  # lines that a slow transfer adds after the rotation keep their own slots for so long
 
 
+_LOG = {"absent": "absent", "full": "disk_full"}  # a renamed log's mark: what its batch says of the log
+
+
 class Maker:
     """Makes batches of rotated logs. The same file, covers and channel map give the same batch, whenever it is made.
 
@@ -55,7 +58,7 @@ class Maker:
             channels=channels,
             rows=tuple(cast("list[Row]", rows)),
             continuity="broken" if item.mark == "broken" else "ok",
-            log="absent" if item.mark == "absent" else "ok",
+            log=_LOG.get(item.mark, "ok"),
             rejected=tally.rejected,
             skewed=tally.skewed,
             unassigned_hosts=tuple((_cut(host), requests, size) for host, requests, size in hosts),

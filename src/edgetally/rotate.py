@@ -1,7 +1,7 @@
 """The rotation: rename a live log, have the server reopen it, and know when nobody writes to the old file any more.
 
-The new name, `<file>.edgetally-<generation>-<seq>-<from>-<to>[-absent|-broken]`, fixes the batch's identity before
-anything else can fail. Every step can be cut off anywhere: what the next run needs is in the names alone.
+The new name, `<file>.edgetally-<generation>-<seq>-<from>-<to>[-absent|-broken|-full]`, fixes the batch's identity
+before anything else can fail. Every step can be cut off anywhere: what the next run needs is in the names alone.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ BACKWARDS_SECONDS = 1.0  # a clock that went back by more is worth a message
 _MARK = ".edgetally-"
 _RENAMED = re.compile(
     r"(?P<file>.+)\.edgetally-(?P<generation>[0-9a-f]{16})-(?P<seq>\d+)-(?P<start>\d+\.\d{3})-(?P<end>\d+\.\d{3})"
-    r"(?:-(?P<mark>absent|broken))?"
+    r"(?:-(?P<mark>absent|broken|full))?"
 )
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".lz4", ".Z")
 _RENAME_NOREPLACE = 1
@@ -38,7 +38,7 @@ _AT_FDCWD = -100
 
 
 class Renamed(NamedTuple):
-    """A renamed log. start and end are epoch seconds; mark is empty, `absent` or `broken`."""
+    """A renamed log. start and end are epoch seconds; mark is empty, `absent`, `broken` or `full`."""
 
     folder: Path
     file: str
@@ -225,6 +225,7 @@ class _Rotation:
         self.state = state
         self.made: list[Renamed] = []
         self.problems: list[str] = []
+        self.full = False
 
     def run(self) -> None:
         live = self.stream.live()
@@ -236,6 +237,7 @@ class _Rotation:
                 f"the clock went back by {self.state.last_to - now:.0f} s since the last rotation of "
                 f"{self.stream.path}: look at this host's time service"
             )
+        self.full = self._was_full()
         mark = self._continuity(live)
         if live is None:
             self.problems.append(
@@ -244,6 +246,18 @@ class _Rotation:
             )
             mark = "absent"
         self._take(self.stream.path, time.time(), mark)
+        if self.full and not note_full(self.spool, self.stream):
+            self.spool.full_path(self.stream.log).unlink(missing_ok=True)
+
+    def _was_full(self) -> bool:
+        """Whether any run since the last rotation, or that one, found the log's disk full."""
+        full = note_full(self.spool, self.stream) or self.spool.full_path(self.stream.log).exists()
+        if full:
+            self.problems.append(
+                f"the disk of {self.stream.path} is or was full, so that its server could not write all lines: the "
+                "time since the last rotation counts as missing; free some space"
+            )
+        return full
 
     def _extend(self) -> bool:
         """The server never reopened its log and still writes to the last renamed one: let that cover this time too.
@@ -335,6 +349,7 @@ class _Rotation:
     def _take(self, source: Path, end: float, mark: str) -> None:
         """Rename one file to the next batch's name, then note it in the state."""
         state = self.state
+        mark = mark or ("full" if self.full else "")
         end = round(max(end, (state.last_to or 0.0) + TICK), 3)
         if state.next_seq > 1 and state.last_to is not None:
             start = state.last_to
@@ -366,6 +381,22 @@ def extend(spool: Spool, stream: Stream, item: Renamed, end: float) -> Renamed:
     if state is not None:
         spool.save_state(stream.log, replace(state, last_to=longer.end, live=None))
     return longer
+
+
+def note_full(spool: Spool, stream: Stream) -> bool:
+    """Whether the log's file system has no room for a server that is not root; noted until the next rotation.
+
+    The note is an empty file, for which there is room where there is none for data.
+    """
+    try:
+        status = os.statvfs(stream.path.parent)
+    except OSError:
+        return False
+    full = status.f_blocks > 0 and status.f_bavail == 0
+    if full:
+        with suppress(OSError):
+            spool.full_path(stream.log).touch(FILE_MODE)
+    return full
 
 
 def record_live(spool: Spool, stream: Stream) -> bool:

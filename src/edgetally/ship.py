@@ -30,6 +30,7 @@ from edgetally.rotate import (
     installed,
     is_closed,
     load_state,
+    note_full,
     record_live,
     reopen,
     rotate,
@@ -180,6 +181,7 @@ class Ship:
             self.warn(problem)
         self.spool.recover()
         for stream in streams:
+            note_full(self.spool, stream)
             with self.guard():
                 self._finish_earlier(stream)
         if self.full or self._no_room():

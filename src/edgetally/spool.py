@@ -186,6 +186,10 @@ class Spool:
 
     # --- state
 
+    def full_path(self, log: str) -> Path:
+        """A note that the disk of a log was full since its last rotation."""
+        return self.state / f"{log}.full"
+
     def load_state(self, log: str) -> State | None:
         """A log's state; None where there is none, or none that can be read: then a new generation begins."""
         try:
