@@ -105,7 +105,7 @@ def test_after_a_day_without_a_run_one_batch_has_all_of_it(tmp_path: Path) -> No
     assert [row[0] for row in body["rows"]] == [int(when) // 300 * 300 for when in times]
 
 
-def test_a_clock_that_was_ahead_is_held_and_what_follows_is_counted(
+def test_a_batch_of_a_clock_that_is_ahead_is_held(
     tmp_path: Path, gearmand: servers.Server, database: DatabaseConfig, mariadb: servers.MariaDB
 ) -> None:
     """A batch that ends an hour ahead of the database is refused, kept, and named; nothing of it is counted or lost."""
