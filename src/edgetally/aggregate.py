@@ -22,19 +22,15 @@ from edgetally.batch import (
     FUNCTION,
     RECEIPT_FUNCTION,
     RECEIPT_MAX_ASK,
-    Batch,
     BatchError,
-    Envelope,
-    Key,
-    derive_key,
     seal,
-    unseal,
 )
 from edgetally.config import AggregatorConfig
 from edgetally.database import RETRY, DatabaseError, check_schema, connect, error_code
 from edgetally.ledger import FenceLostError, Ledger
 from edgetally.link import Held, Worker
-from edgetally.transaction import Incoming
+from edgetally.payload import open_batch, open_envelope
+from edgetally.transaction import RECORDED, Incoming
 
 FENCE_LOST = 3
 GROUP_BYTES = 32 << 20
@@ -145,30 +141,13 @@ class Aggregator:
         """Commit a group's batches, complete them, then answer its requests. True where a transaction was made."""
         batches = [job for job in jobs if job.function == FUNCTION]
         if batches:
-            self._commit([self._open(job.payload) for job in batches])
+            self._commit([open_batch(self.config, job.payload) for job in batches])
             for job in batches:
                 worker.complete(job)
         for job in jobs:
             if job.function == RECEIPT_FUNCTION:
                 worker.complete(job, self._receipt(job.payload))
         return bool(batches)
-
-    def _open(self, payload: bytes) -> Incoming:
-        """Check a payload's envelope and body; what is wrong with it travels on as its refusal."""
-        envelope: Envelope | None = None
-        try:
-            envelope = unseal(payload, self._find_key, self.config.max_batch_bytes)
-            batch = Batch.decode(envelope.body)
-            if batch.stream != envelope.stream:
-                raise BatchError("foreign", f"the envelope says {envelope.stream}, and the body {batch.stream}")
-            return Incoming(payload, envelope.stream, envelope.body, batch)
-        except BatchError as error:
-            stream, body = (envelope.stream, envelope.body) if envelope else ("", b"")
-            return Incoming(payload, stream, body, refused=error)
-
-    def _find_key(self, edge: str, key_id: str) -> Key | None:
-        keys = (derive_key(master, edge) for master in self.config.master_keys)
-        return next((key for key in keys if key.id == key_id), None)
 
     def _commit(self, group: list[Incoming]) -> None:
         """Write a group; where an error stays that no retry can mend, write each alone and put the culprit aside."""
@@ -183,14 +162,14 @@ class Aggregator:
             self._steadily(lambda: self.ledger.quarantine(group[0], refusal))
             states = [refusal.reason]
         for item, state in zip(group, states):
-            if state not in ("committed", "superseded", "already"):
-                detail = item.refused.detail if item.refused else "see `edgetally status`"
+            if state not in RECORDED:
+                detail = item.refused.detail if item.refused else "see `edgetally quarantine list`"
                 self.say("refused", f"quarantined ({state}) a batch of {item.stream or 'an unknown sender'}: {detail}")
 
     def _receipt(self, payload: bytes) -> bytes:
         """The signed answer to a request for receipts; empty, which is no answer, where the request is not signed."""
         try:
-            envelope = unseal(payload, self._find_key, self.config.max_batch_bytes)
+            envelope = open_envelope(self.config, payload)
             request = json.loads(envelope.body)
             ask = [(str(g), int(seq), int(revision), str(sha)) for g, seq, revision, sha in request["ask"]]
             if request["stream"] != envelope.stream or len(ask) > RECEIPT_MAX_ASK:

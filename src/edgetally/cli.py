@@ -60,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_migrate,
         _add_report,
         _add_audit,
+        _add_quarantine,
         _add_status,
     ):
         add(commands)
@@ -313,6 +314,44 @@ def _audit(options: argparse.Namespace) -> int:
     from edgetally import audit
 
     return audit.run(load_aggregator(options.config), options.start, options.end, options.output)
+
+
+def _add_quarantine(commands: _Commands[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser("quarantine", help="what the aggregator refused to count: look, retry, drop")
+    actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
+    helps = {
+        "list": "what lies there",
+        "show": "why it was refused, and what is in it",
+        "retry": "check again with today's configuration, and count what is good now",
+        "drop": "delete for good",
+    }
+    for name, text in helps.items():
+        action = actions.add_parser(name, help=text)
+        action.add_argument("--config", default=AGGREGATOR_CONFIG, metavar="FILE")
+        if name != "list":
+            action.add_argument("ids", nargs="+" if name == "show" else "*", metavar="ID", help="or its first 6 digits")
+        if name != "show":
+            action.add_argument("--reason", default="", metavar="WORD")
+            action.add_argument("--stream", default="", metavar="GLOB")
+        if name in ("retry", "drop"):
+            action.add_argument("--all", action="store_true")
+    actions.choices["list"].add_argument("--output", choices=("table", "csv", "json"), default="table")
+    actions.choices["drop"].add_argument("--yes", action="store_true", help="do it")
+    command.set_defaults(run=_quarantine)
+
+
+def _quarantine(options: argparse.Namespace) -> int:
+    from edgetally import quarantine
+
+    config = load_aggregator(options.config)
+    if options.action == "show":
+        return quarantine.show(config, options.ids)
+    if options.action == "list":
+        return quarantine.show_list(config, quarantine.Choice((), options.reason, options.stream), options.output)
+    choice = quarantine.Choice(options.ids, options.reason, options.stream, options.all)
+    if options.action == "retry":
+        return quarantine.retry(config, choice)
+    return quarantine.drop(config, choice, options.yes)
 
 
 def _add_status(commands: _Commands[argparse.ArgumentParser]) -> None:

@@ -15,7 +15,7 @@ import pymysql
 from edgetally.batch import BatchError
 from edgetally.config import DatabaseConfig
 from edgetally.database import check_schema, connect, error_code
-from edgetally.transaction import HOST_SECONDS, Incoming, Transaction
+from edgetally.transaction import HOST_SECONDS, RECORDED, Incoming, Transaction
 
 
 class FenceLostError(Exception):
@@ -98,15 +98,28 @@ class Ledger:
     @contextmanager
     def _transaction(self) -> Iterator[Transaction]:
         """One fenced transaction. Raises FenceLostError before anything is written where the row is another's."""
+        with self._under(
+            "UPDATE writer SET txn = txn + 1, renewed_at = UTC_TIMESTAMP(6) WHERE id = 1 AND epoch = %s", (self.epoch,)
+        ) as transaction:
+            yield transaction
+
+    @contextmanager
+    def beside(self) -> Iterator[Transaction]:
+        """A transaction of a command that does not hold the writer's row.
+
+        It locks the row, as every transaction does, so it comes before or after those of the aggregator, which goes on
+        holding it: neither its epoch nor its time is touched.
+        """
+        with self._under("UPDATE writer SET txn = txn + 1 WHERE id = 1", ()) as transaction:
+            yield transaction
+
+    @contextmanager
+    def _under(self, fence: str, arguments: tuple[Any, ...]) -> Iterator[Transaction]:
         connection = self.connection
         cursor = connection.cursor()
         try:
             connection.begin()
-            changed = cursor.execute(
-                "UPDATE writer SET txn = txn + 1, renewed_at = UTC_TIMESTAMP(6) WHERE id = 1 AND epoch = %s",
-                (self.epoch,),
-            )
-            if changed != 1:
+            if cursor.execute(fence, arguments) != 1:
                 raise FenceLostError
             cursor.execute("SELECT txn, UNIX_TIMESTAMP(NOW(6)) FROM writer WHERE id = 1")
             commit_no, now = cursor.fetchone() or (0, 0)
@@ -129,6 +142,13 @@ class Ledger:
         `already`, or the reason of its refusal. Raises pymysql errors: the caller retries the whole group."""
         with self._transaction() as transaction:
             return transaction.record(incoming)
+
+    def recommit(self, incoming: Sequence[Incoming]) -> list[str]:
+        """Write quarantined payloads again, beside the aggregator; those that are good now leave the quarantine."""
+        with self.beside() as transaction:
+            states = transaction.record(incoming)
+            transaction.release([item for item, state in zip(incoming, states) if state in RECORDED])
+            return states
 
     def quarantine(self, item: Incoming, error: BatchError) -> None:
         """Put one payload aside in a transaction of its own."""

@@ -26,6 +26,7 @@ UNION_QUERIES = 500
 QUARANTINE_PAYLOAD = 1 << 20
 QUARANTINE_ROWS = 10_000
 HOST_SECONDS = 62 * 86400
+RECORDED = ("committed", "superseded", "already")  # the states of what the ledger has
 
 Cell = tuple[
     int, int, int, int, int, int
@@ -77,6 +78,8 @@ class Sums:
     def add(self, stream_id: int, channel_ids: Sequence[int], batch: Batch) -> None:
         """Add a batch."""
         self.add_rows(stream_id, channel_ids, batch.rows)
+        if batch.revision:
+            return  # its hosts are noted already: they are a hint, and no part of the bill
         day = int(batch.covers[1]) // 86400 * 86400
         for host, requests, size in batch.unassigned_hosts:
             seen = self.hosts.get((day, host), (0, 0))
@@ -391,6 +394,12 @@ class Transaction:
         if surplus > 0:
             self.cursor.execute("DELETE FROM quarantine ORDER BY last_seen LIMIT %s", (surplus,))
         return error.reason
+
+    def release(self, items: Sequence[Incoming]) -> None:
+        """Take payloads out of the quarantine."""
+        if items:
+            digests = [bytes.fromhex(content_hash(item.payload)) for item in items]
+            self.cursor.execute("DELETE FROM quarantine WHERE sha256 IN %s", (digests,))
 
 
 def _sql_key(item: _Item) -> str:
