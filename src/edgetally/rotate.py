@@ -307,10 +307,13 @@ class _Rotation:
 
     def _unwatched(self) -> str:
         """No file is known to compare with (a crash, an absent log): a file that changed since tells of a rotator."""
-        since = self.state.last_to
-        if since is None:
+        if self.state.last_to is None:
             return ""
-        changed = [path.name for path in self._siblings() if path.stat().st_ctime > since]
+        # Files have the kernel's time, and last_to may be of a clock that was ahead. Where the kernel's own clock went
+        # back, nobody can tell what changed since.
+        noted = self.spool.saved_at(self.stream.log)
+        since = min(self.state.last_to, noted) if noted <= time.time() else 0.0
+        changed = [path.name for path in self._siblings() if path.stat().st_ctime >= since]
         return self._broken(f"{changed[0]} may hold lines") if changed else ""
 
     def _broken(self, why: str) -> str:

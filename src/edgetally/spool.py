@@ -200,6 +200,13 @@ class Spool:
         except (ValueError, TypeError, KeyError):
             return None
 
+    def saved_at(self, log: str) -> float:
+        """When a log's state was written, epoch s by the kernel's clock; 0 where there is none."""
+        try:
+            return (self.state / f"{log}.json").stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+
     def save_state(self, log: str, state: State) -> None:
         """Write a log's state."""
         data = {**asdict(state), "live": state.live._asdict() if state.live else None}

@@ -394,6 +394,33 @@ def test_a_file_that_changed_while_nothing_was_known_breaks_the_continuity(edge:
     assert item.mark == "broken"
 
 
+def test_a_rotator_is_seen_after_the_clock_was_ahead(edge: Edge) -> None:
+    """The last rotation's time lies in the future then: what files have of the kernel's clock tells."""
+    edge.log.with_suffix(".log.1").write_text("old\n")
+    time.sleep(0.02)  # the tick of the file system's clock
+    edge.log.write_text("line\n")
+    started(edge, last_to=time.time() + 150, live=None)
+    (item,), _ = turn(edge)
+    assert item.mark == ""
+    edge.log.write_text("line\n")
+    started(edge, seq=6, last_to=time.time() + 150, live=None)
+    edge.log.with_suffix(".log.2").write_text("lines\n")
+    (item,), problems = turn(edge)
+    assert item.mark == "broken"
+    assert "access.log.2 may hold lines" in " ".join(problems)
+
+
+def test_after_the_kernels_clock_went_back_any_trace_of_a_rotator_counts(edge: Edge) -> None:
+    edge.log.with_suffix(".log.1").write_text("old\n")
+    edge.log.write_text("line\n")
+    time.sleep(0.02)
+    started(edge, last_to=time.time(), live=None)
+    ahead = time.time() + 150
+    os.utime(edge.spool.state / "access.json", (ahead, ahead))
+    (item,), _ = turn(edge)
+    assert item.mark == "broken"
+
+
 def test_a_clock_that_went_back_is_said_and_times_still_rise(edge: Edge) -> None:
     edge.log.touch()
     state = started(edge, last_to=round(time.time() + 3600, 3))
