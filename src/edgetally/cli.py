@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from edgetally import __version__
-from edgetally.config import AGGREGATOR_CONFIG, EDGE_CONFIG, LONGEST_SPREAD, load_aggregator, load_edge
+from edgetally.config import AGGREGATOR_CONFIG, DATABASE_PORT, EDGE_CONFIG, LONGEST_SPREAD, load_aggregator, load_edge
 from edgetally.errors import EdgetallyError
 
 
@@ -237,8 +237,8 @@ def _add_migrate(commands: _Commands[argparse.ArgumentParser]) -> None:
     command.add_argument("--config", default=AGGREGATOR_CONFIG, metavar="FILE")
     command.add_argument("--admin-user", default="root", metavar="NAME")
     command.add_argument("--admin-socket", default="", metavar="PATH")
-    command.add_argument("--admin-host", default="localhost", metavar="HOST")
-    command.add_argument("--admin-port", type=int, default=3306, metavar="PORT")
+    command.add_argument("--admin-host", default="", metavar="HOST", help="without it and a socket, as configured")
+    command.add_argument("--admin-port", type=int, default=DATABASE_PORT, metavar="PORT")
     command.add_argument("--account-host", default="localhost", metavar="HOST", help="where the service connects from")
     command.add_argument("--readonly-user", default="", metavar="NAME", help="an account for Grafana and the like")
     command.set_defaults(run=_migrate)
@@ -250,14 +250,10 @@ def _migrate(options: argparse.Namespace) -> int:
     from edgetally import migrate
 
     config = load_aggregator(options.config)
-    admin = replace(
-        config.database,
-        user=options.admin_user,
-        password=os.environ.get("EDGETALLY_ADMIN_PASSWORD", ""),
-        socket=options.admin_socket,
-        host=options.admin_host,
-        port=options.admin_port,
-    )
+    admin = replace(config.database, user=options.admin_user, password=os.environ.get("EDGETALLY_ADMIN_PASSWORD", ""))
+    if options.admin_socket or options.admin_host:
+        place = {"host": options.admin_host, "port": options.admin_port, "socket": options.admin_socket}
+        admin = replace(admin, hosts=(), **place)
     password = os.environ.get("EDGETALLY_READONLY_PASSWORD", "")
     if options.readonly_user and not password:
         raise EdgetallyError("--readonly-user needs a password: set EDGETALLY_READONLY_PASSWORD")

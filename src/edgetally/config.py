@@ -17,6 +17,7 @@ from edgetally.errors import EdgetallyError
 EDGE_CONFIG = "/etc/edgetally/edge.json"
 AGGREGATOR_CONFIG = "/etc/edgetally/aggregator.json"
 DEFAULT_PORT = 7003
+DATABASE_PORT = 3306
 MASTER_KEY_LENGTH = 32
 LONGEST_SPREAD = 6 * 3600  # seconds; the ledger takes nothing earlier
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -67,7 +68,7 @@ class EdgeConfig:
 
 @dataclass(frozen=True)
 class DatabaseConfig:
-    """How to reach MariaDB. A socket, where one is given, wins over host and port."""
+    """How to reach MariaDB. A socket wins over all, hosts (`host:port`, the nodes of a cluster) over host and port."""
 
     user: str
     password: str
@@ -76,11 +77,19 @@ class DatabaseConfig:
     port: int = 3306
     socket: str = ""
     ssl_ca: str = ""
+    hosts: tuple[str, ...] = ()
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """(host, port) of every node, in their order; none where the socket is used."""
+        if self.socket:
+            return []
+        return [parse_server(text, DATABASE_PORT) for text in self.hosts] or [(self.host, self.port)]
 
     @property
     def address(self) -> str:
         """The address as a person would write it, for messages."""
-        return self.socket or f"{self.host}:{self.port}"
+        return self.socket or ", ".join(f"{host}:{port}" for host, port in self.addresses)
 
 
 @dataclass(frozen=True)
@@ -111,11 +120,11 @@ def load_aggregator(path: str = AGGREGATOR_CONFIG) -> AggregatorConfig:
     return _build(AggregatorConfig, _read_json(path), path, "", path=path)
 
 
-def parse_server(text: str) -> tuple[str, int]:
-    """Split `host:port` (or `[v6]:port`) of a job server."""
+def parse_server(text: str, default_port: int = DEFAULT_PORT) -> tuple[str, int]:
+    """Split `host:port` (or `[v6]:port`); without a port it is the default one, a job server's."""
     host, colon, port = text.rpartition(":")
-    if not colon:
-        return text, DEFAULT_PORT
+    if not colon or text.endswith("]"):
+        return text.strip("[]"), default_port
     return host.strip("[]"), int(port)
 
 
@@ -152,7 +161,7 @@ def _build(kind: type[T], data: Any, file: str, where: str, **given: Any) -> T:
 def _value(kind: str, value: Any, file: str, where: str) -> Any:
     """Check one value against the type that its dataclass declares, and against its own rule."""
     if kind.startswith("tuple["):
-        if not isinstance(value, list) or not value:
+        if not isinstance(value, list) or not (value or where.endswith(_MAY_BE_EMPTY)):
             _fail(file, where, "must be a list of at least one", "")
         items = enumerate(value, 1)
         return tuple(_value(kind[6:].split(",")[0], item, file, f"{where}[{number}]") for number, item in items)
@@ -205,6 +214,10 @@ def _server(value: str) -> str | None:
     return f"is {value!r}: write host:port, such as job1.example.com:{DEFAULT_PORT}"
 
 
+def _database_host(value: str) -> str | None:
+    return _server(value) and f"is {value!r}: write host or host:port, such as db1.example.com:{DATABASE_PORT}"
+
+
 def _master_key(value: str) -> str | None:
     if len(value) >= MASTER_KEY_LENGTH:
         return None
@@ -225,8 +238,11 @@ def _path(value: str) -> str | None:
     return None if value.startswith("/") else f"is {value!r}: write the whole path, beginning with /"
 
 
+_MAY_BE_EMPTY = ".hosts"  # the only list that need not have anything in it
+
 # The rule of each key, wherever it stands. `name` is a log's, and the database's.
 _RULES: dict[str, Check] = {
+    "hosts": _database_host,
     "edge": _name,
     "name": _name,
     "key_id": _hex(8),

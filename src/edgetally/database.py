@@ -13,14 +13,19 @@ from edgetally.errors import EdgetallyError
 CONNECT_TIMEOUT = 5
 STATEMENT_TIMEOUT = 60
 SCHEMA_VERSION = 1
+UNKNOWN_VARIABLE = 1193
 
 # The whole transaction is worth another try: lock wait, deadlock (also from COMMIT on Galera), node not ready,
 # error during COMMIT, server gone, connection lost, connection refused.
 RETRY = {1205, 1213, 1047, 1180, 1053, 1927, 2003, 2006, 2013, 4031}
 
 
-def connect(config: DatabaseConfig, **options: Any) -> Connection[Any]:
-    """Open a connection: UTC, utf8mb4, strict, no autocommit. Raises DatabaseError with the mend."""
+def connect(config: DatabaseConfig, first: int = 0, **options: Any) -> Connection[Any]:
+    """Open a connection: UTC, utf8mb4, strict, no autocommit, and on a cluster no reading of what is not applied yet.
+
+    first: the number of the address to begin with; the others are tried after it, in their order. Raises DatabaseError
+    with the mend, that of the last address.
+    """
     settings: dict[str, Any] = {
         "user": config.user,
         "password": config.password,
@@ -32,16 +37,31 @@ def connect(config: DatabaseConfig, **options: Any) -> Connection[Any]:
         "write_timeout": STATEMENT_TIMEOUT,
         "init_command": "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES'",
     }
-    if config.socket:
-        settings["unix_socket"] = config.socket
-    else:
-        settings.update(host=config.host, port=config.port)
     if config.ssl_ca:
         settings.update(ssl_ca=config.ssl_ca, ssl_verify_cert=True, ssl_verify_identity=True)
-    try:
-        return pymysql.connect(**{**settings, **options})
-    except (pymysql.MySQLError, OSError) as error:
-        raise unreachable(config, error) from None
+    places: list[dict[str, Any]] = [{"host": host, "port": port} for host, port in config.addresses]
+    places = places or [{"unix_socket": config.socket}]
+    turn = first % len(places)
+    for place in [*places[turn:], *places[:turn]]:
+        try:
+            connection = pymysql.connect(**{**settings, **place, **options})
+            set_where_known(connection, "wsrep_sync_wait = 3")  # before SELECT, UPDATE and DELETE
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1")  # a node that is cut off from its cluster takes connections, but no query
+            return connection
+        except (pymysql.MySQLError, OSError) as error:
+            problem = error
+    raise unreachable(config, problem) from None
+
+
+def set_where_known(connection: Connection[Any], setting: str) -> None:
+    """Set a session variable that not every server has."""
+    with connection.cursor() as cursor:
+        try:
+            cursor.execute(f"SET SESSION {setting}")
+        except pymysql.MySQLError as error:
+            if error_code(error) != UNKNOWN_VARIABLE:
+                raise
 
 
 def unreachable(config: DatabaseConfig, error: BaseException) -> EdgetallyError:

@@ -14,7 +14,7 @@ import pymysql
 
 from edgetally.batch import BatchError
 from edgetally.config import DatabaseConfig
-from edgetally.database import check_schema, connect, error_code
+from edgetally.database import check_schema, connect, set_where_known
 from edgetally.transaction import HOST_SECONDS, RECORDED, Incoming, Transaction
 
 
@@ -32,6 +32,7 @@ class Ledger:
         self.epoch = 0
         self._connection: pymysql.connections.Connection[Any] | None = None
         self._ids: dict[tuple[str, str], int] = {}
+        self._losses = 0
 
     # --- the connection and the writer's row
 
@@ -39,20 +40,17 @@ class Ledger:
     def connection(self) -> pymysql.connections.Connection[Any]:
         """The open connection; a new one after a loss."""
         if self._connection is None:
-            connection = connect(self.config)
+            connection = connect(self.config, self._losses)
             check_schema(connection, self.config)
-            with connection.cursor() as cursor:
-                try:  # a frozen holder must not block a takeover; MySQL does not know this one
-                    cursor.execute("SET SESSION idle_write_transaction_timeout = 10")
-                except pymysql.MySQLError as error:
-                    if error_code(error) != 1193:
-                        raise
+            # A frozen holder must not block a takeover; MySQL does not know this one
+            set_where_known(connection, "idle_write_transaction_timeout = 10")
             self._connection = connection
         return self._connection
 
     def disconnect(self) -> None:
-        """Throw the connection away, and with it all that was learnt over it."""
+        """Throw the connection away, and all that was learnt over it; the next one begins with the next address."""
         self._ids.clear()
+        self._losses += 1
         if self._connection is not None:
             with_error = self._connection
             self._connection = None
