@@ -35,6 +35,7 @@ from edgetally.transaction import RECORDED, Incoming
 FENCE_LOST = 3
 GROUP_BYTES = 32 << 20
 STANDBY_SECONDS = 2.0
+LEAVE_SECONDS = 8.0  # systemd and people expect an end within ten
 RETRY_SECONDS = (0.2, 5.0)
 MAINTENANCE_SECONDS = 6 * 3600
 
@@ -58,7 +59,7 @@ class Aggregator:
     def run(self) -> int:
         """Work until a signal or the loss of the fence; the exit status."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self.stop.set())
+            signal.signal(number, lambda *_: self._ask_to_end())
         try:
             self._stand_by()
             return self._work()
@@ -67,6 +68,18 @@ class Aggregator:
         except FenceLostError:
             self.say("fence", "another aggregator holds the writer's row: this one writes nothing more, and ends")
             return FENCE_LOST
+
+    def _ask_to_end(self) -> None:
+        """Finish the transaction in hand and leave; but not later than after LEAVE_SECONDS, whoever does not answer."""
+        if not self.stop.is_set():
+            self.stop.set()
+            timer = threading.Timer(LEAVE_SECONDS, self._leave)
+            timer.daemon = True
+            timer.start()
+
+    def _leave(self) -> None:
+        self.say("leave", f"ends without an answer of {LEAVE_SECONDS:g} s: what is not committed comes again")
+        os._exit(0)
 
     def say(self, topic: str, text: str) -> None:
         """Tell a thing once, until it changes."""

@@ -197,6 +197,31 @@ def test_sigterm_while_the_database_is_away(config: Path, mariadb: servers.Maria
         mariadb.start()
 
 
+@pytest.mark.parametrize("hanging", ["database", "job server"])
+def test_sigterm_ends_it_though_the_other_side_does_not_answer(
+    config: Path, gearmand: servers.Server, mariadb: servers.MariaDB, hanging: str
+) -> None:
+    """Within ten seconds, as systemd expects; what it had in hand is committed by the next, once."""
+    server = mariadb if hanging == "database" else gearmand
+    with aggregator(config) as process:
+        wait_for("lease", lambda: "active" in log(config.parent))
+        submit(gearmand, body_of(1))
+        wait_for("first batch", lambda: total(mariadb) == "1\t100")
+        server.signal(signal.SIGSTOP)
+        try:
+            if hanging == "database":
+                submit(gearmand, *(body_of(seq) for seq in range(2, 12)))
+                wait_for("jobs in hand", lambda: queue(gearmand, FUNCTION)[1] > 0)
+            process.terminate()
+            assert process.wait(10) == 0
+        finally:
+            server.signal(signal.SIGCONT)
+    if hanging == "job server":
+        submit(gearmand, *(body_of(seq) for seq in range(2, 12)))
+    with aggregator(config):
+        wait_for("all batches", lambda: total(mariadb) == "11\t1100", 40)
+
+
 def test_a_lost_job_server_is_said_once_and_come_back_to(
     config: Path, gearmand: servers.Server, mariadb: servers.MariaDB
 ) -> None:
