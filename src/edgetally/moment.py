@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timezone
+from datetime import datetime, timezone, tzinfo
 
 from edgetally.errors import EdgetallyError
 
 
-def epoch_seconds(text: str, option: str) -> float:
-    """Epoch seconds of such a number, or of 2026-11-23T14:05 with or without an offset; without, it is UTC.
+def epoch_seconds(text: str, option: str, zone: tzinfo = timezone.utc) -> float:
+    """Epoch seconds of such a number, or of 2026-11-23T14:05 with or without an offset; without, it is of the zone.
 
     option: the command line's name for it, for the message of the EdgetallyError that anything else raises.
     """
-    if re.fullmatch(r"\d{1,10}(?:\.\d+)?", text):
+    if re.fullmatch(r"[0-9]{9,10}(?:\.[0-9]+)?", text):
         return float(text)
     try:
         moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
         raise EdgetallyError(f"{option} {text}: it is not a time: write 2026-11-23T14:05 or epoch seconds") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()

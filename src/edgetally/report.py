@@ -21,6 +21,7 @@ from edgetally import SLOT_SECONDS, table
 from edgetally.config import AggregatorConfig
 from edgetally.database import check_schema, connect
 from edgetally.errors import EdgetallyError
+from edgetally.moment import epoch_seconds
 from edgetally.percentile import mbps, nearest_rank, rank
 
 LATE_SECONDS = 1800
@@ -138,7 +139,7 @@ def parse_period(month: str | None, start: str | None, end: str | None, zone: st
             raise EdgetallyError(
                 "--from and --to go together, and not with --month: name the first moment and the last"
             )
-        low, high = _moment(start, where), _moment(end, where)
+        low, high = int(epoch_seconds(start, "--from", where)), int(epoch_seconds(end, "--to", where))
         low, high = low // SLOT_SECONDS * SLOT_SECONDS, -(-high // SLOT_SECONDS) * SLOT_SECONDS
         if low >= high:
             raise EdgetallyError(f"--from {start} is not before --to {end}: exchange them")
@@ -154,17 +155,6 @@ def parse_period(month: str | None, start: str | None, end: str | None, zone: st
     if begin >= so_far:
         raise EdgetallyError(f"--month {name} has not begun yet: name an earlier one")
     return Period(begin, min(over, so_far), where)
-
-
-def _moment(text: str, zone: ZoneInfo) -> int:
-    """Epoch seconds of `2026-11-23T14:05`, with or without an offset, or of a plain number."""
-    if re.fullmatch(r"[0-9]{9,10}", text):
-        return int(text)
-    try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        raise EdgetallyError(f"{text!r} is not a time: write 2026-11-23T14:05, an offset may follow") from None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp())
 
 
 def _lines(connection: Any, period: Period, pattern: str) -> Iterator[Line]:

@@ -30,7 +30,7 @@ from tests.bench.edgetally import Edgetally
 from tests.bench.fleet import Shipped
 from tests.bench.goals import Goal
 from tests.bench.measure import BenchError
-from tests.bench.session import say
+from tests.bench.session import conclude, say
 from tests.bench.table import table
 
 GROUP = AggregatorConfig.jobs_per_transaction
@@ -154,13 +154,8 @@ def main(options: argparse.Namespace) -> int:
         rows = [_measure(bench, edges) for edges in options.edges]
         rows.append(_measure(bench, 1_000, intervals=INTERVALS_OF_AN_HOUR))
         rows.append(_measure(bench, options.edges[-1], queue=False))
-        say(f"\n{table([[*heading, *costs], *rows])}\n\n## Goals\n")
-        for goal in bench.goals:
-            say(f"    {goal}")
-        if options.out:
-            bench.figures["goals"] = [{**goal._asdict(), "met": goal.met} for goal in bench.goals]
-            options.out.write_text(json.dumps(bench.figures, indent=1) + "\n", encoding="utf-8")
-        return 0 if all(goal.met for goal in bench.goals) else 1
+        say(f"\n{table([[*heading, *costs], *rows])}")
+        return conclude(bench.goals, bench.figures, options.out)
 
 
 def _measure(bench: Bench, edges: int, *, intervals: int = 1, queue: bool = True) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import tempfile
@@ -17,7 +16,7 @@ from tests.bench.measure import BenchError
 from tests.bench.parts import PARTS
 from tests.bench.peers import MAWK, PEERS, WC
 from tests.bench.program import Program
-from tests.bench.session import Session, say
+from tests.bench.session import Session, conclude, say
 from tests.bench.versus import versus
 
 
@@ -117,13 +116,7 @@ def _run(session: Session, options: argparse.Namespace) -> int:
             versus(session, name)
         else:
             PARTS[name](session)
-    say("\n## Goals\n")
-    for goal in session.goals:
-        say(f"    {goal}")
-    if options.out:
-        session.figures["goals"] = [{**goal._asdict(), "met": goal.met} for goal in session.goals]
-        options.out.write_text(json.dumps(session.figures, indent=1) + "\n", encoding="utf-8")
-    return 0 if all(goal.met for goal in session.goals) else 1
+    return conclude(session.goals, session.figures, options.out)
 
 
 def _cpu() -> str:

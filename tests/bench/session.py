@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -66,3 +67,14 @@ class Session:
 def say(text: str) -> None:
     """Print at once."""
     print(text, flush=True)
+
+
+def conclude(goals: Sequence[Goal], figures: dict[str, Any], out: Path | None) -> int:
+    """Print the goals, and write all figures to out. 0: all are met; 1: one is missed."""
+    say("\n## Goals\n")
+    for goal in goals:
+        say(f"    {goal}")
+    if out:
+        figures["goals"] = [{**goal._asdict(), "met": goal.met} for goal in goals]
+        out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    return 0 if all(goal.met for goal in goals) else 1

@@ -120,44 +120,45 @@ def _epoch(world: World) -> str:
 
 def kill_gearmand(world: World, chance: random.Random) -> bool:
     """With its queue on disk."""
-    world.gearmand.kill()
-    time.sleep(chance.uniform(0.0, 0.5))
-    world.gearmand.start()
-    return True
+    return _crash(world, world.gearmand, chance)
 
 
-def wipe_queue(world: World, chance: random.Random) -> bool:
+def wipe_queue(world: World, _chance: random.Random) -> bool:
     """The job server's queue is gone."""
     world.gearmand.kill()
     for path in world.gearmand.folder.glob("queue.db*"):
         path.unlink()
-    time.sleep(chance.uniform(0.0, 0.3))
     world.gearmand.start()
     return True
 
 
 def freeze_gearmand(world: World, chance: random.Random) -> bool:
     """The job server stands still."""
-    world.gearmand.signal(signal.SIGSTOP)
-    time.sleep(chance.uniform(0.1, 2.0))
-    world.gearmand.signal(signal.SIGCONT)
-    return True
+    return _freeze(world.gearmand, chance)
 
 
 def kill_mariadb(world: World, chance: random.Random) -> bool:
     """The database crashes and recovers."""
-    world.mariadb.kill()
-    time.sleep(chance.uniform(0.0, 0.5))
-    world.mariadb.start()
-    world.aggregators.tend()
-    return True
+    return _crash(world, world.mariadb, chance)
 
 
 def freeze_mariadb(world: World, chance: random.Random) -> bool:
     """The database stands still."""
-    world.mariadb.signal(signal.SIGSTOP)
+    return _freeze(world.mariadb, chance)
+
+
+def _crash(world: World, server: servers.Server, chance: random.Random) -> bool:
+    server.kill()
+    time.sleep(chance.uniform(0.0, 0.5))
+    server.start()
+    world.aggregators.tend()
+    return True
+
+
+def _freeze(server: servers.Server, chance: random.Random) -> bool:
+    server.signal(signal.SIGSTOP)
     time.sleep(chance.uniform(0.1, 2.0))
-    world.mariadb.signal(signal.SIGCONT)
+    server.signal(signal.SIGCONT)
     return True
 
 

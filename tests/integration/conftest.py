@@ -18,6 +18,7 @@ import pytest
 
 from edgetally import migrate
 from edgetally.config import AggregatorConfig, DatabaseConfig
+from edgetally.ledger import Ledger
 from tests import servers
 from tests.edge import wait_for as wait_for
 from tests.servers import admin_command as admin_command
@@ -53,6 +54,15 @@ def database(admin: DatabaseConfig, mariadb: servers.MariaDB, capsys: pytest.Cap
     migrate.run(AggregatorConfig(("127.0.0.1:1",), (MASTER,), config), admin, "localhost", None)
     capsys.readouterr()
     return config
+
+
+@pytest.fixture
+def ledger(database: DatabaseConfig) -> Iterator[Ledger]:
+    """A ledger that holds the writer's row of a fresh database."""
+    made = Ledger(database, "test")
+    assert made.acquire()
+    yield made
+    made.disconnect()
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pymysql
@@ -41,14 +40,6 @@ def batch(seq: int, *rows: Row, **fields: Any) -> Batch:
 def incoming(item: Batch) -> Incoming:
     (body,) = item.encode()
     return Incoming(seal(item.stream, KEY, body), item.stream, body, item)
-
-
-@pytest.fixture
-def ledger(database: DatabaseConfig) -> Iterator[Ledger]:
-    made = Ledger(database, "test")
-    assert made.acquire()
-    yield made
-    made.disconnect()
 
 
 def rows(ledger: Ledger, query: str) -> list[Any]:

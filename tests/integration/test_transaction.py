@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from edgetally.batch import Batch, derive_key, seal
-from edgetally.config import DatabaseConfig
 from edgetally.ledger import Ledger
 from edgetally.transaction import Incoming, Transaction
 from tests.integration.conftest import MASTER
@@ -29,14 +28,6 @@ TABLES = {
     "unassigned_host": "day, host, requests, bytes FROM unassigned_host",
     "quarantine": "reason, HEX(sha256), count FROM quarantine",
 }
-
-
-@pytest.fixture
-def ledger(database: DatabaseConfig) -> Iterator[Ledger]:
-    made = Ledger(database, "test")
-    assert made.acquire()
-    yield made
-    made.disconnect()
 
 
 def incoming(chance: random.Random) -> Incoming:
