@@ -112,7 +112,7 @@ def foreign_ignored() -> None:
 
 MUTANTS: dict[str, tuple[Callable[[], None], str]] = {
     "unique-key": (unique_key, "repeat batches,lose a COMMIT,kill ship"),
-    "outbox-on-created": (outbox_on_created, "wipe queue,kill ship"),
+    "outbox-on-created": (outbox_on_created, "wipe queue,kill aggregator,kill ship"),
     "no-closed-check": (no_closed_check, "kill ship,freeze ship"),
     "rename-overwrites": (rename_overwrites, "kill ship,freeze ship"),
     "no-fence": (no_fence, "freeze aggregator,kill ship"),
