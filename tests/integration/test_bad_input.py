@@ -47,6 +47,7 @@ class Edge:
             "channels": str(self.channels),
             "splay": 0,
             "receipt_wait": 1,
+            "reserve_bytes": 0,  # some spools here are tiny
             "close_timeout": 1,
             "include_existing": True,
             "logs": [log],
