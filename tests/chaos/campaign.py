@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import random
+import signal
 import sys
 import tempfile
 import threading
@@ -59,7 +60,8 @@ def _break(world: World, plan: Sequence[tuple[float, str, str]]) -> None:
                 time.sleep(pause)
                 faults.run(world, kind, seed)
 
-    threads = [threading.Thread(target=suffer, args=(victim,)) for victim in {k.victim for k in faults.KINDS.values()}]
+    victims = {kind.victim for kind in faults.KINDS.values()}
+    threads = [threading.Thread(target=suffer, args=(victim,), daemon=True) for victim in victims]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -115,6 +117,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     unknown = [kind for kind in kinds if kind not in faults.KINDS]
     if unknown:
         parser.error(f"there is no fault '{unknown[0]}': it is one of {', '.join(faults.KINDS)}")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)  # either way what was started is ended
     with contextlib.suppress(KeyboardInterrupt):
         return 0 if campaign(options.seed, options.faults, kinds, options.mutant).good else 1
     return 130
