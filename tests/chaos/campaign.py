@@ -80,7 +80,9 @@ def _print(world: World, verdict: Verdict, seconds: float) -> None:
     times = f", at most {max(world.takeovers):.1f} s" if world.takeovers else ""
     print(
         f"runs of ship {sum(cache.runs for cache in world.caches)}, batches {batches}, takeovers "
-        f"{len(world.takeovers)}{times}, COMMITs lost {world.proxy.commits_lost}"
+        f"{len(world.takeovers)}{times}, not seen within {faults.TAKEOVER_SECONDS:g} s "
+        f"{world.counts.get(faults.NO_TAKEOVER, 0)}, "
+        f"COMMITs lost {world.proxy.commits_lost}"
     )
     print(
         f"quarantined {', '.join(line.replace(chr(9), ' ') for line in refused) or 'nothing'}; "

@@ -21,6 +21,7 @@ from tests.chaos.world import LEASE_SECONDS, Cache, World, age_outbox, copy_tree
 
 Fault = Callable[[World, random.Random], bool]  # false where there was nothing to break
 TAKEOVER_SECONDS = 30.0
+NO_TAKEOVER = "takeovers not seen"
 
 
 def kill_ship(world: World, chance: random.Random) -> bool:
@@ -109,7 +110,7 @@ def _await_takeover(world: World) -> None:
                 world.takeovers.append(time.monotonic() - started)
             return
         time.sleep(0.05)
-    world.count("takeovers that did not come")
+    world.count(NO_TAKEOVER)
 
 
 def _epoch(world: World) -> str:
