@@ -94,12 +94,15 @@ def make(
     channel: str = "*",
     percents: Sequence[Fraction] = PERCENTS,
     keep: Keep | None = None,
+    covered: Sequence[StreamCoverage] | None = None,
 ) -> Bill:
     """Make the bill of the channels that fit a glob.
 
     keep: gets every channel's series, stores it, and gives its sha256 (hex), which then stands in the bill.
+    covered: what became of every (stream, slot), where that was found out already.
     """
-    covered = coverage(counters.cursor, period, counters.now)
+    if covered is None:
+        covered = coverage(counters.cursor, period, counters.now)
     missing = _Missing(counters, period, covered)
     aliases, ids = _billed_names(counters, channel)
     maker = _Maker(period, contracts, percents, _whole_groups(counters, contracts, channel))
