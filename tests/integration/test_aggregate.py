@@ -50,7 +50,7 @@ def receipts(server: servers.Server, *bodies: bytes, key: Key = KEY, stream: str
     """Ask what became of bodies, and check the answer as an edge does."""
     asked = [[GENERATION, json.loads(body)["seq"], 0, content_hash(body)] for body in bodies]
     request = json.dumps({"stream": stream, "nonce": "n1", "ask": asked}).encode()
-    answer = link.ask([server.address], RECEIPT_FUNCTION, seal(stream, key, request), timeout=20)
+    answer = link.ask([server.address], RECEIPT_FUNCTION, seal(stream, key, request), timeout=20).result
     return json.loads(unseal(answer, lambda _edge, _id: KEY).body) if answer else None
 
 
