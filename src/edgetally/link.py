@@ -27,9 +27,11 @@ from gearman.worker import GearmanWorker
 from gearman.worker_handler import GearmanWorkerCommandHandler
 
 from edgetally.config import parse_server
+from edgetally.dial import dial
 from edgetally.errors import EdgetallyError
 
 CONNECT_TIMEOUT = 5.0
+DEAD_SECONDS = 60
 READ_BYTES = 256 << 10
 CALL_BYTES = 8 << 20  # the library copies its send buffer at every write
 GRAB_WINDOW = 32  # jobs that a worker asks for at once
@@ -67,17 +69,9 @@ class _Connection(GearmanConnection):
 
     def _create_client_socket(self) -> None:
         try:
-            link = socket.create_connection((self.gearman_host, self.gearman_port), CONNECT_TIMEOUT)
+            link = dial(self.gearman_host, self.gearman_port, CONNECT_TIMEOUT, DEAD_SECONDS)
         except OSError as error:
             self.throw_exception(exception=error)
-        for option, value in (
-            (socket.TCP_KEEPIDLE, 30),
-            (socket.TCP_KEEPINTVL, 10),
-            (socket.TCP_KEEPCNT, 3),
-            (socket.TCP_USER_TIMEOUT, 60_000),
-        ):
-            link.setsockopt(socket.IPPROTO_TCP, option, value)
-        link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self.set_socket(link)
 
     def read_data_from_socket(self, bytes_to_read: int = READ_BYTES) -> int:
