@@ -17,10 +17,11 @@ DEAD_SECONDS = 12  # a database host that has lost its power is given up after s
 STATEMENT_TIMEOUT = 60
 SCHEMA_VERSION = 1
 UNKNOWN_VARIABLE = 1193
+DEADLOCK = 1213  # on Galera also, from COMMIT too, where another node's transaction came first
 
 # The whole transaction is worth another try: lock wait, deadlock (also from COMMIT on Galera), node not ready,
 # error during COMMIT, server gone, connection lost, connection refused.
-RETRY = {1205, 1213, 1047, 1180, 1053, 1927, 2003, 2006, 2013, 4031}
+RETRY = {1205, DEADLOCK, 1047, 1180, 1053, 1927, 2003, 2006, 2013, 4031}
 
 
 def connect(config: DatabaseConfig, first: int = 0, **options: Any) -> Connection[Any]:
