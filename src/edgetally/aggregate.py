@@ -26,7 +26,7 @@ from edgetally.batch import (
     seal,
 )
 from edgetally.config import AggregatorConfig
-from edgetally.database import RETRY, DatabaseError, check_schema, connect, error_code
+from edgetally.database import DEADLOCK, RETRY, DatabaseError, check_schema, connect, error_code
 from edgetally.ledger import FenceLostError, Ledger
 from edgetally.link import Held, Worker
 from edgetally.payload import open_batch, open_envelope
@@ -212,8 +212,9 @@ class Aggregator:
                 if error_code(error) not in RETRY and not isinstance(error, OSError):
                     raise
                 problem = error
-            self.ledger.disconnect()
-            self.say("database", f"the database is away, trying again: {problem}")
+            if error_code(problem) != DEADLOCK:  # that one is another transaction's luck: this connection is good
+                self.ledger.disconnect()
+                self.say("database", f"the database is away, trying again: {problem}")
             if self.stop.wait(pause):
                 raise StoppedError
             pause = min(pause * 2, RETRY_SECONDS[1])

@@ -27,12 +27,15 @@ from gearman.worker import GearmanWorker
 from gearman.worker_handler import GearmanWorkerCommandHandler
 
 from edgetally.config import parse_server
+from edgetally.dial import dial
 from edgetally.errors import EdgetallyError
 
 CONNECT_TIMEOUT = 5.0
+DEAD_SECONDS = 60
 READ_BYTES = 256 << 10
 CALL_BYTES = 8 << 20  # the library copies its send buffer at every write
 GRAB_WINDOW = 32  # jobs that a worker asks for at once
+ASK_SECONDS = 4.0  # for an answer over a job server, while there is another
 SEND_SECONDS = 1.0  # for the answers of a group, before the next is worked on
 RECONNECT_SECONDS = (1.0, 30.0)  # the first and the longest pause before a lost job server is tried again
 
@@ -43,6 +46,13 @@ class LinkError(EdgetallyError):
 
 class NoAnswerError(LinkError):
     """A job server took the request, but no aggregator answered it in time."""
+
+
+class Answer(NamedTuple):
+    """A job's result, and the job server over which it came."""
+
+    server: str
+    result: bytes
 
 
 class Job(NamedTuple):
@@ -59,17 +69,9 @@ class _Connection(GearmanConnection):
 
     def _create_client_socket(self) -> None:
         try:
-            link = socket.create_connection((self.gearman_host, self.gearman_port), CONNECT_TIMEOUT)
+            link = dial(self.gearman_host, self.gearman_port, CONNECT_TIMEOUT, DEAD_SECONDS)
         except OSError as error:
             self.throw_exception(exception=error)
-        for option, value in (
-            (socket.TCP_KEEPIDLE, 30),
-            (socket.TCP_KEEPINTVL, 10),
-            (socket.TCP_KEEPCNT, 3),
-            (socket.TCP_USER_TIMEOUT, 60_000),
-        ):
-            link.setsockopt(socket.IPPROTO_TCP, option, value)
-        link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self.set_socket(link)
 
     def read_data_from_socket(self, bytes_to_read: int = READ_BYTES) -> int:
@@ -198,17 +200,27 @@ def _groups(jobs: Sequence[Job]) -> Iterable[list[Job]]:
         yield group
 
 
-def ask(servers: Sequence[str], function: str, payload: bytes, timeout: float = 10.0) -> bytes:
-    """Run one foreground job of high priority on the first job server that answers, and return its result.
+def ask(servers: Sequence[str], function: str, payload: bytes, timeout: float = 10.0) -> Answer:
+    """Run one foreground job of high priority on the first job server over which an aggregator answers.
 
-    Raises NoAnswerError when no aggregator answers within timeout seconds, LinkError when no job server can be used.
+    An aggregator that a server has lost, or never had, may answer over the next: each but the last has ASK_SECONDS at
+    most. Raises NoAnswerError when no aggregator answers within timeout seconds, LinkError when no job server can be
+    used.
     """
+    deadline = time.monotonic() + timeout
     causes = []
-    for server in servers:
+    silent: NoAnswerError | None = None
+    for number, server in enumerate(servers, 1):
+        room = max(0.1, deadline - time.monotonic())
         try:
-            return _ask_one(server, function, payload, timeout)
+            share = room if number == len(servers) else min(ASK_SECONDS, room / 2)
+            return Answer(server, _ask_one(server, function, payload, share))
+        except NoAnswerError as error:
+            silent = silent or error
         except GearmanError as error:
             causes.append(f"{server}: {error}")
+    if silent:
+        raise silent
     raise LinkError(
         f"no job server answers ({'; '.join(causes)}): check that gearmand runs there and that its port can be reached"
     )
@@ -234,8 +246,8 @@ def _ask_one(server: str, function: str, payload: bytes, timeout: float) -> byte
         return bytes(request.result)
     if request.state == JOB_CREATED:
         raise NoAnswerError(
-            f"{server} took the request, but no aggregator answered in {timeout:g} s: check `systemctl status "
-            "edgetally-aggregator` on the aggregator's host"
+            f"{server} took the request, but no aggregator answered in {round(timeout, 1):g} s: check "
+            "`systemctl status edgetally-aggregator` on the aggregator's host"
         )
     raise GearmanConnectionError(f"it refused or lost the request ({_text(request.exception) or request.state})")
 
