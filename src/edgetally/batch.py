@@ -25,6 +25,7 @@ FUNCTION = "edgetally.batch"
 RECEIPT_FUNCTION = "edgetally.receipt"
 RECEIPT_MAX_ASK = 1000
 UNASSIGNED_HOSTS = 20
+CANARY_STREAM = "edgetally/canary"  # a health check's batches: on no bill and in no gap list, see canary.py
 
 # A row: slot (epoch s, UTC), index into channels, requests, bytes, hits, hit bytes (None: the format does not say).
 Row = tuple[int, int, int, int, Optional[int], Optional[int]]

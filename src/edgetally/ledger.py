@@ -154,12 +154,13 @@ class Ledger:
             transaction.refuse(item, error)
 
     def maintain(self) -> None:
-        """Make daily partitions for the next 30 days, and forget what unassigned hosts there were weeks ago."""
+        """Make daily partitions for the next 30 days; forget old canaries, and what unassigned hosts there were."""
         with self.connection.cursor() as cursor:
             cursor.execute("CALL make_partitions()")
         self.connection.commit()
         with self._transaction() as transaction:
             transaction.cursor.execute("DELETE FROM unassigned_host WHERE day < %s", (transaction.now - HOST_SECONDS,))
+            transaction.forget_canaries()
 
     # --- receipts
 

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pymysql.cursors import SSCursor
 
 from edgetally import SLOT_SECONDS, table
+from edgetally.batch import CANARY_STREAM
 from edgetally.config import AggregatorConfig
 from edgetally.database import check_schema, connect
 from edgetally.errors import EdgetallyError
@@ -184,7 +185,9 @@ def _completeness(connection: Any, period: Period) -> Completeness:
         now = float(cursor.fetchone()[0])
         cursor.execute(
             "SELECT s.name, UNIX_TIMESTAMP(s.retired_at), MIN(b.covers_to), MAX(b.covers_to) "
-            "FROM stream s JOIN batch b ON b.stream_id = s.id WHERE b.state = 'committed' GROUP BY s.id"
+            "FROM stream s JOIN batch b ON b.stream_id = s.id WHERE b.state = 'committed' AND s.name <> %s "
+            "GROUP BY s.id",
+            (CANARY_STREAM.encode(),),
         )
         known = {name.decode(): (retired, float(first)) for name, retired, first, _last in cursor.fetchall()}
         cursor.execute(

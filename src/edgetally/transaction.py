@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pymysql
 
-from edgetally.batch import Batch, BatchError, Row, content_hash
+from edgetally.batch import CANARY_STREAM, Batch, BatchError, Row, content_hash
 from edgetally.config import LONGEST_SPREAD
 from edgetally.database import error_code
 
@@ -26,6 +26,7 @@ UNION_QUERIES = 500
 QUARANTINE_PAYLOAD = 1 << 20
 QUARANTINE_ROWS = 10_000
 HOST_SECONDS = 62 * 86400
+CANARY_SECONDS = 86400
 RECORDED = ("committed", "superseded", "already")  # the states of what the ledger has
 
 Cell = tuple[
@@ -394,6 +395,19 @@ class Transaction:
         if surplus > 0:
             self.cursor.execute("DELETE FROM quarantine ORDER BY last_seen LIMIT %s", (surplus,))
         return error.reason
+
+    def forget_canaries(self) -> None:
+        """Delete what a day of health checks has left: canaries count nothing. A canary's revision is its time."""
+        upto = self.now - CANARY_SECONDS
+        for table in ("batch_body", "batch"):
+            self.cursor.execute(
+                f"DELETE FROM {table} WHERE stream_id = (SELECT id FROM stream WHERE name = %s) AND revision < %s",  # noqa: S608
+                (CANARY_STREAM.encode(), upto),
+            )
+        self.cursor.execute(
+            "DELETE FROM quarantine WHERE stream = %s AND last_seen < FROM_UNIXTIME(%s)",
+            (CANARY_STREAM.encode(), upto),
+        )
 
     def release(self, items: Sequence[Incoming]) -> None:
         """Take payloads out of the quarantine."""
