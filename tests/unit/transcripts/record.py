@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Record what a gearmand answers to each command of its text protocol, with the same jobs and workers in it each time.
 
-usage: python3 tests/unit/transcripts/record.py HOST PORT "HOW IT WAS BUILT AND STARTED" > tests/unit/transcripts/VERSION.json
+usage: python3 tests/unit/transcripts/record.py HOST PORT "HOW IT WAS BUILT AND STARTED" > VERSION.json
 
 Only for a server of one's own that was started for this: it must be empty, and jobs stay in it.
 """
