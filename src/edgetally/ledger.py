@@ -31,7 +31,7 @@ class Ledger:
         self.lease_seconds = lease_seconds
         self.epoch = 0
         self._connection: pymysql.connections.Connection[Any] | None = None
-        self._ids: dict[tuple[str, str], int] = {}
+        self._ids: dict[str, dict[str, int]] = {}
         self._losses = 0
 
     # --- the connection and the writer's row
