@@ -255,6 +255,8 @@ def test_a_batch_of_which_a_part_is_missing_vouches_for_nothing(config: Aggregat
     sizes = [10] * 12
     batches = [interval("edge1/a", seq, sizes) for seq in range(1, 13)]
     batches[5] = Batch(**{**vars(batches[5]), "part": 0, "parts": 2})
+    batches[8] = Batch(**{**vars(batches[8]), "part": 0, "parts": 2})
+    batches.append(Batch(**{**vars(batches[8]), "part": 1}))
     commit(config.database, batches)
     (gap,) = bill(config, START, START + 3600)["completeness"]["gaps"]
     assert (gap["first_seq"], gap["last_seq"]) == (6, 6)
