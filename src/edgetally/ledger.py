@@ -164,13 +164,13 @@ class Ledger:
 
     # --- receipts
 
-    def id(self) -> str:
-        """The ledger's id, made with the database."""
+    def identify(self) -> tuple[str, float]:
+        """The ledger's id, made with the database, and the database's clock, epoch seconds."""
         with self.connection.cursor() as cursor:
-            cursor.execute("SELECT id FROM ledger")
-            row = cursor.fetchone()
+            cursor.execute("SELECT (SELECT id FROM ledger), UNIX_TIMESTAMP(NOW(6))")
+            ledger, now = cursor.fetchone() or ("", 0)
         self.connection.rollback()
-        return str(row[0]) if row else ""
+        return str(ledger or ""), float(now)
 
     def states(self, stream: str, ask: Iterable[tuple[str, int, int, str]]) -> list[str]:
         """What became of the batches (generation, seq, revision, sha256 of the body) of a stream."""
