@@ -266,6 +266,21 @@ class Drill:
 
     # --- the account
 
+    def same_tables(self) -> None:
+        """Every node has the same rows in all tables but the writer's, which changes all the time."""
+        tables = (
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'edgetally' AND engine IS NOT NULL"
+        )
+        names = sorted(name for (name,) in self.cluster.ask(tables) if name != "writer")
+
+        def same() -> bool:
+            sums = {
+                tuple(self.cluster.query(node, f"CHECKSUM TABLE {', '.join(names)}")) for node in self.cluster.nodes
+            }
+            return len(sums) == 1 and None not in {value for _name, value in sums.pop()}
+
+        until(f"the tables {', '.join(names)} are the same on all nodes", same, 60)
+
     def judge(self) -> list[str]:
         """Print the table of losses; what must not be, as sentences."""
         account = history.join({node.name: history.read(node) for node in self.cluster.nodes}, LEASE_SECONDS)
@@ -316,6 +331,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             host.mend()  # a drill that was killed may have left a cut
         with world.beats(), traffic.flowing():
             drill.run([name for name in options.only.split(",") if name])
+        drill.same_tables()
         problems = drill.judge()
     except (DrillError, reconcile.ReconcileError) as error:
         problems = [str(error)]
