@@ -87,16 +87,17 @@ class Cluster:
         until(f"wsrep_ready is {state} on {node.name}", lambda: self.status(node, "wsrep_ready") == state, seconds)
 
     def used_by(self, aggregator: Host) -> Host:
-        """The node that an aggregator has its connection to."""
-
-        sql = f"SELECT 1 FROM information_schema.processlist WHERE user = 'edgetally' AND host LIKE '{aggregator.ip}:%'"
+        """The node over which an aggregator works: where it was heard last; dead connections stay for hours."""
+        names = f"host LIKE '{aggregator.ip}:%' OR host LIKE '{aggregator.name}:%'"  # the node may have looked it up
+        sql = f"SELECT MIN(time_ms) FROM information_schema.processlist WHERE user = 'edgetally' AND ({names})"
 
         def find() -> Host | None:
-            for node in self.nodes:
+            heard: list[tuple[float, int]] = []
+            for number, node in enumerate(self.nodes):
                 with suppress(pymysql.MySQLError, OSError):
-                    if self.query(node, sql, None):
-                        return node
-            return None
+                    ((idle,),) = self.query(node, sql, None)
+                    heard += [(float(idle), number)] if idle is not None else []
+            return self.nodes[min(heard)[1]] if heard else None
 
         return until(f"{aggregator.name} is connected to a node", find, 30)
 
