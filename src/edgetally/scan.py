@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgetally.book import MAX_LINE
-from edgetally.buffer import CONTROLS, Buffer
+from edgetally.buffer import CONTROLS, Buffer, Bytes
 from edgetally.lanes import (
     HIGH_NIBBLES,
     SIX,
@@ -31,45 +31,58 @@ _LONGEST_NUMBER = 15
 
 
 class Lines:
-    """The lines of a block. starts, ends: all of them; rows: those with all anchors of their layout, and no oddity."""
+    """The lines of a block. starts, newlines, ends: of all of them; rows: those with all anchors, and no oddity.
+
+    An oddity is a control character, or too great a length.
+    """
 
     def __init__(self, buffer: Buffer, size: int, layout: Layout, escapes: bool) -> None:
         self.buffer, self.layout = buffer, layout
-        controls, anchors = buffer.noted(size)
-        is_newline = buffer.bytes[controls] == _NEWLINE
-        clean = bool(is_newline.all())
-        newlines = controls if clean else controls[is_newline]
-        self.count = newlines.size
-        self.starts: Ints = np.empty_like(newlines)
-        self.starts[:1], self.starts[1:] = 0, newlines[:-1] + 1
-        self.newlines = self.ends = newlines
-        odd = np.zeros(0, np.int64)
+        hits = buffer.noted(size)
+        bytes_ = buffer.bytes.take(hits)
+        if escapes and layout.anchor == ord('"') and buffer.holds(b"\\", size):
+            hits, bytes_ = _kept(hits, bytes_, ~self._escaped(hits, bytes_))
+        (last,) = (bytes_ == _NEWLINE).nonzero()
+        self.count = last.size
+        self.newlines = self.ends = hits.take(last)
+        anchors = int(np.count_nonzero(bytes_ == layout.anchor))
+        clean = anchors + self.count == hits.size
         if not clean:
-            returns = buffer.bytes[np.maximum(newlines - 1, 0)] == _RETURN
-            self.ends = newlines - returns
-            odd = np.searchsorted(newlines, np.setdiff1d(controls[~is_newline], self.ends[returns]))
+            hits, bytes_, last = self._without_returns(hits, bytes_, last)
+        self.starts: Ints = np.empty_like(self.newlines)
+        self.starts[:1], self.starts[1:] = 0, self.newlines[:-1] + 1
+        self._hits, self._first = hits, last - layout.anchors
+        good = np.diff(last, prepend=-1) == layout.anchors + 1
+        if not clean:
+            good[np.searchsorted(last, ((bytes_ != _NEWLINE) & (bytes_ != layout.anchor)).nonzero()[0])] = False
         if size > MAX_LINE:
-            odd = np.union1d(odd, np.flatnonzero(newlines - self.starts > MAX_LINE))
-        self.rows, self.anchors = self._whole(anchors, odd, escapes and buffer.holds(b"\\", size))
+            good &= self.newlines - self.starts <= MAX_LINE
+        (self.rows,) = good.nonzero()
+        self.all = self.rows.size == self.count
+        if not self.all:
+            self._first = self._first[self.rows]
 
-    def _whole(self, places: Ints, odd: Ints, escapes: bool) -> tuple[Ints, Ints]:
-        """The lines with the right number of anchors and no oddity, and where each of these is, one row an anchor."""
-        if escapes and self.layout.anchor == ord('"'):
-            places = places[~self._escaped(places)]
-        wanted = self.layout.anchors
-        if places.size == wanted * self.count and not odd.size:
-            table = np.ascontiguousarray(places.reshape(self.count, wanted).T)
-            if (table[0] >= self.starts).all() and (table[-1] < self.newlines).all():
-                return np.arange(self.count), table
-        last = np.searchsorted(places, self.newlines)
-        good = np.diff(last, prepend=0) == wanted
-        good[odd] = False
-        rows = np.flatnonzero(good)
-        return rows, places[(last[rows] - wanted) + np.arange(wanted)[:, None]]
+    def anchor(self, number: int) -> Ints:
+        """Where one of the anchors is, in each of the rows."""
+        if self.all:  # they lie side by side
+            table = self._hits.reshape(self.count, self.layout.anchors + 1)
+            return np.ascontiguousarray(table[:, number])
+        return self._hits.take(self._first + number)
 
-    def _escaped(self, places: Ints) -> Bools:
+    def _without_returns(self, hits: Ints, bytes_: Bytes, last: Ints) -> tuple[Ints, Bytes, Ints]:
+        """What was noted, but for carriage returns that belong to a line's end."""
+        before = np.maximum(last - 1, 0)
+        returns = (bytes_[before] == _RETURN) & (hits[before] == self.newlines - 1)
+        keep = np.ones(hits.size, np.bool_)
+        keep[before[returns]] = False
+        self.ends = self.newlines - returns
+        hits, bytes_ = _kept(hits, bytes_, keep)
+        return hits, bytes_, (bytes_ == _NEWLINE).nonzero()[0]
+
+    def _escaped(self, places: Ints, bytes_: Bytes) -> Bools:
         """Which anchors have an odd number of backslashes before them."""
         escaped: Bools = self.buffer.bytes[places - 1] == _BACKSLASH
+        escaped &= bytes_ == self.layout.anchor
         rest, depth = np.flatnonzero(escaped), 2
         while rest.size:
             rest = rest[self.buffer.bytes[places[rest] - depth] == _BACKSLASH]
@@ -78,12 +91,17 @@ class Lines:
         return escaped
 
 
+def _kept(hits: Ints, bytes_: Bytes, keep: Bools) -> tuple[Ints, Bytes]:
+    return hits[keep], bytes_[keep]
+
+
 class Scan:
     """The whole lines of a block, and where their runs and gaps are. right: which are as the layout says, so far."""
 
     def __init__(self, lines: Lines) -> None:
         self.lines, self.buffer, self.layout = lines, lines.buffer, lines.layout
-        self.starts, self.ends = lines.starts[lines.rows], lines.ends[lines.rows]
+        self.starts = lines.starts if lines.all else lines.starts[lines.rows]
+        self.ends = lines.ends if lines.all else lines.ends[lines.rows]
         self.right: Bools = np.ones(lines.rows.size, np.bool_)
         self.runs: list[Ints] = []
         self.lefts: list[Ints] = []
@@ -110,7 +128,8 @@ class Scan:
     def _place_of(self, run: Run, last: bool) -> Ints | None:
         """Where a run is that holds an anchor, or ends the line."""
         if run.anchor >= 0:
-            return np.asarray(self.lines.anchors[run.anchor] - run.inset)
+            anchors = self.lines.anchor(run.anchor)
+            return np.asarray(anchors - run.inset) if run.inset else anchors
         return self.ends - len(run.cells) if last else None
 
     def _check(self, run: Run, place: Ints) -> None:
