@@ -36,12 +36,15 @@ _LANES = 8
 
 
 class Check(NamedTuple):
-    """What eight bytes of a run must be: where they begin in it, which bits count, what these are, which are digits."""
+    """What up to eight bytes of a run must be: where they begin in it, which bits count, what these are, which are
+    digits, and how many bytes are to be fetched for that.
+    """
 
     offset: int
     mask: int
     value: int
     digits: int
+    width: int
 
 
 class Run(NamedTuple):
@@ -116,16 +119,18 @@ def layout_of(fmt: LogFormat) -> Layout | None:
 
 
 def _checks(cells: Sequence[int]) -> Iterator[Check]:
-    """The fewest words that look at every character of a run that is known."""
+    """The fewest words that look at every character of a run that is not known."""
     place = 0
     while place < len(cells):
         if cells[place] == ANY:
             place += 1
             continue
-        lanes = list(enumerate(cells[place : place + _LANES]))
+        lanes = [(lane, cell) for lane, cell in enumerate(cells[place : place + _LANES]) if cell != ANY]
         mask = sum(0xFF << 8 * lane for lane, cell in lanes if cell >= 0)
         value = sum(cell << 8 * lane for lane, cell in lanes if cell >= 0)
-        yield Check(place, mask, value, sum(0xFF << 8 * lane for lane, cell in lanes if cell == DIGIT))
+        digits = sum(0xFF << 8 * lane for lane, cell in lanes if cell == DIGIT)
+        width = next(width for width in (1, 4, _LANES) if lanes[-1][0] < width)
+        yield Check(place, mask, value, digits, width)
         place += _LANES
 
 
@@ -160,16 +165,17 @@ def _anchored(
 ) -> Layout | None:
     """Say of every run which anchors it holds, and of the gaps before those without one what ends them."""
     placed, known, count = [], [], 0
-    for place, (cells, fields) in enumerate(runs):
+    for number, (cells, fields) in enumerate(runs):
         inset = cells.index(anchor) if anchor in cells else -1
-        placed.append(Run(tuple(cells), tuple(fields), count if inset >= 0 else -1, inset, tuple(_checks(cells))))
+        unknown = [ANY if place == inset else cell for place, cell in enumerate(cells)]  # the run is found by it
+        placed.append(Run(tuple(cells), tuple(fields), count if inset >= 0 else -1, inset, tuple(_checks(unknown))))
         count += cells.count(anchor)
-        if place and inset < 0 and place < len(runs) - 1:
-            if not _tells(cells[0], gaps[place - 1], gaps[place], runs[place + 1][0][0:1], anchor):
+        if number and inset < 0 and number < len(runs) - 1:
+            if not _tells(cells[0], gaps[number - 1], gaps[number], runs[number + 1][0][0:1], anchor):
                 return None
-            known.append(gaps[place - 1]._replace(stop=cells[0]))
-        elif place:
-            known.append(gaps[place - 1])
+            known.append(gaps[number - 1]._replace(stop=cells[0]))
+        elif number:
+            known.append(gaps[number - 1])
     twice = any(pair == (_SPACE, _SPACE) for cells, _ in runs for pair in zip(cells, cells[1:]))
     if anchor == _SPACE and twice:
         return None

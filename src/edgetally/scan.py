@@ -23,7 +23,7 @@ from edgetally.lanes import (
     lowest,
     number,
 )
-from edgetally.layout import DECIMAL, DIGITS, SIZE, WORD, Gap, Layout, Run
+from edgetally.layout import DECIMAL, DIGITS, SIZE, WORD, Check, Gap, Layout, Run
 
 _NEWLINE, _RETURN, _SPACE, _DASH, _BACKSLASH = b"\n\r -\\"
 _LONGEST_SEARCH = 512  # bytes, beyond which a gap's end is not looked for
@@ -109,49 +109,80 @@ class Scan:
 
     def find(self, tables: list[bytes | None]) -> None:
         """Find runs and gaps, and look at both. tables: for each gap, which bytes it may not hold."""
-        layout = self.layout
+        layout, last = self.layout, len(self.layout.runs) - 1
         place = self.starts
         for number_, run in enumerate(layout.runs):
             if number_:
-                gap, table = layout.gaps[number_ - 1], tables[number_ - 1]
-                left = place
-                known = self._place_of(run, number_ == len(layout.runs) - 1)
-                place = self._end_of(left, gap, table) if known is None else known
+                left, known = place, self._place_of(number_)
+                if known is None:
+                    known = self._end_of(left, number_ - 1, tables[number_ - 1])
+                place = known
                 self.right &= place >= left
                 self.lefts.append(left)
                 self.rights.append(place)
             self.runs.append(place)
             self._check(run, place)
             place = place + len(run.cells) if run.cells else place
-        self.right &= place == self.ends
+        if layout.runs[last].anchor >= 0 or not last:
+            self.right &= place == self.ends
+        self._forget_wrong()
 
-    def _place_of(self, run: Run, last: bool) -> Ints | None:
+    def _forget_wrong(self) -> None:
+        """Put the parts of lines that are not right at places that can be looked at, whatever was found of them."""
+        (wrong,) = (~self.right).nonzero()
+        if wrong.size:
+            for places in (self.runs, self.lefts, self.rights):
+                for number_, place in enumerate(places):
+                    places[number_] = place = place.copy()
+                    place[wrong] = 0
+
+    def _place_of(self, number_: int) -> Ints | None:
         """Where a run is that holds an anchor, or ends the line."""
+        run = self.layout.runs[number_]
         if run.anchor >= 0:
             anchors = self.lines.anchor(run.anchor)
             return np.asarray(anchors - run.inset) if run.inset else anchors
-        return self.ends - len(run.cells) if last else None
+        if number_ < len(self.layout.runs) - 1:
+            return None
+        return self.ends - len(run.cells) if run.cells else self.ends
 
     def _check(self, run: Run, place: Ints) -> None:
         for check in run.checks:
-            words = self.buffer.words[place + check.offset if check.offset else place]
-            if check.mask:
-                self.right &= words & np.uint64(check.mask) == check.value
-            if check.digits:
-                lanes = (words ^ ZEROS) & np.uint64(check.digits)
-                self.right &= ((lanes + SIX) | lanes) & HIGH_NIBBLES & np.uint64(check.digits) == 0
+            self.right &= self._fits(check, place)
 
-    def _end_of(self, left: Ints, gap: Gap, table: bytes | None) -> Ints:
+    def _fits(self, check: Check, place: Ints) -> Bools:
+        """Whether some bytes of a run are what they should be."""
+        view, type_ = {
+            1: (self.buffer.bytes, np.uint8),
+            4: (self.buffer.halves, np.uint32),
+            8: (self.buffer.words, np.uint64),
+        }[check.width]
+        found = view[check.offset :][place]
+        if not check.digits:
+            whole = 8 * check.width == check.mask.bit_length() and check.mask & (check.mask + 1) == 0
+            return np.asarray((found if whole else found & type_(check.mask)) == type_(check.value))
+        lanes = found ^ type_(int(ZEROS) & check.digits | check.value)
+        odd = lanes + type_(int(SIX) & check.digits)
+        odd |= lanes
+        odd &= type_(int(HIGH_NIBBLES) & check.digits | check.mask)
+        return np.asarray(odd == 0)
+
+    def _end_of(self, left: Ints, number_: int, table: bytes | None) -> Ints:
         """Where a gap ends: at its stop, or at the first byte that it may not hold."""
-        end: Ints = left.copy()
-        rest, place = np.arange(left.size), left
+        gap = self.layout.gaps[number_]
+        words = self.buffer.words[left]
+        flags = flags_of(words, gap.stop) if table is None else _translated(words, table)
+        end = lowest(flags)  # right where there is one; the others are set again
+        end += left
+        (rest,) = (flags == 0).nonzero()
+        place = left[rest] + 8
         for _ in range(_LONGEST_SEARCH // 8):
+            if not rest.size:
+                return end
             words = self.buffer.words[place]
             flags = flags_of(words, gap.stop) if table is None else _translated(words, table)
-            missed = np.flatnonzero(flags == 0)
-            end[rest] = place + lowest(flags)  # right where there is one; the others are set again
-            if not missed.size:
-                return end
+            end[rest] = place + lowest(flags)
+            (missed,) = (flags == 0).nonzero()
             rest, place = rest[missed], place[missed] + 8
         self.right[rest], end[rest] = False, left[rest]
         return end
@@ -214,20 +245,25 @@ class Scan:
     def _digits(self, left: Ints, right: Ints) -> tuple[Ints, Bools]:
         """Whole numbers of at most 15 digits, and whether they are that."""
         length = right - left
-        lanes, good = digits_before(self.buffer.before[right], np.clip(length, 0, 8))
+        lanes, good = digits_before(self.buffer.before[right], length)
         value = number(lanes)
-        long = np.flatnonzero(length > 8)
+        (long,) = (length > 8).nonzero()
         if long.size:
-            lanes, fine = digits_before(self.buffer.before[right[long] - 8], np.minimum(length[long] - 8, 8))
+            right, length = right[long], length[long]
+            lanes, good[long] = digits_before(self.buffer.before[right], np.full(long.size, 8))
+            value[long] = number(lanes)
+            lanes, fine = digits_before(self.buffer.before[right - 8], np.minimum(length - 8, 8))
             value[long] += number(lanes) * 10**8
-            good[long] &= fine & (length[long] <= _LONGEST_NUMBER)
+            good[long] &= fine & (length <= _LONGEST_NUMBER)
         return value, good
 
     def _decimal(self, left: Ints, right: Ints) -> tuple[Words, Bools]:
         """Numbers below 10,000 with three decimals, as lanes, and whether they are that."""
         length = right - left
-        lanes, good = decimal_before(self.buffer.before[right], np.clip(length, 0, 8))
-        return lanes, good & (length > 4) & (length <= 8)
+        lanes, good = decimal_before(self.buffer.before[right], length)
+        good &= length > 4
+        good &= length <= 8
+        return lanes, good
 
     def next(self, place: Ints, byte: int, words: int) -> Ints:
         """Where a byte is, from a place on; where it is not among so many words, far behind it."""
