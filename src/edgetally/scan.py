@@ -5,6 +5,9 @@ Everything has one element a line, and a line that is not as its layout says is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, Callable, NamedTuple
+
 import numpy as np
 
 from edgetally.book import MAX_LINE
@@ -28,6 +31,9 @@ from edgetally.layout import DECIMAL, DIGITS, SIZE, WORD, Check, Gap, Layout, Ru
 _NEWLINE, _RETURN, _SPACE, _DASH, _BACKSLASH = b"\n\r -\\"
 _LONGEST_SEARCH = 512  # bytes, beyond which a gap's end is not looked for
 _LONGEST_NUMBER = 15
+_RARE = 2  # bytes that a gap may not hold, which are looked for among all
+# What keeps the first n of 16 flags
+_FIRST_OF_16 = np.frombuffer(b"".join(bytes([255] * kept_ + [0] * (16 - kept_)) for kept_ in range(17)), "V16")
 
 
 class Lines:
@@ -37,10 +43,10 @@ class Lines:
     """
 
     def __init__(self, buffer: Buffer, size: int, layout: Layout, escapes: bool) -> None:
-        self.buffer, self.layout = buffer, layout
+        self.buffer, self.layout, self._size = buffer, layout, size
         hits = buffer.noted(size)
         bytes_ = buffer.bytes.take(hits)
-        if escapes and layout.anchor == ord('"') and buffer.holds(b"\\", size):
+        if escapes and layout.anchor == ord('"') and self.holds(b"\\"):
             hits, bytes_ = _kept(hits, bytes_, ~self._escaped(hits, bytes_))
         (last,) = (bytes_ == _NEWLINE).nonzero()
         self.count = last.size
@@ -61,6 +67,10 @@ class Lines:
         self.all = self.rows.size == self.count
         if not self.all:
             self._first = self._first[self.rows]
+
+    def holds(self, byte: bytes) -> bool:
+        """Whether a byte is in the block."""
+        return self.buffer.holds(byte, self._size)
 
     def anchor(self, number: int) -> Ints:
         """Where one of the anchors is, in each of the rows."""
@@ -107,16 +117,14 @@ class Scan:
         self.lefts: list[Ints] = []
         self.rights: list[Ints] = []
 
-    def find(self, tables: list[bytes | None]) -> None:
+    def find(self, tables: Sequence[bytes | None]) -> None:
         """Find runs and gaps, and look at both. tables: for each gap, which bytes it may not hold."""
         layout, last = self.layout, len(self.layout.runs) - 1
         place = self.starts
         for number_, run in enumerate(layout.runs):
             if number_:
                 left, known = place, self._place_of(number_)
-                if known is None:
-                    known = self._end_of(left, number_ - 1, tables[number_ - 1])
-                place = known
+                place = self._end_of(left, number_, tables[number_ - 1]) if known is None else known
                 self.right &= place >= left
                 self.lefts.append(left)
                 self.rights.append(place)
@@ -168,10 +176,25 @@ class Scan:
         return np.asarray(odd == 0)
 
     def _end_of(self, left: Ints, number_: int, table: bytes | None) -> Ints:
-        """Where a gap ends: at its stop, or at the first byte that it may not hold."""
-        gap = self.layout.gaps[number_]
+        """Where the gap before a run ends, whose place is not known."""
+        stop, dashed = self.layout.gaps[number_ - 1].stop, self.layout.runs[number_].dashed
+        if table is None or not dashed:
+            return self._search(np.arange(left.size), left, stop, table)
+        # Mostly the field behind the run is `-`, and where that ends is known. The run is where it is then looked for
+        # if it stands there, and all bytes before it are such that it cannot stand earlier.
+        known = self._place_of(number_ + 1)
+        guess: Ints = known - (1 + len(self.layout.runs[number_].cells))
+        fits = np.logical_and.reduce([self._fits(check, guess) for check in dashed])
+        self._look_for(table, left, np.where(fits, guess, left) if not fits.all() else guess)
+        (rest,) = (~fits).nonzero()
+        if rest.size:
+            guess[rest] = self._search(rest, left[rest], stop, table)
+        return guess
+
+    def _search(self, rows: Ints, left: Ints, stop: int, table: bytes | None) -> Ints:
+        """The first place from left on where a byte is that ends a gap: its stop, or one that it may not hold."""
         words = self.buffer.words[left]
-        flags = flags_of(words, gap.stop) if table is None else _translated(words, table)
+        flags = flags_of(words, stop) if table is None else _translated(words, table)
         end = lowest(flags)  # right where there is one; the others are set again
         end += left
         (rest,) = (flags == 0).nonzero()
@@ -180,14 +203,14 @@ class Scan:
             if not rest.size:
                 return end
             words = self.buffer.words[place]
-            flags = flags_of(words, gap.stop) if table is None else _translated(words, table)
+            flags = flags_of(words, stop) if table is None else _translated(words, table)
             end[rest] = place + lowest(flags)
             (missed,) = (flags == 0).nonzero()
             rest, place = rest[missed], place[missed] + 8
-        self.right[rest], end[rest] = False, left[rest]
+        self.right[rows[rest]], end[rest] = False, left[rest]
         return end
 
-    def look(self, tables: list[bytes | None], skip: set[int]) -> None:
+    def look(self, tables: Sequence[bytes | None], skip: set[int]) -> None:
         """Look at what stands in the gaps. skip: those that are looked at elsewhere."""
         for place, gap in enumerate(self.layout.gaps):
             left, right, table = self.lefts[place], self.rights[place], tables[place]
@@ -209,9 +232,17 @@ class Scan:
     def _look_for(self, table: bytes, left: Ints, right: Ints) -> None:
         """Mark the lines that hold a byte where they may not. Many a field is one character, such as `-`."""
         length = right - left
-        self.right &= (np.frombuffer(table, np.uint8)[self.buffer.bytes[left]] == 0) | (length == 0)
-        rest = np.flatnonzero(length > 1)
-        left, length = left[rest], length[rest]
+        (rest,) = (length > 1).nonzero()
+        if rest.size * 4 < length.size:
+            self.right &= (np.frombuffer(table, np.uint8)[self.buffer.bytes[left]] == 0) | (length <= 0)
+            left, length = left[rest], length[rest]
+        else:
+            flags = _translated(self.buffer.at("V16")[left], table)
+            flags = flags & _FIRST_OF_16.take(length, mode="clip").view(np.uint64)
+            if flags.any():
+                self.right &= flags[::2] | flags[1::2] == 0
+            (rest,) = (length > 16).nonzero()
+            left, length = left[rest] + 16, length[rest] - 16
         while rest.size:
             words = _translated(self.buffer.words[left], table)
             bad = kept(words, length) != 0
@@ -279,15 +310,29 @@ class Scan:
         return found
 
 
-def table_of(gap: Gap, layout: Layout) -> bytes | None:
-    """What maps the bytes that a gap may not hold to flags; None where it need not be looked at."""
-    seen = {layout.anchor, gap.stop}
+class Table(NamedTuple):
+    """What maps the bytes that a gap may not hold to flags. rare: these are all of them, if they are few."""
+
+    flags: bytes
+    rare: bytes
+
+    def of(self, holds: Callable[[bytes], bool]) -> bytes | None:
+        """The flags; None where no value has to be looked at. holds: whether a byte is anywhere among the lines."""
+        if self.rare and not any(holds(self.rare[place : place + 1]) for place in range(len(self.rare))):
+            return None
+        return self.flags
+
+
+def table_of(gap: Gap, layout: Layout) -> Table | None:
+    """What the bytes of a gap are looked up in; None where they need not be looked at."""
     if gap.check in (DECIMAL, WORD) or (gap.check in (DIGITS, SIZE) and not gap.padded):
         return None
-    if gap.allowed | seen >= frozenset(range(CONTROLS, 256)):
+    never = frozenset(range(CONTROLS, 256)) - gap.allowed - {layout.anchor, gap.stop}
+    if not never:
         return None
-    return bytes(0 if byte in gap.allowed else 0x80 for byte in range(256))
+    rare = bytes(never) if len(never) <= _RARE and (gap.stop < 0 or gap.stop not in gap.allowed) else b""
+    return Table(bytes(0 if byte in gap.allowed else 0x80 for byte in range(256)), rare)
 
 
-def _translated(words: Words, table: bytes) -> Words:
+def _translated(words: np.ndarray[Any, Any], table: bytes) -> Words:
     return np.frombuffer(words.tobytes().translate(table), np.uint64)
