@@ -12,10 +12,11 @@
       this.section = section;
       this.place = section.querySelector(".draw");
       this.data = JSON.parse(section.querySelector("script.data").textContent);
-      const { start, step, bytes, factor } = this.data;
-      this.x = bytes.map((_, index) => start + index * step);
-      this.y = bytes.map((size) => size * factor);
-      this.end = start + bytes.length * step;
+      const { start, step, bytes } = this.data;
+      this.at = (slot) => start + slot * step;
+      this.x = bytes.map((_, slot) => this.at(slot));
+      this.y = bytes.map((size) => size * 8 / step / 1e6);
+      this.end = this.at(bytes.length);
       this.day = -1;
       this.clock = new Intl.DateTimeFormat("en-GB", {
         timeZone: this.data.zone, weekday: "short", year: "numeric", month: "short", day: "numeric",
@@ -29,8 +30,8 @@
 
     // The span that is shown: the whole period, or one of its days (epoch seconds).
     get span() {
-      const days = this.data.days;
-      return this.day < 0 ? [this.x[0], this.end] : [days[this.day], days[this.day + 1] ?? this.end];
+      const { days, bytes } = this.data;
+      return this.day < 0 ? [this.x[0], this.end] : [this.at(days[this.day]), this.at(days[this.day + 1] ?? bytes.length)];
     }
 
     // Draw it, `scale` times as large: paper shows it smaller again, and so with more dots an inch.
@@ -47,7 +48,7 @@
         cursor: { drag: { x: true, y: false } },
         scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, this.ceiling(high)] } },
         axes: [
-          { ...axis, size: 44 * scale, space: 60 * scale },
+          { ...axis, size: 30 * scale, space: 60 * scale, values: (_plot, ticks) => this.times(ticks) },
           { ...axis, size: (this.place.clientWidth < 500 ? 52 : 66) * scale, space: 36 * scale,
             values: (_plot, ticks) => ticks.map((tick) => tick.toLocaleString("en-US")) },
         ],
@@ -64,6 +65,16 @@
       this.show();
     }
 
+    // Labels of the time axis: the date where a day begins, else the time of day.
+    times(ticks) {
+      const date = { timeZone: this.data.zone, day: "numeric", month: "short" };
+      const time = { timeZone: this.data.zone, hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+      return ticks.map((tick) => {
+        const text = new Date(tick * 1000).toLocaleTimeString("en-GB", time);
+        return text === "00:00" ? new Date(tick * 1000).toLocaleDateString("en-GB", date) : text;
+      });
+    }
+
     // The curve, and the line of the percentile where it is near, end below the upper edge.
     ceiling(high) {
       const line = this.data.line?.mbps ?? 0;
@@ -75,8 +86,8 @@
       ctx.save();
       ctx.fillStyle = colour("--missing");
       for (const [from, to] of this.data.missing) {
-        const left = Math.max(plot.valToPos(from, "x", true), bbox.left);
-        const right = Math.min(plot.valToPos(to, "x", true), bbox.left + bbox.width);
+        const left = Math.max(plot.valToPos(this.at(from), "x", true), bbox.left);
+        const right = Math.min(plot.valToPos(this.at(to), "x", true), bbox.left + bbox.width);
         if (right > left) ctx.fillRect(left, bbox.top, Math.max(right - left, 2 * devicePixelRatio), bbox.height);
       }
       ctx.restore();
@@ -102,8 +113,9 @@
         }
       }
       const [from, to] = this.span;
-      if (peak && peak.slot >= from && peak.slot < to) {
-        const x = plot.valToPos(peak.slot + (this.day < 0 ? 0 : this.data.step / 2), "x", true);
+      const top = peak && this.at(peak.slot);
+      if (peak && top >= from && top < to) {
+        const x = plot.valToPos(top + (this.day < 0 ? 0 : this.data.step / 2), "x", true);
         const y = plot.valToPos(peak.mbps, "y", true);
         ctx.fillStyle = colour("--peak");
         ctx.beginPath();

@@ -7,7 +7,7 @@ import json
 import os
 import pkgutil
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -36,14 +36,25 @@ class Renderer:
             uplot_css=Markup(_uplot("uplot.min.css")),  # noqa: S704 and uPlot's
             uplot_js=Markup(_uplot("uplot.iife.min.js")),  # noqa: S704
         )
-        made = datetime.fromtimestamp(bill["made"], timezone.utc).astimezone(ZoneInfo(bill["zone"]))
         self.bill = bill
+        self.zone = ZoneInfo(bill["period"]["zone"])
+        environment.filters.update(moment=self._moment)
+        rule = bill["total"]["percentiles"][0]
         self.shared = {
-            "bill": {**bill, "made_text": made.strftime("%Y-%m-%d %H:%M %Z")},
-            "percent": f"p{bill['percentile']['percent']}",
-            "contract": _contract(bill),
+            "bill": bill,
+            "made": self._moment(bill["made"]),
+            "percent": f"p{rule['percent']}",
+            "percentile": (
+                f"p{rule['percent']}: all five-minute sums of the period in order, empty slots as zero; of "
+                f"{bill['period']['slots']:,} the one at rank {rule['rank']:,} (nearest rank), without interpolation. "
+                "Mbit/s are bytes × 8 / 300 / 10⁶, summed over all edges."
+            ),
             "completeness": _completeness(bill["completeness"]),
         }
+        self.contracts: dict[str, list[dict[str, Any]]] = {}
+        for contract in bill["contracts"]:
+            for channel in contract["channels"]:
+                self.contracts.setdefault(channel, []).append(contract)
         self.template = environment.get_template("page.html")
 
     def page(self, overview: Sequence[tuple[str, str]] | None = None, sheets: Sequence[Sheet] = ()) -> str:
@@ -60,13 +71,17 @@ class Renderer:
             title=title,
             overview=overview is not None,
             lines=lines,
-            sheets=[_safe(sheet) for sheet in sheets],
+            sheets=[self._sheet(sheet) for sheet in sheets],
             bill_json=_json(self.bill) if overview is not None else "",
         )
 
+    def _sheet(self, sheet: Sheet) -> dict[str, Any]:
+        """A sheet as the template takes it."""
+        return {**vars(sheet), "data": _markup(sheet.data), "contracts": self.contracts.get(sheet.line["channel"], [])}
 
-def _safe(sheet: Sheet) -> dict[str, Any]:
-    return {**vars(sheet), "data": _markup(sheet.data)}
+    def _moment(self, seconds: float | None) -> str:
+        """A time in the bill's zone."""
+        return "–" if seconds is None else datetime.fromtimestamp(seconds, self.zone).strftime("%Y-%m-%d %H:%M %Z")
 
 
 def _json(value: object) -> Markup:
@@ -97,8 +112,8 @@ def _whole(value: int) -> str:
     return f"{value:,}"
 
 
-def _rate(value: float) -> str:
-    return f"{value:,.3f}"
+def _rate(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.3f}"
 
 
 def _percent(value: float | None) -> str:
@@ -118,22 +133,18 @@ def _short(number: float) -> str:
     return f"{number:.4g} {unit}" if unit else str(number)
 
 
-def _contract(bill: dict[str, Any]) -> list[str]:
-    """The rule of the bill in words."""
-    rule = bill["percentile"]
-    return [
-        f"p{rule['percent']}: {rule['rule']}, {rule['rank']:,} of {bill['slots']:,} slots of five minutes, empty slots "
-        "count as zero; no interpolation.",
-        "Mbit/s: bytes × 8 / 300 / 10⁶, five-minute sums over all edges.",
-    ]
-
-
 def _completeness(found: dict[str, Any]) -> list[str]:
     """What of the period is vouched for, in words."""
     expected, streams = found["expected"], found["streams"]
     if not expected:
         return ["No stream has delivered anything for this time."]
-    late = f" {found['late']:,} of them came late." if found["late"] else ""
+    words = [f"{streams:,} streams, each a log of an edge, have {expected:,} slots of five minutes in this period."]
+    words += [f"{found['received']:,} had traffic, {found['empty']:,} had none although the log was whole."]
+    if found["late"]:
+        words += [f"{found['late']:,} of them came more than half an hour late, and are counted."]
     if found["complete"]:
-        return [f"Complete: {streams:,} streams vouch for all their {expected:,} slots.{late}"]
-    return [f"{found['missing']:,} of {expected:,} slots of {streams:,} streams are missing.{late}"]
+        return [" ".join([*words, "Nothing is missing."])]
+    words += [f"{found['missing']:,} are missing: nobody vouches for them."]
+    if found["accepted"]:
+        words += ["The period was closed with these gaps accepted."]
+    return [" ".join(words), found["bounds"]]

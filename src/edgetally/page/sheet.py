@@ -5,29 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from edgetally import SLOT_SECONDS
+from edgetally.percentile import mbps
+
+if TYPE_CHECKING:
+    from edgetally.bill import Series
 
 SPARK_POINTS = 62
-
-
-@dataclass
-class Columns:
-    """A channel's counters, column by column, by rising slot; slots without traffic may be left out."""
-
-    slots: Sequence[int] = field(default_factory=list)
-    bytes: Sequence[int] = field(default_factory=list)
-    requests: Sequence[int] = field(default_factory=list)
-    hits: Sequence[int] = field(default_factory=list)
-    hit_bytes: Sequence[int] = field(default_factory=list)
-    cache_requests: Sequence[int] = field(default_factory=list)
-    cache_bytes: Sequence[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -46,117 +36,76 @@ class Day:
 
 
 @dataclass(frozen=True)
-class Frame:
-    """What all channels' sheets share: the period, and where an edge's record is missing."""
-
-    start: int
-    end: int
-    zone: ZoneInfo
-    factor: float  # Mbit/s of a slot with one byte
-    missing: Sequence[tuple[int, int]] = ()  # epoch s, by rising start
-
-    @property
-    def midnights(self) -> list[int]:
-        """Where the days begin that the period touches, the first at its start."""
-        found = [self.start]
-        day = datetime.fromtimestamp(self.start, self.zone).replace(hour=0, minute=0, second=0)
-        while True:
-            day = (day + timedelta(days=1)).replace(fold=0)
-            if day.timestamp() >= self.end:
-                return found
-            found.append(int(day.timestamp()))
-
-    def missing_slots(self, start: int, end: int) -> int:
-        """How many slots from start to end are missing from some stream."""
-        found = set()
-        for low, high in self.missing:
-            low, high = max(low, start) // SLOT_SECONDS, -(-min(high, end) // SLOT_SECONDS)
-            found.update(range(low, high))
-        return len(found)
-
-
-@dataclass(frozen=True)
 class Sheet:
     """A channel's page."""
 
-    line: dict[str, Any]  # as the JSON output has it
-    id: str
+    line: dict[str, Any]  # the bill's line of the channel
+    id: str  # the name of its file, without .html, and of its anchor
     days: list[Day]
-    peak_text: str
+    peak_at: str
     spark: str
-    data: str  # JSON
-    missing: bool
+    data: str  # JSON: what the curve is drawn of
 
 
-def make(line: dict[str, Any], columns: Columns, frame: Frame, mark: tuple[str, float] | None) -> Sheet:
-    """A sheet. mark: the label and the Mbit/s of the line that goes across the curve."""
-    slots = (frame.end - frame.start) // SLOT_SECONDS
-    dense = [0] * slots
-    for slot, size in zip(columns.slots, columns.bytes):
-        dense[(slot - frame.start) // SLOT_SECONDS] = size
-    peak = max(dense, default=0)
-    peak_slot = frame.start + dense.index(peak) * SLOT_SECONDS if peak else None
+def make(line: dict[str, Any], series: Series, period: dict[str, Any]) -> Sheet:
+    """A channel's sheet. line, period: as docs/reference/bill.md describes them."""
+    peak = line["peak_slot"]
+    percentile = line["percentiles"][0]
     data = {
-        "channel": line["channel"],
-        "zone": str(frame.zone),
-        "start": frame.start,
+        "zone": period["zone"],
+        "start": period["from"],
         "step": SLOT_SECONDS,
-        "factor": frame.factor,
-        "days": frame.midnights,
-        "missing": frame.missing,
-        "line": {"label": mark[0], "mbps": mark[1]} if mark else None,
-        "peak": {"slot": peak_slot, "mbps": line["peak_mbps"]} if peak_slot else None,
-        "bytes": dense,
+        "days": [first for _date, first, _slots in period["days"]],
+        "missing": line["missing"],
+        "line": {"label": f"p{percentile['percent']}", "mbps": percentile["mbps"]},
+        "peak": None if peak is None else {"slot": peak, "mbps": line["peak_mbps"]},
+        "bytes": series.bytes,
     }
     return Sheet(
         line=line,
         id=identify(line["channel"]),
-        days=_days(columns, frame),
-        peak_text=datetime.fromtimestamp(peak_slot, frame.zone).strftime("%d %b %H:%M") if peak_slot else "",
-        spark=_spark(dense, peak),
+        days=[_day(line, series, period, number) for number in range(len(period["days"]))],
+        peak_at="" if peak is None else _local(period, peak).strftime("%d %b %H:%M"),
+        spark=_spark(series.bytes, line["peak_bytes"]),
         data=json.dumps(data, separators=(",", ":")),
-        missing=bool(frame.missing),
     )
 
 
 def identify(channel: str) -> str:
     """A name for a channel's file and anchor: what of its own is harmless, and a digest that tells it from all others."""
     readable = re.sub(r"[^a-z0-9]+", "-", channel.lower()).strip("-")[:40].rstrip("-") or "channel"
-    return f"{readable}-{hashlib.sha256(channel.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}"
+    return f"{readable}-{hashlib.sha256(channel.encode()).hexdigest()[:16]}"
 
 
-def _days(columns: Columns, frame: Frame) -> list[Day]:
-    """The days' sums."""
-    begins = frame.midnights
-    return [_day(columns, frame, start, end) for start, end in zip(begins, [*begins[1:], frame.end])]
-
-
-def _day(columns: Columns, frame: Frame, start: int, end: int) -> Day:
-    part = slice(bisect_left(columns.slots, start), bisect_left(columns.slots, end))
-    sizes = columns.bytes[part]
+def _day(line: dict[str, Any], series: Series, period: dict[str, Any], number: int) -> Day:
+    date, first, slots = period["days"][number]
+    sums = series.days[number]
+    sizes = series.bytes[first : first + slots]
     peak = max(sizes, default=0)
-    moment = columns.slots[part.start + sizes.index(peak)] if peak else None
-    local = datetime.fromtimestamp(start, frame.zone)
     return Day(
-        date=local.strftime("%Y-%m-%d"),
-        name=local.strftime("%a %d %b %Y"),
-        bytes=sum(sizes),
-        requests=sum(columns.requests[part]),
-        hit_ratio=_ratio(columns.hits[part], columns.cache_requests[part]),
-        byte_hit_ratio=_ratio(columns.hit_bytes[part], columns.cache_bytes[part]),
-        peak_mbps=round(peak * frame.factor, 6),
-        peak_at=datetime.fromtimestamp(moment, frame.zone).strftime("%H:%M") if moment else "",
-        missing=frame.missing_slots(start, end),
+        date=date,
+        name=_local(period, first).strftime("%a %d %b %Y"),
+        bytes=sums.bytes,
+        requests=sums.requests,
+        hit_ratio=_ratio(sums.hits, sums.cache_requests),
+        byte_hit_ratio=_ratio(sums.hit_bytes, sums.cache_bytes),
+        peak_mbps=round(mbps(peak), 6),
+        peak_at=_local(period, first + sizes.index(peak)).strftime("%H:%M") if peak else "",
+        missing=sum(max(0, min(after, first + slots) - max(low, first)) for low, after in line["missing"]),
     )
 
 
-def _ratio(part: Sequence[int], whole: Sequence[int]) -> float | None:
-    total = sum(whole)
-    return round(sum(part) / total, 6) if total else None
+def _local(period: dict[str, Any], slot: int) -> datetime:
+    """When a slot of the period begins, in its zone."""
+    return datetime.fromtimestamp(period["from"] + slot * SLOT_SECONDS, ZoneInfo(period["zone"]))
 
 
-def _spark(dense: list[int], peak: int) -> str:
+def _ratio(part: int, whole: int) -> float | None:
+    return round(part / whole, 6) if whole else None
+
+
+def _spark(sizes: Sequence[int], peak: int) -> str:
     """A small curve: the highest slot of each part of the period, in hundredths of the peak."""
-    width = max(1, -(-len(dense) // SPARK_POINTS))
-    tops = (max(dense[at : at + width]) for at in range(0, len(dense), width))
+    width = max(1, -(-len(sizes) // SPARK_POINTS))
+    tops = (max(sizes[at : at + width]) for at in range(0, len(sizes), width))
     return ",".join(str(top * 100 // peak if peak else 0) for top in tops)
