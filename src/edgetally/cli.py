@@ -269,16 +269,26 @@ def _add_report(commands: _Commands[argparse.ArgumentParser]) -> None:
     command.add_argument("--month", metavar="YYYY-MM", help="a month; without any time, this month so far")
     command.add_argument("--from", dest="start", metavar="TIME", help="2026-11-23T14:05, or epoch seconds")
     command.add_argument("--to", dest="end", metavar="TIME")
-    command.add_argument("--zone", default="UTC", metavar="ZONE", help="the bill's time zone, such as Europe/Berlin")
+    command.add_argument(
+        "--zone", metavar="ZONE", help="the bill's time zone, such as Europe/Berlin; without, the contracts', or UTC"
+    )
     command.add_argument("--channel", default="*", metavar="GLOB")
+    command.add_argument(
+        "--percentile", action="append", default=[], metavar="P", help="one more beside the 95th, such as 99.9"
+    )
+    command.add_argument("--contracts", metavar="FILE", help="without, contracts.json beside the configuration")
+    command.add_argument("--check-contracts", metavar="FILE", help="only check a file of contracts")
     command.add_argument("--output", choices=("table", "csv", "json"), default="table")
     command.add_argument("--out", metavar="FILE", help="write to a file")
     command.set_defaults(run=_report)
 
 
 def _report(options: argparse.Namespace) -> int:
-    from edgetally import report
+    from edgetally import contracts, report
 
+    if options.check_contracts:
+        contracts.load(options.check_contracts)
+        return 0
     return report.run(
         load_aggregator(options.config),
         month=options.month,
@@ -286,6 +296,8 @@ def _report(options: argparse.Namespace) -> int:
         end=options.end,
         zone=options.zone,
         channel=options.channel,
+        percentiles=options.percentile,
+        contract_file=options.contracts,
         output=options.output,
         out=options.out,
     )

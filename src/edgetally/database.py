@@ -12,7 +12,7 @@ from edgetally.errors import EdgetallyError
 
 CONNECT_TIMEOUT = 5
 STATEMENT_TIMEOUT = 60
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 UNKNOWN_VARIABLE = 1193
 
 # The whole transaction is worth another try: lock wait, deadlock (also from COMMIT on Galera), node not ready,
