@@ -9,22 +9,27 @@ a channel's file is made of a digest.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
+from edgetally.closed import AnyBill
 from edgetally.errors import EdgetallyError
 from edgetally.page.place import write_file, write_folder
 from edgetally.page.render import Renderer
-from edgetally.page.sheet import Sheet
+from edgetally.page.sheet import Sheet, make
 
 LARGEST = 2_000_000  # bytes of a page
 
 
-def write(bill: dict[str, Any], sheets: Iterable[Sheet], out: str | None) -> None:
+def write(bill: AnyBill, out: str | None) -> None:
     """Write the pages to the folder `out`, or to one file where its name ends in .html, or to standard output.
 
-    sheets: one for each line of bill["channels"], in that order. For a folder they are kept one at a time.
+    For a folder one channel at a time is in memory.
     """
-    renderer = Renderer(bill)
+    renderer = Renderer(bill.data)
+    lines, period, contracts = bill.data["channels"], bill.data["period"], renderer.contracts
+    sheets = (
+        make(line, series, period, contracts.get(line["channel"], ()))
+        for line, (_name, series) in zip(lines, bill.each_series())
+    )
     if out is None or out.endswith(".html"):
         write_file(out, _one_file(renderer, sheets))
     else:
@@ -54,6 +59,6 @@ def _one_file(renderer: Renderer, sheets: Iterable[Sheet]) -> str:
         if len(text.encode()) <= LARGEST:
             return text
     raise EdgetallyError(
-        f"one file with all channels would be larger than {LARGEST // 1_000_000} MB: let --out name a folder, or choose "
-        "fewer channels with --channel"
+        f"one file with all channels would be larger than {LARGEST // 1_000_000} MB: let --out name a folder, or "
+        "choose fewer channels with --channel"
     )

@@ -43,7 +43,7 @@
       const axis = { stroke: colour("--faint"), font, grid: { stroke: colour("--line"), width: scale },
         ticks: { stroke: colour("--line"), width: scale, size: 6 * scale }, gap: 4 * scale };
       const options = {
-        width, height: (width < 500 ? 230 : 300) * scale, padding: [14 * scale, 10 * scale, 0, 0],
+        width, height: (width < 500 ? 230 : 300) * scale, padding: [14 * scale, 26 * scale, 0, 0],
         tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), this.data.zone),
         cursor: { drag: { x: true, y: false } },
         scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, this.ceiling(high)] } },
@@ -131,7 +131,7 @@
     write(ctx, bbox, text, x, y, align) {
       ctx.setLineDash([]);
       ctx.textAlign = align;
-      ctx.lineWidth = 3 * devicePixelRatio * this.scale;
+      ctx.lineWidth = 4 * devicePixelRatio * this.scale;
       ctx.strokeStyle = colour("--paper");
       ctx.lineJoin = "round";
       ctx.strokeText(text, x, y);
@@ -161,7 +161,7 @@
       on(".after", () => this.choose(this.day + 1 < this.data.days.length ? this.day + 1 : -1));
       on("button.day", (one) => {
         this.choose(Number(one.closest("tr").dataset.day));
-        this.place.scrollIntoView({ block: "nearest" });
+        this.place.parentNode.scrollIntoView({ block: "nearest" });
       });
       this.select.addEventListener("change", () => this.choose(Number(this.select.value)));
     }
@@ -209,7 +209,7 @@
       row.hidden = !row.cells[0].dataset.value.toLowerCase().includes(wanted);
   }));
 
-  const curves = [...document.querySelectorAll("section.channel")].map((section) => new Curve(section));
+  const curves = [...document.querySelectorAll("section.channel")].map((section) => section.curve = new Curve(section));
   const sparks = [...document.querySelectorAll("td.spark > div")];
   const watch = new IntersectionObserver((seen) => seen.filter((one) => one.isIntersecting).forEach((one) => {
     watch.unobserve(one.target);

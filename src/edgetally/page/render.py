@@ -26,7 +26,11 @@ class Renderer:
 
     def __init__(self, bill: dict[str, Any]) -> None:
         environment = Environment(
-            loader=FunctionLoader(_own), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+            loader=FunctionLoader(_own),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
         )
         environment.filters.update(whole=_whole, rate=_rate, ratio=_percent, volume=_volume, short=_short)
         environment.globals.update(
@@ -58,10 +62,9 @@ class Renderer:
         self.template = environment.get_template("page.html")
 
     def page(self, overview: Sequence[tuple[str, str]] | None = None, sheets: Sequence[Sheet] = ()) -> str:
-        """A page. overview: for each line of the bill the link to its sheet and its small curve; None is no overview."""
+        """A page. overview: for each line of the bill its sheet's link and its small curve; None is no overview."""
         lines = [
-            {**line, "link": link, "spark": spark}
-            for line, (link, spark) in zip(self.bill["channels"], overview or ())
+            {**line, "link": link, "spark": spark} for line, (link, spark) in zip(self.bill["channels"], overview or ())
         ]
         title = f"Bandwidth, {self.bill['title']}"
         if overview is None:
@@ -77,7 +80,7 @@ class Renderer:
 
     def _sheet(self, sheet: Sheet) -> dict[str, Any]:
         """A sheet as the template takes it."""
-        return {**vars(sheet), "data": _markup(sheet.data), "contracts": self.contracts.get(sheet.line["channel"], [])}
+        return {**vars(sheet), "data": _markup(sheet.data)}
 
     def _moment(self, seconds: float | None) -> str:
         """A time in the bill's zone."""
@@ -102,7 +105,9 @@ def _uplot(name: str) -> str:
     """A file of uPlot. The package that carries it is not imported, only read."""
     found = importlib.util.find_spec(UPLOT)
     if found is None or not found.submodule_search_locations or found.loader is None:
-        raise EdgetallyError(f"the library {UPLOT}, which carries uPlot, is not there: pip install {UPLOT}, or use the .pyz")
+        raise EdgetallyError(
+            f"the library {UPLOT}, which carries uPlot, is not there: pip install {UPLOT}, or use the .pyz"
+        )
     path = os.path.join(next(iter(found.submodule_search_locations)), "vendor", name)
     data: bytes = found.loader.get_data(path)  # type: ignore[attr-defined]
     return data.decode()
@@ -145,6 +150,6 @@ def _completeness(found: dict[str, Any]) -> list[str]:
     if found["complete"]:
         return [" ".join([*words, "Nothing is missing."])]
     words += [f"{found['missing']:,} are missing: nobody vouches for them."]
-    if found["accepted"]:
+    if found.get("accepted"):
         words += ["The period was closed with these gaps accepted."]
     return [" ".join(words), found["bounds"]]

@@ -8,16 +8,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from edgetally import SLOT_SECONDS
 from edgetally.percentile import mbps
+from edgetally.series import Series
 
-if TYPE_CHECKING:
-    from edgetally.bill import Series
-
-SPARK_POINTS = 62
+SPARK_POINTS = 124
 
 
 @dataclass(frozen=True)
@@ -42,45 +40,69 @@ class Sheet:
     line: dict[str, Any]  # the bill's line of the channel
     id: str  # the name of its file, without .html, and of its anchor
     days: list[Day]
+    contracts: Sequence[dict[str, Any]]  # the lines of the bill in which the channel is billed
     peak_at: str
     spark: str
     data: str  # JSON: what the curve is drawn of
 
 
-def make(line: dict[str, Any], series: Series, period: dict[str, Any]) -> Sheet:
-    """A channel's sheet. line, period: as docs/reference/bill.md describes them."""
+def make(
+    line: dict[str, Any], series: Series, period: dict[str, Any], contracts: Sequence[dict[str, Any]] = ()
+) -> Sheet:
+    """A channel's sheet. line, period, contracts: as docs/reference/bill.md describes them."""
     peak = line["peak_slot"]
-    percentile = line["percentiles"][0]
+    missing = _merged([tuple(span) for span in line["missing"]])
     data = {
         "zone": period["zone"],
         "start": period["from"],
         "step": SLOT_SECONDS,
         "days": [first for _date, first, _slots in period["days"]],
-        "missing": line["missing"],
-        "line": {"label": f"p{percentile['percent']}", "mbps": percentile["mbps"]},
+        "missing": missing,
+        "line": _line(line, contracts),
         "peak": None if peak is None else {"slot": peak, "mbps": line["peak_mbps"]},
-        "bytes": series.bytes,
+        "bytes": series.sizes,
     }
     return Sheet(
         line=line,
         id=identify(line["channel"]),
-        days=[_day(line, series, period, number) for number in range(len(period["days"]))],
+        days=[_day(missing, series, period, number) for number in range(len(period["days"]))],
+        contracts=contracts,
         peak_at="" if peak is None else _local(period, peak).strftime("%d %b %H:%M"),
-        spark=_spark(series.bytes, line["peak_bytes"]),
+        spark=_spark(series.sizes, line["peak_bytes"]),
         data=json.dumps(data, separators=(",", ":")),
     )
 
 
 def identify(channel: str) -> str:
-    """A name for a channel's file and anchor: what of its own is harmless, and a digest that tells it from all others."""
+    """A name for a channel's file and anchor: what is harmless of its own, and a digest that no other has."""
     readable = re.sub(r"[^a-z0-9]+", "-", channel.lower()).strip("-")[:40].rstrip("-") or "channel"
     return f"{readable}-{hashlib.sha256(channel.encode()).hexdigest()[:16]}"
 
 
-def _day(line: dict[str, Any], series: Series, period: dict[str, Any], number: int) -> Day:
+def _merged(spans: Sequence[tuple[int, ...]]) -> list[tuple[int, int]]:
+    """Spans of slots without overlaps: two streams can be missing at once."""
+    found: list[tuple[int, int]] = []
+    for first, after, *_ in sorted(spans):
+        if found and first <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], after))
+        else:
+            found.append((first, after))
+    return found
+
+
+def _line(line: dict[str, Any], contracts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What goes across the curve: the percentile that this channel is billed by, else the 95th."""
+    for one in contracts:
+        if one["terms"]["rule"] == "percentile" and not one["group"]:
+            return {"label": f"p{one['terms']['percent']}", "mbps": round(mbps(one["measured_bytes"]), 6)}
+    found = line["percentiles"][0]
+    return {"label": f"p{found['percent']}", "mbps": found["mbps"]}
+
+
+def _day(missing: Sequence[tuple[int, int]], series: Series, period: dict[str, Any], number: int) -> Day:
     date, first, slots = period["days"][number]
     sums = series.days[number]
-    sizes = series.bytes[first : first + slots]
+    sizes = series.sizes[first : first + slots]
     peak = max(sizes, default=0)
     return Day(
         date=date,
@@ -91,7 +113,7 @@ def _day(line: dict[str, Any], series: Series, period: dict[str, Any], number: i
         byte_hit_ratio=_ratio(sums.hit_bytes, sums.cache_bytes),
         peak_mbps=round(mbps(peak), 6),
         peak_at=_local(period, first + sizes.index(peak)).strftime("%H:%M") if peak else "",
-        missing=sum(max(0, min(after, first + slots) - max(low, first)) for low, after in line["missing"]),
+        missing=sum(max(0, min(after, first + slots) - max(low, first)) for low, after in missing),
     )
 
 
