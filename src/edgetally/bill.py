@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
+from operator import add
 from typing import Any, NamedTuple
 
 from edgetally import __version__
@@ -70,7 +71,7 @@ class _Group:
 
     def add(self, channel: str, sample: Sample) -> None:
         self.channels.append(channel)
-        self.sizes = [a + b for a, b in zip(self.sizes, sample.sizes)]
+        self.sizes = list(map(add, self.sizes, sample.sizes))
         self.missing.append(sample.missing)
 
 
@@ -94,12 +95,15 @@ def make(
     channel: str = "*",
     percents: Sequence[Fraction] = PERCENTS,
     keep: Keep | None = None,
+    covered: Sequence[StreamCoverage] | None = None,
 ) -> Bill:
     """Make the bill of the channels that fit a glob.
 
     keep: gets every channel's series, stores it, and gives its sha256 (hex), which then stands in the bill.
+    covered: what became of every (stream, slot), where that was found out already.
     """
-    covered = coverage(counters.cursor, period, counters.now)
+    if covered is None:
+        covered = coverage(counters.cursor, period, counters.now)
     missing = _Missing(counters, period, covered)
     aliases, ids = _billed_names(counters, channel)
     maker = _Maker(period, contracts, percents, _whole_groups(counters, contracts, channel))

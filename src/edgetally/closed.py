@@ -51,7 +51,7 @@ class Closed:
 
     def __init__(self, connection: Any, row: Row) -> None:
         self.row = row
-        self._connection = connection
+        self.connection = connection
         with connection.cursor() as cursor:
             cursor.execute("SELECT snapshot FROM period WHERE name = %s", (row.name.encode(),))
             (packed,) = cursor.fetchone()
@@ -68,11 +68,11 @@ class Closed:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self._connection.close()
+        self.connection.close()
 
     def series(self, channel: str) -> Series:
         """One channel's series, as it was closed."""
-        with self._connection.cursor() as cursor:
+        with self.connection.cursor() as cursor:
             cursor.execute(
                 "SELECT series FROM period_series WHERE commit_no = %s AND channel = %s",
                 (self.row.commit_no, channel.encode()),
@@ -114,7 +114,7 @@ class Closed:
         """A sentence where something was committed after the closing, else nothing."""
         from edgetally.adjustments import adjustments
 
-        found = adjustments(self._connection, self)
+        found = adjustments(self.connection, self)
         if not found:
             return ""
         return (
