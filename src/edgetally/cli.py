@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_report,
         _add_audit,
         _add_quarantine,
+        _add_canary,
         _add_period,
         _add_stream,
         _add_channel,
@@ -367,6 +368,22 @@ def _quarantine(options: argparse.Namespace) -> int:
     return quarantine.drop(config, choice, options.yes)
 
 
+def _add_canary(commands: _Commands[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "canary",
+        help="prove the whole way: a batch without traffic through every job server must come back as a receipt",
+        description="On the aggregator's host. Exit status: 0 each came back from the ledger, 1 one did not.",
+    )
+    command.add_argument("--config", default=AGGREGATOR_CONFIG, metavar="FILE")
+    command.add_argument("--timeout", type=int, default=10, metavar="SECONDS", help="for each receipt; without, 10")
+    command.add_argument("--output", choices=("table", "json"), default="table")
+    command.set_defaults(run=_canary)
+
+
+def _canary(options: argparse.Namespace) -> int:
+    from edgetally import canary
+
+    return canary.run(load_aggregator(options.config), options.timeout, options.output)
 def _add_period(commands: _Commands[argparse.ArgumentParser]) -> None:
     command = commands.add_parser("period", help="closed months: close one, list them, show what came later")
     actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgetally import SLOT_SECONDS
+from edgetally.batch import CANARY_STREAM
 from edgetally.period import Period
 
 LATE_SECONDS = 1800
@@ -118,11 +119,12 @@ class StreamCoverage:
 
 
 def streams(cursor: Any) -> list[Stream]:
-    """Every stream that ever delivered, by name. Looks at the ends of an index, not at the ledger."""
+    """Every stream that ever delivered, by name, but the canary's. Looks at the ends of an index, not at the ledger."""
     ends = "(SELECT covers_to FROM batch b WHERE b.stream_id = s.id ORDER BY covers_to {} LIMIT 1)"
     cursor.execute(
         f"SELECT s.id, s.name, UNIX_TIMESTAMP(s.retired_at), {ends.format('ASC')}, {ends.format('DESC')} "  # noqa: S608
-        "FROM stream s ORDER BY s.name"
+        "FROM stream s WHERE s.name <> %s ORDER BY s.name",
+        (CANARY_STREAM.encode(),),
     )
     return [
         Stream(number, name.decode(), float(first), float(last), None if retired is None else float(retired))

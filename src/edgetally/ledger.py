@@ -31,7 +31,7 @@ class Ledger:
         self.lease_seconds = lease_seconds
         self.epoch = 0
         self._connection: pymysql.connections.Connection[Any] | None = None
-        self._ids: dict[tuple[str, str], int] = {}
+        self._ids: dict[str, dict[str, int]] = {}
         self._losses = 0
 
     # --- the connection and the writer's row
@@ -154,12 +154,13 @@ class Ledger:
             transaction.refuse(item, error)
 
     def maintain(self) -> None:
-        """Make daily partitions for the next 30 days, and forget what unassigned hosts there were weeks ago."""
+        """Make daily partitions for the next 30 days; forget old canaries, and what unassigned hosts there were."""
         with self.connection.cursor() as cursor:
             cursor.execute("CALL make_partitions()")
         self.connection.commit()
         with self._transaction() as transaction:
             transaction.cursor.execute("DELETE FROM unassigned_host WHERE day < %s", (transaction.now - HOST_SECONDS,))
+            transaction.forget_canaries()
 
     # --- receipts
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,16 @@ def test_the_first_that_can_be_used(tcp: DatabaseConfig, mariadb: servers.MariaD
             connection.close()
         with pytest.raises(DatabaseError, match=f"{hosts[0]}, {other} cannot be used"):
             connect(dataclasses.replace(tcp, hosts=hosts[:2]))
+
+
+def test_one_that_is_frozen(tcp: DatabaseConfig, mariadb: servers.MariaDB) -> None:
+    """Its kernel takes the connection, and nobody ever speaks: the next one is taken before an edge's run is over."""
+    with listener(None) as frozen:
+        begun = time.monotonic()
+        connect(dataclasses.replace(tcp, hosts=(frozen, f"127.0.0.1:{mariadb.port}"))).close()
+        assert time.monotonic() - begun < 20
+        with pytest.raises(DatabaseError, match=f"{frozen} cannot be used .timed out"):
+            connect(dataclasses.replace(tcp, hosts=(frozen,)))
 
 
 def test_the_aggregator_goes_on_with_the_next(
