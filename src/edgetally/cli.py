@@ -282,8 +282,10 @@ def _add_report(commands: _Commands[argparse.ArgumentParser]) -> None:
     )
     command.add_argument("--contracts", metavar="FILE", help="without, contracts.json beside the configuration")
     command.add_argument("--check-contracts", metavar="FILE", help="only check a file of contracts")
-    command.add_argument("--output", choices=("table", "csv", "json"), default="table")
-    command.add_argument("--out", metavar="FILE", help="write to a file")
+    command.add_argument("--output", choices=("table", "csv", "json", "html"), default="table")
+    command.add_argument(
+        "--out", metavar="FILE", help="write to a file; of html a folder of pages too, unless it ends in .html"
+    )
     command.set_defaults(run=_report)
 
 
