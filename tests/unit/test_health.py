@@ -96,6 +96,14 @@ def test_problems_come_first_with_their_hosts() -> None:
     ]
 
 
+def test_what_is_known_is_shown_and_is_no_problem() -> None:
+    hosts = {"edge1": edge(problems=["it has gaps", "it is paused"])}
+    found = health_report(hosts, hosts, ["^edge1: .*gaps"])
+    assert found["problems"] == ["edge1: it is paused"]
+    assert found["screen"][:3] == ["1 problem:", "  ! edge1: it is paused", "  known: edge1: it has gaps"]
+    assert health_report(hosts, hosts, ["gaps", "paused"])["screen"][0] == "All is healthy."
+
+
 @pytest.mark.parametrize("kind", ["job_server", "aggregator", "canary", "edge"])
 def test_a_dead_host_is_a_problem_once_and_the_others_are_told(kind: str) -> None:
     dead = {**canary(), f"__edgetally_{kind}": {"unreachable": True, "msg": "Connection timed out\n"}}

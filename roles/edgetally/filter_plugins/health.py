@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,11 +28,14 @@ class Report:
         self.problems += [f"{host}: {problem}" for problem in problems]
 
 
-def health_report(hosts: Iterable[str], variables: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+def health_report(
+    hosts: Iterable[str], variables: Mapping[str, Mapping[str, Any]], known: Iterable[str] = ()
+) -> dict[str, list[str]]:
     """The screen and the problems of what the hosts have answered.
 
     variables: of the hosts; among them __edgetally_job_server, __edgetally_aggregator, __edgetally_canary and
-    __edgetally_edge, as tasks/health.yml registers them. Returns {"problems": [sentence], "screen": [line]}.
+    __edgetally_edge, as tasks/health.yml registers them. known: regular expressions of problems that are shown, and are none.
+    Returns {"problems": [sentence], "screen": [line]}.
     """
     report = Report()
     for host in sorted(hosts):
@@ -44,7 +48,8 @@ def health_report(hosts: Iterable[str], variables: Mapping[str, Mapping[str, Any
                 report.blame(host, f"it is not reached ({why}): look at `ansible {host} -m ping`")
                 break
             read(report, host, answer)
-    return {"problems": report.problems, "screen": list(_screen(report))}
+    news = [one for one in report.problems if not any(re.search(pattern, one) for pattern in known)]
+    return {"problems": news, "screen": list(_screen(report, news))}
 
 
 def _line(text: Any) -> str:
@@ -145,13 +150,14 @@ _READERS: dict[str, Callable[[Report, str, Answer], None]] = {
 # --- the screen
 
 
-def _screen(report: Report) -> Iterator[str]:
-    """Problems first, then a table for each kind of host."""
-    if report.problems:
-        yield f"{len(report.problems)} problem{'s' if len(report.problems) > 1 else ''}:"
-        yield from (f"  ! {problem}" for problem in report.problems)
+def _screen(report: Report, problems: list[str]) -> Iterator[str]:
+    """Problems first, then those that are known, then a table for each kind of host."""
+    if problems:
+        yield f"{len(problems)} problem{'s' if len(problems) > 1 else ''}:"
+        yield from (f"  ! {problem}" for problem in problems)
     else:
         yield "All is healthy."
+    yield from (f"  known: {problem}" for problem in report.problems if problem not in problems)
     if report.jobs:
         yield from _table(("job server", "version", "queue", "waiting", "running", "workers"), report.jobs)
     yield from report.aggregators
