@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, BinaryIO, Callable, Protocol, Union, cast
 
+from edgetally import start
 from edgetally.book import NO_HOST, Book, Reject, Tally, Window
 from edgetally.channels import ChannelMap
 from edgetally.errors import EdgetallyError
@@ -71,6 +72,7 @@ def tally(
         from edgetally.jobs import count_ranges
 
         if engine == "numpy":
+            start.numpy()
             import edgetally.vector  # noqa: F401 once, and not in each process
         return count_ranges(cast("list[str]", sources), jobs, count, progress)
     return count(sources, progress=progress)
@@ -156,6 +158,7 @@ def _name_of(source: Source) -> str:
 def _engine(fmt: LogFormat, book: Book, name: str) -> Engine:
     """An engine by name; the plain one where numpy's cannot read the format."""
     if name == "numpy":
+        start.numpy()
         from edgetally.vector import vector_engine
 
         return vector_engine(fmt, book) or PlainEngine(fmt, book)

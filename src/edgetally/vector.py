@@ -17,7 +17,7 @@ from edgetally.book import MAX_LINE, REJECT_TEXT, TOO_LONG, Book
 from edgetally.buffer import Buffer
 from edgetally.formats import Key, LogFormat, clocks
 from edgetally.intern import LONGEST, Interner
-from edgetally.lanes import ZEROS, Ints, Words, number
+from edgetally.lanes import ZEROS, Ints, Words, number, repeated, true
 from edgetally.layout import FIXED, WORD, Layout, layout_of
 from edgetally.plain import PlainEngine
 from edgetally.scan import Lines, Scan, table_of
@@ -116,16 +116,16 @@ class VectorEngine:
         if left.size < lines.count:
             rest = np.ones(lines.count, np.bool_)
             rest[lines.rows[left]] = False
-            self._leave(name, line, lines, np.flatnonzero(rest))
+            self._leave(name, line, lines, true(rest))
         return lines.count
 
     def _find(self, scan: Scan, word: _Word) -> Ints:
         """The numbers of the values that a word has in each line; lines with a value that is not known are marked."""
         left, right = word.span(scan)
         numbers, places = word.interner.find(scan.buffer, left, right)
-        rows = np.flatnonzero((numbers < 0) & scan.right)
+        rows = true((numbers < 0) & scan.right)
         if rows.size > _FEW:  # the first of each kind, and then those who are of the same
-            firsts = rows[np.unique(places[rows], return_index=True)[1]]
+            firsts = np.array([*dict(zip(places[rows].tolist()[::-1], rows.tolist()[::-1])).values()])
             self._learn_all(scan, word, firsts, left, right, numbers, places)
             numbers[rows], _ = word.interner.find(scan.buffer, left[rows], right[rows])
             rows = rows[numbers[rows] < 0]
@@ -224,7 +224,7 @@ class _Word:
         left = scan.lefts[self._method]
         short = scan.buffer.bytes[target] == ord("/")
         end = np.where(short, target + 1, right)
-        long = np.flatnonzero(~short)
+        long = true(~short)
         if long.size:
             end[long] = np.minimum(scan.next(target[long] + _SCHEME, ord("/"), 8), right[long])
         return left, end
@@ -273,14 +273,14 @@ class _Clock:
         word, lane = divmod(second, 8)
         seconds = _SIXTY.take(((words[word::4] >> np.uint64(8 * lane)) & np.uint64(0xFFFF)).view(np.int64))
         if words.size > self._masks.size:
-            self._masks = np.tile(self._mask, place.size)
+            self._masks = np.concatenate([self._mask] * place.size)
         words &= self._masks[: words.size]
         changed = np.empty(place.size, np.bool_)
         changed[0] = True
         np.not_equal((words[4:] != words[:-4]).view(np.uint32), 0, out=changed[1:])
-        (firsts,) = changed.nonzero()
+        firsts = true(changed)
         minutes = np.array([self._minute(scan, int(at)) for at in place[firsts]], np.int64)
-        spread = minutes if minutes.size == 1 else np.repeat(minutes, np.diff(firsts, append=place.size))
+        spread = minutes if minutes.size == 1 else repeated(minutes, firsts, place.size)
         if seconds.min() < 0 or minutes.min() < 0:
             scan.right &= (seconds >= 0) & (spread >= 0)
         times: Ints = spread + seconds
@@ -293,8 +293,8 @@ class _Clock:
         changed = np.empty(words.size, np.bool_)
         changed[:1] = True
         np.not_equal(words[1:], words[:-1], out=changed[1:])
-        (firsts,) = changed.nonzero()
-        return np.repeat(values(firsts), np.diff(firsts, append=words.size))
+        firsts = true(changed)
+        return repeated(values(firsts), firsts, words.size)
 
     def _minute(self, scan: Scan, place: int) -> int:
         """Epoch seconds of a time's minute, or -1."""
@@ -327,7 +327,7 @@ class _Sums:
         self, scan: Scan, times: Ints, sizes: Ints, kinds: list[Ints], whole: bool, lasted: Ints | None = None
     ) -> Ints:
         """Count the lines that are right; return which these are. lasted: for how long bytes are to be spread."""
-        rows = np.flatnonzero(scan.right)
+        rows = true(scan.right)
         if not rows.size:
             return rows
         if rows.size < times.size:
@@ -340,7 +340,10 @@ class _Sums:
         for numbers, size in zip(kinds[1:], shape[1:]):
             kind = kind * size + numbers
         if self._book.paths:
-            asked = np.flatnonzero(~np.isin(kind, [one for one in np.unique(kind).tolist() if self._asks_path(one)]))
+            asks = np.zeros(_room(self._words), np.bool_)
+            for one in true(np.bincount(kind) > 0).tolist():
+                asks[one] = self._asks_path(one)
+            asked = true(~asks[kind])
             rows, times, sizes, kind = rows[asked], times[asked], sizes[asked], kind[asked]
             if not rows.size:
                 return rows
@@ -355,8 +358,8 @@ class _Sums:
                 return counted
         first, last = int(times.min()), int(times.max())
         slots = times // _SLOT if first // _SLOT != last // _SLOT else None
-        for slot in [first // _SLOT] if slots is None else np.unique(slots).tolist():
-            inside = slice(None) if slots is None else np.flatnonzero(slots == slot)
+        for slot in [first // _SLOT] if slots is None else sorted(set(slots.tolist())):
+            inside = slice(None) if slots is None else true(slots == slot)
             self._add_to(times[inside], sizes[inside], kind[inside], whole)
         return counted
 
@@ -396,7 +399,7 @@ class _Sums:
 
     def _close(self, slot: int) -> None:
         requests, total = self._slots.pop(slot)
-        for kind in np.flatnonzero(requests).tolist():
+        for kind in true(requests).tolist():
             self._book.add_to_slot(slot, self._key(kind), int(requests[kind]), int(total[kind]))
 
 
