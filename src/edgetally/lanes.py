@@ -84,7 +84,7 @@ def _are_digits(lanes: Words) -> Bools:
     odd = lanes + SIX
     odd |= lanes
     odd &= HIGH_NIBBLES
-    return odd == _NONE
+    return np.asarray(odd == _NONE)
 
 
 def digits_before(words: Words, lengths: Ints) -> tuple[Words, Bools]:
@@ -109,4 +109,5 @@ def number(lanes: Words) -> Ints:
     value &= _FOURS
     value *= _TEN_THOUSANDS
     value >>= _HALF
-    return value.view(np.int64)
+    found: Ints = value.view(np.int64)
+    return found

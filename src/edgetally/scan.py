@@ -32,6 +32,7 @@ from edgetally.layout import DECIMAL, DIGITS, SIZE, WORD, Check, Gap, Layout, Ru
 _NEWLINE, _RETURN, _SPACE, _DASH, _BACKSLASH = b"\n\r -\\"
 _LONGEST_SEARCH = 512  # bytes, beyond which a gap's end is not looked for
 _LONGEST_NUMBER = 15
+_VIEWS = {1: "bytes", 4: "halves", 8: "words"}
 _RARE = 2  # bytes that a gap may not hold, which are looked for among all
 # What keeps the first n of 16 flags
 _FIRST_OF_16 = np.frombuffer(b"".join(bytes([255] * kept_ + [0] * (16 - kept_)) for kept_ in range(17)), "V16")
@@ -123,6 +124,7 @@ class Scan:
         """Find runs and gaps, and look at both. tables: for each gap, which bytes it may not hold."""
         layout, last = self.layout, len(self.layout.runs) - 1
         place = self.starts
+        known: Ints | None = None
         for number_, run in enumerate(layout.runs):
             if number_:
                 left, known = place, self._place_of(number_)
@@ -131,7 +133,8 @@ class Scan:
                 self.lefts.append(left)
                 self.rights.append(place)
             self.runs.append(place)
-            self._check(run, place)
+            if len(run.cells) > 1 or run.anchor >= 0 or not number_ or known is not None or tables[number_ - 1]:
+                self._check(run, place)  # of others it is known already
             place = place + len(run.cells) if run.cells else place
         if layout.runs[last].anchor >= 0 or not last:
             self.right &= place == self.ends
@@ -162,11 +165,8 @@ class Scan:
 
     def _fits(self, check: Check, place: Ints) -> Bools:
         """Whether some bytes of a run are what they should be."""
-        view, type_ = {
-            1: (self.buffer.bytes, np.uint8),
-            4: (self.buffer.halves, np.uint32),
-            8: (self.buffer.words, np.uint64),
-        }[check.width]
+        view: np.ndarray[Any, Any] = getattr(self.buffer, _VIEWS[check.width])
+        type_ = view.dtype.type
         found = view[check.offset :][place]
         if not check.digits:
             whole = 8 * check.width == check.mask.bit_length() and check.mask & (check.mask + 1) == 0
@@ -185,7 +185,7 @@ class Scan:
         # Mostly the field behind the run is `-`, and where that ends is known. The run is where it is then looked for
         # if it stands there, and all bytes before it are such that it cannot stand earlier.
         known = self._place_of(number_ + 1)
-        guess: Ints = known - (1 + len(self.layout.runs[number_].cells))
+        guess: Ints = np.asarray(known) - (1 + len(self.layout.runs[number_].cells))
         fits = np.logical_and.reduce([self._fits(check, guess) for check in dashed])
         self._look_for(table, left, np.where(fits, guess, left) if not fits.all() else guess)
         rest = true(~fits)

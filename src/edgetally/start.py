@@ -29,7 +29,9 @@ def numpy() -> None:
 def _has_known_core(spec: ModuleSpec) -> bool:
     """Whether this is a numpy 1. Later ones call their core something else, and import less at once."""
     folders = spec.submodule_search_locations or [""]
-    return (Path(folders[0]) / "core" / "numeric.py").exists() and not (Path(folders[0]) / "_core" / "numeric.py").exists()
+    return (Path(folders[0]) / "core" / "numeric.py").exists() and not (
+        Path(folders[0]) / "_core" / "numeric.py"
+    ).exists()
 
 
 def _fill(module: ModuleType) -> None:
@@ -41,9 +43,10 @@ def _fill(module: ModuleType) -> None:
         vars(module).update({name: getattr(part, name) for name in part.__all__})
 
     def complete(name: str) -> Any:
-        del module.__getattr__  # type: ignore[attr-defined]
-        assert module.__spec__ is not None and module.__spec__.loader is not None
-        module.__spec__.loader.exec_module(module)
+        del vars(module)["__getattr__"]
+        spec = module.__spec__
+        if spec is not None and spec.loader is not None:
+            spec.loader.exec_module(module)
         return getattr(module, name)
 
-    module.__getattr__ = complete  # type: ignore[method-assign, assignment]
+    vars(module)["__getattr__"] = complete

@@ -18,7 +18,7 @@ from edgetally.buffer import Buffer
 from edgetally.formats import Key, LogFormat, clocks
 from edgetally.intern import LONGEST, Interner
 from edgetally.lanes import ZEROS, Ints, Words, number, repeated, true
-from edgetally.layout import FIXED, WORD, Layout, layout_of
+from edgetally.layout import ANY, DIGIT, FIXED, WORD, Layout, layout_of
 from edgetally.plain import PlainEngine
 from edgetally.scan import Lines, Scan, table_of
 
@@ -72,6 +72,7 @@ class VectorEngine:
         self._duration = place[fmt.roles["duration"][0]] if fmt.adds_duration or book.spreads else None
         self._unit = _DURATIONS[fmt.parts[fmt.roles["duration"][0]].kind] if self._duration is not None else 0
         self._clock = _Clock(fmt, layout)
+        self._layout = layout = self._clock.looks_at(layout)
         parts = [*fmt.roles.get("host", ()), *fmt.roles.get("hit", ())]
         self._words = [_Word(place[part], fmt.parts[part].kind, layout) for part in parts]
         # Words of few kinds are looked at once for each, too
@@ -82,8 +83,8 @@ class VectorEngine:
         self._sums = _Sums(book, self._words)
         self._buffer = Buffer(_ROOM, layout.anchor, layout.spaced)
 
-    def read(self, name: str, stream: BinaryIO) -> None:
-        """Count one file. name: for the lines that are rejected."""
+    def read(self, name: str, stream: BinaryIO) -> int:
+        """Count one file; return how many lines it has. name: for the lines that are rejected."""
         line = 1
         for size, head in _blocks(stream, self._buffer):
             if head:
@@ -93,6 +94,7 @@ class VectorEngine:
                 line += self._count(name, line, size)
         self._sums.close()
         self._slow.flush()
+        return line - 1
 
     def _count(self, name: str, line: int, size: int) -> int:
         """Count the whole lines at the buffer's beginning; return how many they are."""
@@ -243,18 +245,32 @@ class _Clock:
         self.whole = self._kind in _SECONDS and not fmt.adds_duration
         self._minutes: dict[bytes, int] = {}
         if self._kind in _SECONDS:
-            second, length = _SECONDS[self._kind], len(FIXED[self._kind])
-            kept = bytes(255 if lane < length and lane not in (second, second + 1) else 0 for lane in range(32))
-            self._mask = self._masks = np.frombuffer(kept, np.uint64)
+            length, cells = len(FIXED[self._kind]), layout.runs[self._run].cells
+            self._whole_run = len(cells) <= 64 and DIGIT not in cells and cells.count(ANY) == length
+            if self._whole_run:  # what stands around it is looked at with it
+                self._cells, self._from = cells, 0
+            else:
+                self._cells, self._from = FIXED[self._kind], self._offset
+            self._second = self._offset - self._from + _SECONDS[self._kind]
+            self._words = 4 if len(self._cells) <= 32 else 8
+            kept = [lane < len(self._cells) and lane - self._second not in (0, 1) for lane in range(8 * self._words)]
+            self._mask = self._masks = np.frombuffer(bytes(255 * lane for lane in kept), np.uint64)
+
+    def looks_at(self, layout: Layout) -> Layout:
+        """The layout without the checks of the run that are made here."""
+        if self._kind not in _SECONDS or not self._whole_run:
+            return layout
+        runs = [run._replace(checks=()) if place == self._run else run for place, run in enumerate(layout.runs)]
+        return layout._replace(runs=tuple(runs))
 
     def read(self, scan: Scan) -> Ints:
         """The times that the log has; what is no time is marked."""
-        place = scan.runs[self._run] + self._offset
+        place = scan.runs[self._run]
         return self._epoch(scan, place) if self._kind == "epoch" else self._calendar(scan, place)
 
     def _epoch(self, scan: Scan, place: Ints) -> Ints:
         """Ten digits, a point, and three more, of which it is known that they are."""
-        words = scan.buffer.at("V16")[place].view(np.uint64).reshape(-1, 2)
+        words = scan.buffer.at("V16", self._offset)[place].view(np.uint64).reshape(-1, 2)
         tail = (words[:, 1] ^ ZEROS) & _EPOCH_TAIL
         tail <<= _TWO_LANES
         rest = number(tail)
@@ -268,16 +284,15 @@ class _Clock:
         """A time with a date: it is looked up when more than its second changes from one line to the next."""
         if not place.size:
             return place
-        second = _SECONDS[self._kind]
-        words = scan.buffer.at("V32")[place].view(np.uint64)
-        word, lane = divmod(second, 8)
-        seconds = _SIXTY.take(((words[word::4] >> np.uint64(8 * lane)) & np.uint64(0xFFFF)).view(np.int64))
+        each = self._words
+        seconds = _SIXTY.take(scan.buffer.at("<u2", self._from + self._second)[place])
+        words = scan.buffer.at(f"V{8 * each}", self._from)[place].view(np.uint64)
         if words.size > self._masks.size:
             self._masks = np.concatenate([self._mask] * place.size)
         words &= self._masks[: words.size]
         changed = np.empty(place.size, np.bool_)
         changed[0] = True
-        np.not_equal((words[4:] != words[:-4]).view(np.uint32), 0, out=changed[1:])
+        np.not_equal((words[each:] != words[:-each]).view(f"u{each}"), 0, out=changed[1:])
         firsts = true(changed)
         minutes = np.array([self._minute(scan, int(at)) for at in place[firsts]], np.int64)
         spread = minutes if minutes.size == 1 else repeated(minutes, firsts, place.size)
@@ -297,15 +312,17 @@ class _Clock:
         return repeated(values(firsts), firsts, words.size)
 
     def _minute(self, scan: Scan, place: int) -> int:
-        """Epoch seconds of a time's minute, or -1."""
-        second = _SECONDS[self._kind]
-        text = scan.buffer.text(place, place + len(FIXED[self._kind]))
-        text = text[:second] + b"00" + text[second + 2 :]
+        """Epoch seconds of a time's minute, or -1, also where something else stands around it."""
+        place += self._from
+        text = scan.buffer.text(place, place + len(self._cells))
+        text = text[: self._second] + b"00" + text[self._second + 2 :]
         found = self._minutes.get(text)
         if found is None:
             if len(self._minutes) >= _CACHED_MINUTES:
                 self._minutes.clear()
-            time = self._time_of(text) if self._shape.fullmatch(text) else None
+            shown = text[self._second - _SECONDS[self._kind] :][: len(FIXED[self._kind])]
+            fits = len(text) == len(self._cells) and all(cell in (ANY, byte) for cell, byte in zip(self._cells, text))
+            time = self._time_of(shown) if fits and self._shape.fullmatch(shown) else None
             found = self._minutes[text] = -1 if time is None else int(time)
         return found
 
@@ -399,7 +416,7 @@ class _Sums:
 
     def _close(self, slot: int) -> None:
         requests, total = self._slots.pop(slot)
-        for kind in true(requests).tolist():
+        for kind in true(requests > 0).tolist():
             self._book.add_to_slot(slot, self._key(kind), int(requests[kind]), int(total[kind]))
 
 
