@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from functools import cached_property
 from itertools import compress
 from typing import Any, Callable, Union
 
@@ -191,7 +190,7 @@ class _Table:
     def chosen(self, selectors: list[bool]) -> _Table:
         """Some of the lines."""
         columns = (self.sizes, self.hits, self.rests, self.lasted, self.places)
-        return _Table(self.moments, *(list(compress(column, selectors)) for column in columns))  # type: ignore[arg-type]
+        return _Table(self.moments, *(list(compress(column, selectors)) for column in columns))
 
 
 class _Moments:
@@ -248,12 +247,11 @@ class _Numbers(_Moments):
         return min(self._values) / self._unit, max(self._values) / self._unit
 
     def slots(self, book: Book) -> list[int | None]:
-        seconds = [value // self._unit for value in self._values]
-        bounds: dict[int, tuple[int, int]] = {}
+        unit, bounds = self._unit, dict[int, tuple[int, int]]()
+        seconds = [value // unit for value in self._values]
         for second, value in zip(seconds, self._values):
             low, high = bounds.get(second, (value, value))
             bounds[second] = (min(low, value), max(high, value))
-        unit = self._unit
         found = {second: _slot_of((low / unit, high / unit), book) for second, (low, high) in bounds.items()}
         return [found[second] for second in seconds]
 
@@ -261,18 +259,17 @@ class _Numbers(_Moments):
         return self._values[row] / self._unit
 
 
-class _Epochs(_Numbers):
+class _Epochs(_Moments):
     """Times as texts of ten digits, a dot and three more: the lowest number is the text that sorts first."""
 
     def __init__(self, texts: list[bytes]) -> None:
-        self._texts, self._unit = texts, 1000
-
-    @cached_property
-    def _values(self) -> list[int]:
-        return [int(text.replace(b".", b"")) for text in self._texts]
+        self._texts = texts
 
     def _bounds(self) -> tuple[float, float]:
         return float(min(self._texts)), float(max(self._texts))
+
+    def slots(self, book: Book) -> list[int | None]:
+        return _Numbers([int(text.replace(b".", b"")) for text in self._texts], 1000).slots(book)
 
     def time(self, row: int) -> float:
         return float(self._texts[row])
