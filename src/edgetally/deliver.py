@@ -75,6 +75,7 @@ class Delivery:
         self.spool = spool
         self.warn = warn
         self.key = Key(config.key_id, bytes.fromhex(config.key))
+        self.servers = list(config.job_servers)  # first the one over which an aggregator has answered
         self.silence = ""  # why no aggregator answered
 
     def run(self, started: float, now: bool = False, reconcile: bool = False) -> None:
@@ -125,7 +126,7 @@ class Delivery:
         accepted: set[str] = set()
         try:
             for jobs in self._jobs(items):
-                accepted |= submit(self.config.job_servers, FUNCTION, jobs, SUBMIT_SECONDS)
+                accepted |= submit(self.servers, FUNCTION, jobs, SUBMIT_SECONDS)
         except LinkError as error:
             self.warn(str(error))
             return False
@@ -167,8 +168,11 @@ class Delivery:
         while left and (room := deadline - time.monotonic()) > 0:
             time.sleep(min(pause, room))
             pause = min(pause * 1.7, longest)
+            first = self.servers[0]
             confirmed = self._settle(left, max(0.5, deadline - time.monotonic()))
             left = [item for item in left if item not in confirmed]
+            if left and self.servers[0] != first:  # an aggregator answers, but not over the server that has the batches
+                self._submit(left)
         return left
 
     def _settle(self, items: Sequence[Item], timeout: float) -> set[Item]:
@@ -215,8 +219,9 @@ class Delivery:
         wanted = [[item.name.generation, item.name.seq, item.name.revision, item.sha256] for item in group]
         request = json.dumps({"stream": stream, "nonce": nonce, "ask": wanted}).encode()
         before = time.time()
-        answer = ask(self.config.job_servers, RECEIPT_FUNCTION, seal(stream, self.key, request), timeout)
+        server, answer = ask(self.servers, RECEIPT_FUNCTION, seal(stream, self.key, request), timeout)
         after = time.time()
+        self.servers.sort(key=lambda one: one != server)
         try:
             if not answer:
                 raise ValueError("it is empty: the request's signature was refused")
