@@ -120,7 +120,7 @@ def demo(folder: Path, seconds: float) -> bool:
     inventory = Path(json.loads(lab_file.read_text("utf-8"))["inventory"])
     for old in (sent_file, log):
         old.unlink(missing_ok=True)
-    edges, database = reconcile.read_lab(str(lab_file))
+    edges, (database, *_) = reconcile.read_lab(str(lab_file))
     environment = job_server_program()
     with step("set up what an operator has: an origin, an nginx edge, a squid edge", remind=False):
         playbook("tests/lab/prepare.yml", inventory, log, {})
