@@ -132,8 +132,8 @@ def test_numpy_starts_without_what_is_not_needed() -> None:
         import io
         from edgetally.formats import FORMATS
         from edgetally.tally import tally
-        line = FORMATS["combined"].example.encode() + b"\\n"
-        assert tally([io.BytesIO(line * 99)], FORMATS["combined"], None, engine="numpy").counted == 99
+        for fmt in FORMATS["combined"], FORMATS["squid"]:
+            assert tally([io.BytesIO((fmt.example.encode() + b"\\n") * 99)], fmt, None, engine="numpy").counted == 99
         whole = "numpy.lib" in sys.modules
         import numpy
         print(whole, numpy.__version__)
