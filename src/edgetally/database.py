@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import pymysql
 from pymysql.connections import Connection
 
 from edgetally.config import DatabaseConfig
+from edgetally.dial import dial
 from edgetally.errors import EdgetallyError
 
 CONNECT_TIMEOUT = 5
 STATEMENT_TIMEOUT = 60
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 UNKNOWN_VARIABLE = 1193
+DEADLOCK = 1213  # on Galera also, from COMMIT too, where another node's transaction came first
 
 # The whole transaction is worth another try: lock wait, deadlock (also from COMMIT on Galera), node not ready,
 # error during COMMIT, server gone, connection lost, connection refused.
-RETRY = {1205, 1213, 1047, 1180, 1053, 1927, 2003, 2006, 2013, 4031}
+RETRY = {1205, DEADLOCK, 1047, 1180, 1053, 1927, 2003, 2006, 2013, 4031}
 
 
 def connect(config: DatabaseConfig, first: int = 0, **options: Any) -> Connection[Any]:
@@ -44,7 +47,8 @@ def connect(config: DatabaseConfig, first: int = 0, **options: Any) -> Connectio
     turn = first % len(places)
     for place in [*places[turn:], *places[:turn]]:
         try:
-            connection = pymysql.connect(**{**settings, **place, **options})
+            connection = pymysql.connect(**{**settings, **place, **options}, defer_connect=True)
+            connection.connect(_greeted(**place) if "host" in place else None)
             set_where_known(connection, "wsrep_sync_wait = 3")  # before SELECT, UPDATE and DELETE
             with connection.cursor() as cursor:
                 cursor.execute("SELECT 1")  # a node that is cut off from its cluster takes connections, but no query
@@ -52,6 +56,17 @@ def connect(config: DatabaseConfig, first: int = 0, **options: Any) -> Connectio
         except (pymysql.MySQLError, OSError) as error:
             problem = error
     raise unreachable(config, problem) from None
+
+
+def _greeted(host: str, port: int) -> socket.socket:
+    """A connection to a server that speaks, as MariaDB does first: one that is frozen takes connections, too."""
+    link = dial(host, port, CONNECT_TIMEOUT)
+    try:
+        link.recv(1, socket.MSG_PEEK)  # dial's time-out is still on
+    except OSError:
+        link.close()
+        raise
+    return link
 
 
 def set_where_known(connection: Connection[Any], setting: str) -> None:

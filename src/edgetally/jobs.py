@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any, BinaryIO, Callable, NamedTuple, Optional
 
 from edgetally.book import REJECTS, Tally
+from edgetally.columns import newlines_in
 from edgetally.errors import EdgetallyError
-from edgetally.plain import newlines_in
 
 _LEAST = 8 << 20  # a smaller range is not worth a process
 
@@ -147,9 +147,7 @@ def _add(total: Tally, found: Tally) -> None:
         setattr(total, name, getattr(total, name) + getattr(found, name))
     total.first = min((time for time in (total.first, found.first) if time is not None), default=None)
     total.last = max((time for time in (total.last, found.last) if time is not None), default=None)
-    for place, sums in found.cells.items():
-        known = total.cells.get(place, [0, 0, 0, 0])
-        total.cells[place] = [None if two is None else (one or 0) + two for one, two in zip(known, sums)]
+    total.cells.merge(found.cells)
     for host, (requests, size) in found.unassigned_hosts.items():
         before = total.unassigned_hosts.get(host, [0, 0])
         total.unassigned_hosts[host] = [before[0] + requests, before[1] + size]

@@ -27,12 +27,14 @@ from gearman.worker import GearmanWorker
 from gearman.worker_handler import GearmanWorkerCommandHandler
 
 from edgetally.config import parse_server
+from edgetally.dial import dial
 from edgetally.errors import EdgetallyError
 
 CONNECT_TIMEOUT = 5.0
 READ_BYTES = 256 << 10
 CALL_BYTES = 8 << 20  # the library copies its send buffer at every write
 GRAB_WINDOW = 32  # jobs that a worker asks for at once
+ASK_SECONDS = 4.0  # for an answer over a job server, while there is another
 SEND_SECONDS = 1.0  # for the answers of a group, before the next is worked on
 RECONNECT_SECONDS = (1.0, 30.0)  # the first and the longest pause before a lost job server is tried again
 
@@ -43,6 +45,13 @@ class LinkError(EdgetallyError):
 
 class NoAnswerError(LinkError):
     """A job server took the request, but no aggregator answered it in time."""
+
+
+class Answer(NamedTuple):
+    """A job's result, and the job server over which it came."""
+
+    server: str
+    result: bytes
 
 
 class Job(NamedTuple):
@@ -59,17 +68,9 @@ class _Connection(GearmanConnection):
 
     def _create_client_socket(self) -> None:
         try:
-            link = socket.create_connection((self.gearman_host, self.gearman_port), CONNECT_TIMEOUT)
+            link = dial(self.gearman_host, self.gearman_port, CONNECT_TIMEOUT)
         except OSError as error:
             self.throw_exception(exception=error)
-        for option, value in (
-            (socket.TCP_KEEPIDLE, 30),
-            (socket.TCP_KEEPINTVL, 10),
-            (socket.TCP_KEEPCNT, 3),
-            (socket.TCP_USER_TIMEOUT, 60_000),
-        ):
-            link.setsockopt(socket.IPPROTO_TCP, option, value)
-        link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self.set_socket(link)
 
     def read_data_from_socket(self, bytes_to_read: int = READ_BYTES) -> int:
@@ -198,17 +199,27 @@ def _groups(jobs: Sequence[Job]) -> Iterable[list[Job]]:
         yield group
 
 
-def ask(servers: Sequence[str], function: str, payload: bytes, timeout: float = 10.0) -> bytes:
-    """Run one foreground job of high priority on the first job server that answers, and return its result.
+def ask(servers: Sequence[str], function: str, payload: bytes, timeout: float = 10.0) -> Answer:
+    """Run one foreground job of high priority on the first job server over which an aggregator answers.
 
-    Raises NoAnswerError when no aggregator answers within timeout seconds, LinkError when no job server can be used.
+    An aggregator that a server has lost, or never had, may answer over the next: each but the last has ASK_SECONDS at
+    most. Raises NoAnswerError when no aggregator answers within timeout seconds, LinkError when no job server can be
+    used.
     """
+    deadline = time.monotonic() + timeout
     causes = []
-    for server in servers:
+    silent: NoAnswerError | None = None
+    for number, server in enumerate(servers, 1):
+        room = max(0.1, deadline - time.monotonic())
         try:
-            return _ask_one(server, function, payload, timeout)
+            share = room if number == len(servers) else min(ASK_SECONDS, room / 2)
+            return Answer(server, _ask_one(server, function, payload, share))
+        except NoAnswerError as error:
+            silent = silent or error
         except GearmanError as error:
             causes.append(f"{server}: {error}")
+    if silent:
+        raise silent
     raise LinkError(
         f"no job server answers ({'; '.join(causes)}): check that gearmand runs there and that its port can be reached"
     )
@@ -234,8 +245,8 @@ def _ask_one(server: str, function: str, payload: bytes, timeout: float) -> byte
         return bytes(request.result)
     if request.state == JOB_CREATED:
         raise NoAnswerError(
-            f"{server} took the request, but no aggregator answered in {timeout:g} s: check `systemctl status "
-            "edgetally-aggregator` on the aggregator's host"
+            f"{server} took the request, but no aggregator answered in {round(timeout, 1):g} s: check "
+            "`systemctl status edgetally-aggregator` on the aggregator's host"
         )
     raise GearmanConnectionError(f"it refused or lost the request ({_text(request.exception) or request.state})")
 
@@ -310,6 +321,38 @@ class _WorkerHandler(GearmanWorkerCommandHandler):
         return True
 
 
+class _Bell:
+    """Wakes a waiting worker from another thread. It is polled like a connection that never has anything to say."""
+
+    connected = True
+
+    def __init__(self) -> None:
+        self.gearman_socket, self._rope = socket.socketpair()
+        self.gearman_socket.setblocking(False)
+        self._rope.setblocking(False)
+
+    def ring(self) -> None:
+        with suppress(OSError):  # full: it rings already; closed: nobody waits any more
+            self._rope.send(b"!")
+
+    def hear(self) -> None:
+        with suppress(OSError):
+            self.gearman_socket.recv(64)
+
+    def close(self) -> None:
+        self.gearman_socket.close()
+        self._rope.close()
+
+    def fileno(self) -> int:
+        return self.gearman_socket.fileno()
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return False
+
+
 class Worker(_Guard, GearmanWorker):
     """A worker on all job servers at once, which hands jobs over in groups.
 
@@ -332,6 +375,8 @@ class Worker(_Guard, GearmanWorker):
         self._held: list[Held] = []
         self._size = 0
         self._ready = False
+        self._bell = _Bell()
+        self._enough = limit
         self._retry: dict[Any, tuple[float, float]] = {}
         self.lost: dict[str, str] = {}
 
@@ -349,27 +394,41 @@ class Worker(_Guard, GearmanWorker):
         """Take a job over from a connection."""
         self._held.append(job)
         self._size += len(job.payload)
-        self._ready = self._ready or len(self._held) >= self.limit or self._size >= self.limit_bytes
+        self._ready = self._ready or len(self._held) >= self._enough or self._size >= self.limit_bytes
 
     def drained(self) -> None:
         """A server has no more jobs: hand over what was collected."""
         self._ready = bool(self._held)
 
-    def wait(self, timeout: float) -> list[Held]:
-        """The next group of jobs; an empty list when there was none for timeout seconds."""
-        self._ready = False
+    def wait(self, timeout: float, enough: int | None = None, until: Callable[[], bool] = lambda: False) -> list[Held]:
+        """The next group of jobs, maybe an empty one, after timeout seconds at most.
+
+        enough: the number of jobs that is handed over though there are more; at most the limit, which it is by default.
+        until: ends the wait with what is there; who makes it true in another thread calls `wake`.
+        """
+        self._enough = min(enough or self.limit, self.limit)
+        self._ready = len(self._held) >= self._enough
         self._connect_all()
         for handler in self._handlers:
             handler.begin()
-        if self._live():
-            self._poll(lambda: not self._ready, timeout)
-        else:
-            time.sleep(min(timeout, RECONNECT_SECONDS[0]))
+        if not self._live():
+            timeout = min(timeout, RECONNECT_SECONDS[0])
+        self._poll([*self._live(), self._bell], lambda: not self._ready and not until(), timeout)
         for handler in self._handlers:
             handler.answer()
         self._send(SEND_SECONDS)
         jobs, self._held, self._size = self._held, [], 0
         return jobs
+
+    def wake(self) -> None:
+        """Have `wait` look at its `until` again. May be called by another thread."""
+        self._bell.ring()
+
+    def handle_read(self, connection: Any) -> None:
+        if connection is self._bell:
+            self._bell.hear()
+        else:
+            super().handle_read(connection)
 
     def complete(self, job: Held, result: bytes = b"") -> None:
         """Answer a job and remove it from its queue; it is sent with the next `wait`, or with `close`.
@@ -382,12 +441,13 @@ class Worker(_Guard, GearmanWorker):
     def _live(self) -> set[Any]:
         return {connection for connection in self.connection_list if connection.connected}
 
-    def _poll(self, going_on: Callable[[], bool], timeout: float) -> None:
+    def _poll(self, connections: Iterable[Any], going_on: Callable[[], bool], timeout: float) -> None:
         with suppress(ServerUnavailable):
-            self.poll_connections_until_stopped(self._live(), lambda _activity: going_on(), timeout=timeout)
+            self.poll_connections_until_stopped(set(connections), lambda _activity: going_on(), timeout=timeout)
 
     def _send(self, timeout: float) -> None:
-        self._poll(lambda: any(connection.writable() for connection in self._live()), timeout)
+        live = self._live()
+        self._poll(live, lambda: any(connection.writable() for connection in live), timeout)
 
     def close(self, timeout: float = 5.0) -> None:
         """Send what is still to be sent, and disconnect: the servers give unfinished jobs to another worker."""
@@ -395,6 +455,7 @@ class Worker(_Guard, GearmanWorker):
             handler.answer()
         self._send(timeout)
         self.shutdown()
+        self._bell.close()
 
     def _connect_all(self) -> None:
         """Connect to every server that is not connected and whose pause is over."""

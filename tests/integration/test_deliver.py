@@ -140,6 +140,16 @@ def test_accepted_is_not_confirmed(edge: Edge, gearmand: servers.Server) -> None
     assert queue(gearmand, FUNCTION)[0] == 2
 
 
+def test_a_job_server_that_the_aggregator_has_lost_holds_nothing_up(edge: Edge, ledger: Ledger, tmp_path: Path) -> None:
+    """The first job server takes the batches and nobody works for it: they go through the second, in the same run."""
+    with servers.gearmand(tmp_path / "lost") as lost:
+        edge.set(job_servers=[lost.address, *edge.config.job_servers], receipt_wait=20)
+        fill(edge, 1, 2)
+        assert deliver(edge) == []
+        assert where(edge) == {"outbox": [], "sent": [1, 2], "held": []}
+        assert queue(lost, FUNCTION)[0] == 2
+
+
 def test_after_15_minutes_without_an_aggregator_it_is_said(edge: Edge, gearmand: servers.Server) -> None:
     edge.set(receipt_wait=1)
     fill(edge, 1, age=ATTEMPT_SECONDS + 60)

@@ -118,7 +118,7 @@ def test_a_request_without_an_aggregator(gearmand: servers.Server) -> None:
 def test_a_request_overtakes_waiting_jobs_and_is_answered(gearmand: servers.Server) -> None:
     link.submit([gearmand.address], FUNCTION, jobs(20))
     answers: list[bytes] = []
-    asking = threading.Thread(target=lambda: answers.append(link.ask([gearmand.address], REQUEST, b"ping")))
+    asking = threading.Thread(target=lambda: answers.append(link.ask([gearmand.address], REQUEST, b"ping").result))
     asking.start()
     wait_for("request in the queue", lambda: queue(gearmand, REQUEST)[0] == 1)
     source = worker(gearmand.address, limit=5)
