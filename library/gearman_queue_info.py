@@ -10,7 +10,8 @@ DOCUMENTATION = r"""
 module: gearman_queue_info
 short_description: Ask a gearman job server for its queues
 description:
-  - Asks a gearmand job server (0.14 and later) for its version and its queues, over the server's own text protocol.
+  - Asks a gearmand job server (0.14 and later) for its version, its queues and their workers, over the server's own
+    text protocol.
   - With O(max_waiting) or O(min_workers) it also judges the queues, and fails when a threshold is exceeded, naming
     every problem. Without them it judges nothing.
   - Asks from the managed host, so it also shows whether that host reaches the server.
@@ -64,12 +65,13 @@ notes:
   - A queue's workers are registrations. One worker process that serves two queues is counted in both, and so twice in
     RV(totals).
   - A worker that is registered and hangs looks the same as one that works.
+  - The server answers one question after the other, so numbers of a busy server can differ by a moment.
 attributes:
   check_mode:
     description: Runs in check mode as always, because it changes nothing.
     support: full
 author:
-  - edgetally developers
+  - The edgetally developers (!UNKNOWN)
 """
 
 EXAMPLES = r"""
@@ -145,8 +147,54 @@ queues:
       description: Whether the server knows the queue. It does from the first job or worker until its next start.
       returned: always
       type: bool
+    priorities:
+      description: The waiting jobs by their priority. Null where the server does not tell, as 0.14 does not.
+      returned: always
+      type: dict
+      contains:
+        high:
+          description: Waiting jobs of high priority.
+          returned: when the server tells
+          type: int
+        normal:
+          description: Waiting jobs of normal priority.
+          returned: when the server tells
+          type: int
+        low:
+          description: Waiting jobs of low priority.
+          returned: when the server tells
+          type: int
   sample:
-    edgetally.batch: {total: 3, running: 1, waiting: 2, workers: 1, registered: true}
+    edgetally.batch:
+      total: 3
+      running: 1
+      waiting: 2
+      workers: 1
+      registered: true
+      priorities: {high: 0, normal: 2, low: 0}
+workers:
+  description: The connections that are registered for a queue looked at, in the order of their addresses.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    address:
+      description: Where the connection comes from.
+      returned: always
+      type: str
+    client_id:
+      description: What the worker calls itself. Empty when it does not say.
+      returned: always
+      type: str
+    queues:
+      description:
+        - The queues looked at for which it is registered.
+        - The server separates names by blanks, so a name with a blank in it may be seen in others.
+      returned: always
+      type: list
+      elements: str
+  sample:
+    - {address: 10.0.0.20, client_id: "edgetally ledger1:4711", queues: [edgetally.batch, edgetally.receipt]}
 totals:
   description: Sums over RV(queues).
   returned: always
@@ -193,7 +241,10 @@ import threading
 import time
 from typing import Any, Callable, Union
 
-from ansible.module_utils.basic import AnsibleModule
+try:
+    from ansible.module_utils.basic import AnsibleModule
+except ImportError:  # the program edgetally asks its job servers with the same code, where there is no Ansible
+    AnsibleModule = None
 
 MAX_ANSWER = 16 * 1024 * 1024
 """Bytes of one answer. A queue takes some 40 bytes, so this is room for 400,000."""
@@ -211,8 +262,13 @@ COUNTS = ("total", "running", "waiting", "workers")
 
 Bytes = Union[bytes, bytearray]
 
+WORKER = re.compile(rb"-?[0-9]+ (\S+) (.*?) :( .*)?")
+"""A line of `workers`: a number, the address, what the worker calls itself, and a blank before each of its queues."""
+
+PRIORITIES = ("high", "normal", "low")
+
 Queue = dict[str, Any]
-"""One queue: total, running, waiting and workers (int), registered (bool)."""
+"""One queue: total, running, waiting and workers (int), registered (bool), priorities (dict, or None: not told)."""
 
 
 class ServerError(Exception):
@@ -246,16 +302,49 @@ class Connection:
 
     def status(self) -> dict[str, Queue]:
         """Return every queue that the server knows, by name. Raises ServerError."""
-        answer = self._ask("status", lambda answer: is_whole_list(answer) or is_error(answer))
-        if is_error(answer):
-            raise self._not_understood("status", answer)
-        queues: dict[str, Queue] = {}
-        for line in answer.split(b"\n")[:-2]:  # the last two are the `.` and what follows its line end: nothing
-            parsed = parse_status_line(line)
-            if parsed is None or parsed[0] in queues:
-                raise self._not_understood("status", line)
-            queues[parsed[0]] = parsed[1]
-        return queues
+        return self._table("status", parse_status_line)
+
+    def priorities(self) -> dict[str, dict[str, int]]:
+        """Return the waiting jobs by priority of every queue; nothing where the server does not know the question.
+
+        Raises ServerError.
+        """
+        return self._table("prioritystatus", parse_priority_line, may_refuse=True)
+
+    def workers(self) -> list[dict[str, str]]:
+        """Return every connection: address, client_id, and text, its queues with a blank before each.
+
+        Raises ServerError.
+        """
+        found = []
+        for line in self._lines("workers"):
+            match = WORKER.fullmatch(line.rstrip(b"\r"))
+            if match is None:
+                raise self._not_understood("workers", line)
+            address, name, queues = (to_text(part or b"") for part in match.groups())
+            found.append({"address": address, "client_id": "" if name == "-" else name, "text": queues})
+        return found
+
+    def _table(
+        self, command: str, parse: Callable[[bytes], tuple[str, Any] | None], may_refuse: bool = False
+    ) -> dict[str, Any]:
+        """Return what `parse` makes of each line of a list, by its name; each name is there once."""
+        table: dict[str, Any] = {}
+        for line in self._lines(command, may_refuse):
+            parsed = parse(line)
+            if parsed is None or parsed[0] in table:
+                raise self._not_understood(command, line)
+            table[parsed[0]] = parsed[1]
+        return table
+
+    def _lines(self, command: str, may_refuse: bool = False) -> list[bytes]:
+        """Ask for a list and return its lines without the last `.`; none where the server may refuse, and does."""
+        answer = self._ask(command, lambda answer: is_whole_list(answer) or is_error(answer))
+        if not is_error(answer):
+            return answer.split(b"\n")[:-2]  # the last two are the `.` and what follows its line end: nothing
+        if may_refuse:
+            return []
+        raise self._not_understood(command, answer)
 
     def _look_up(self, host: str, port: int) -> list[tuple[Any, ...]]:
         """Resolve the name, in a thread that is left behind when it takes too long: getaddrinfo knows no time-out."""
@@ -281,7 +370,7 @@ class Connection:
     def _connect(self, addresses: list[tuple[Any, ...]]) -> socket.socket:
         """Connect to the first address that accepts; each gets an even share of the time that is left."""
         cause = OSError("no address")
-        for index, (family, kind, protocol, _, address) in enumerate(addresses):
+        for index, (family, kind, protocol, _name, address) in enumerate(addresses):
             try:
                 candidate = socket.socket(family, kind, protocol)
             except OSError as error:  # such as IPv6 in a kernel that has none
@@ -388,13 +477,30 @@ def excerpt(answer: Bytes) -> str:
 
 def parse_status_line(line: bytes) -> tuple[str, Queue] | None:
     """Read `name TAB total TAB running TAB workers`; None where it is something else. The name itself may hold tabs."""
-    name, *fields = line.rstrip(b"\r").rsplit(b"\t", 3)
-    if len(fields) != 3 or not all(COUNT.fullmatch(field) for field in fields):
+    parsed = parse_counts(line, 3)
+    if parsed is None or parsed[1][1] > parsed[1][0]:
         return None
-    total, running, workers = (int(field) for field in fields)
-    if running > total:
+    name, (total, running, workers) = parsed
+    return name, new_queue(total, running, workers, registered=True)
+
+
+def parse_priority_line(line: bytes) -> tuple[str, dict[str, int]] | None:
+    """Read `name TAB high TAB normal TAB low TAB workers`; None where it is something else."""
+    parsed = parse_counts(line, 4)
+    return None if parsed is None else (parsed[0], dict(zip(PRIORITIES, parsed[1])))
+
+
+def parse_counts(line: bytes, count: int) -> tuple[str, list[int]] | None:
+    """Read a name and so many counts behind tabs; None where it is something else."""
+    name, *fields = line.rstrip(b"\r").rsplit(b"\t", count)
+    if len(fields) != count or not all(COUNT.fullmatch(field) for field in fields):
         return None
-    return name.decode("utf-8", "backslashreplace"), new_queue(total, running, workers, registered=True)
+    return to_text(name), [int(field) for field in fields]
+
+
+def to_text(name: bytes) -> str:
+    """Return a name of the server as text, with an escape for each byte that is not UTF-8."""
+    return name.decode("utf-8", "backslashreplace")
 
 
 def new_queue(total: int, running: int, workers: int, registered: bool) -> Queue:
@@ -405,7 +511,18 @@ def new_queue(total: int, running: int, workers: int, registered: bool) -> Queue
         "waiting": total - running,
         "workers": workers,
         "registered": registered,
+        "priorities": None,
     }
+
+
+def serving(connections: list[dict[str, str]], queues: dict[str, Queue]) -> list[dict[str, Any]]:
+    """Return the connections that are registered for one of `queues`, with those that they are registered for."""
+    found = []
+    for one in connections:
+        served = [name for name in queues if f" {name} " in one["text"] + " "]
+        if served:
+            found.append({"address": one["address"], "client_id": one["client_id"], "queues": served})
+    return sorted(found, key=lambda one: (one["address"], one["client_id"]))
 
 
 def is_pattern(wanted: str) -> bool:
@@ -470,7 +587,7 @@ def listening(port: int) -> str:
         except OSError:  # no Linux, or no IPv6
             continue
         for row in rows:
-            address, _, number = row[1].partition(":")
+            address, _colon, number = row[1].partition(":")
             if row[3] == LISTEN and int(number, 16) == port:
                 # Each word of 32 bits is printed as this machine's number, so back the same way it is in network order.
                 packed = struct.pack(f"={words}I", *(int(address[at * 8 : at * 8 + 8], 16) for at in range(words)))
@@ -487,16 +604,29 @@ def examine(options: dict[str, Any]) -> dict[str, Any]:
     try:
         version = connection.version()
         queues = select(connection.status(), wanted)
+        for name, waiting in connection.priorities().items():
+            if name in queues:
+                queues[name]["priorities"] = waiting
+        workers = serving(connection.workers(), queues)
     finally:
         connection.close()
-    return result(options, version, queues, judge(queues, wanted, options["max_waiting"], options["min_workers"]))
+    problems = judge(queues, wanted, options["max_waiting"], options["min_workers"])
+    return result(options, problems, version, queues, workers)
 
 
-def result(options: dict[str, Any], version: str, queues: dict[str, Queue], problems: list[str]) -> dict[str, Any]:
+def result(
+    options: dict[str, Any],
+    problems: list[str],
+    version: str = "",
+    queues: dict[str, Queue] | None = None,
+    workers: list[dict[str, Any]] | None = None,
+) -> dict[str, Any]:
     """Return the module's return values; the keys are the same in every case."""
+    queues = queues or {}
     return {
         "server": {"host": options["host"], "port": options["port"], "version": version},
         "queues": queues,
+        "workers": workers or [],
         "totals": {count: sum(queue[count] for queue in queues.values()) for count in COUNTS},
         "healthy": not problems,
         "problems": problems,
@@ -522,11 +652,11 @@ def main() -> None:
         options["host"] = listening(options["port"])
     wrong = wrong_option(options)
     if wrong:
-        module.fail_json(msg=wrong, **result(options, "", {}, [wrong]))
+        module.fail_json(msg=wrong, **result(options, [wrong]))
     try:
         found = examine(options)
     except ServerError as error:
-        module.fail_json(msg=str(error), **result(options, "", {}, [str(error)]))
+        module.fail_json(msg=str(error), **result(options, [str(error)]))
     if options["strict"] and not found["healthy"]:
         where = f"{options['host']}:{options['port']}"
         module.fail_json(msg=f"The job server {where} is not healthy: {'; '.join(found['problems'])}.", **found)

@@ -1,8 +1,9 @@
 """Real servers on loopback, for the integration tests and for `bin/demo --local`.
 
-`gearmand()`, `mariadb()`, `nginx()`, `apache()`, `squid()` and `varnish()` are context managers: each starts one server
-in the foreground, on a free port of 127.0.0.1 (or the one given), with all its files in one folder, yields it once it
-is ready, and ends it by its own process group. A server can be killed and started again on the same port and files:
+`gearmand()`, `mariadb()`, `nginx()`, `apache()`, `squid()`, `varnish()`, `trafficserver()`, `haproxy()` and
+`lighttpd()` are context managers: each starts one server in the foreground, on a free port of 127.0.0.1 (or the one
+given), with all its files in one folder, yields it once it is ready, and ends it by its own process group. A server can
+be killed and started again on the same port and files:
 
     with gearmand(folder) as server:
         server.kill()           # as a crash does
@@ -33,6 +34,7 @@ PACKAGES = {
     "mariadbd": "mariadb-server",
     "varnishd": "varnish",
     "varnishncsa": "varnish",
+    "traffic_server": "trafficserver",
 }
 _SBIN = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 
@@ -346,6 +348,76 @@ def varnish(
 
 
 @contextlib.contextmanager
+def trafficserver(
+    origin: str, logging: str, folder: Path | None = None, port: int | None = None, *, settings: tuple[str, ...] = ()
+) -> Iterator[Server]:
+    """A Traffic Server in front of `origin` (host:port), whose logging.yaml is `logging`; logs are `folder/NAME.log`.
+
+    settings: lines of records.config besides those that make it small and its logs prompt, as `http.x INT 1`.
+    """
+    with _folder(folder) as home, contextlib.ExitStack() as stack:
+        chosen = port or free_port()
+        for name in ("etc", "run", "cache"):
+            (home / name).mkdir(exist_ok=True)
+        places = {"prefix": "/usr", "exec_prefix": "/usr", "bindir": "/usr/bin", "sbindir": "/usr/sbin"}
+        places |= {"includedir": "/usr/include", "libdir": "/usr/lib/trafficserver"}
+        places |= {"libexecdir": "/usr/lib/trafficserver/modules", "sysconfdir": f"{home}/etc", "logdir": f"{home}"}
+        places |= {"localstatedir": f"{home}", "runtimedir": f"{home}/run"}
+        places |= dict.fromkeys(("datadir", "cachedir"), f"{home}/cache")
+        (home / "runroot.yaml").write_text("".join(f"{name}: {path}\n" for name, path in places.items()))
+        small = (
+            *(f"http.server_ports STRING {chosen}:ip-in={HOST} {chosen}:ipv6:ip-in=[::1]", "log.logging_enabled INT 3"),
+            *("exec_thread.autoconfig INT 0", "exec_thread.limit INT 1", "task_threads INT 1"),
+            *("log.max_secs_per_buffer INT 1", "log.periodic_tasks_interval INT 1", "admin.user_id STRING #-1"),
+            "cache.ram_cache.size INT 8M",
+        )
+        (home / "etc/records.config").write_text(
+            "".join(f"CONFIG proxy.config.{line}\n" for line in (*small, *settings))
+        )
+        (home / "etc/remap.config").write_text(f"map / http://{origin}/\n")
+        (home / "etc/storage.config").write_text(f"{home}/cache 64M\n")
+        (home / "etc/logging.yaml").write_text(logging)
+        (home / "etc/ip_allow.yaml").write_text(
+            f"ip_allow:\n  - {{apply: in, ip_addrs: [{HOST}, '::1'], action: allow, methods: ALL}}\n"
+        )
+        command = [program("traffic_server"), f"--run-root={home}/runroot.yaml"]
+        server = Server("trafficserver", command, home, chosen, _trafficserver_serves)
+        stack.callback(server.stop)
+        server.start()
+        yield server
+
+
+@contextlib.contextmanager
+def haproxy(config: str, folder: Path | None = None, port: int | None = None) -> Iterator[Server]:
+    """An HAProxy; `config` is its configuration, where {port} and {folder} are replaced.
+
+    What it logs to stdout (`log stdout format raw local0`) is in `folder/haproxy.out`, like a syslog's file but for the
+    prefix.
+    """
+    with _folder(folder) as home, contextlib.ExitStack() as stack:
+        chosen = port or free_port()
+        (home / "haproxy.cfg").write_text(config.replace("{port}", str(chosen)).replace("{folder}", str(home)))
+        command = [program("haproxy"), "-db", "-f", str(home / "haproxy.cfg")]
+        server = Server("haproxy", command, home, chosen, lambda one: listening(one.port))
+        stack.callback(server.stop)
+        server.start()
+        yield server
+
+
+@contextlib.contextmanager
+def lighttpd(config: str, folder: Path | None = None, port: int | None = None) -> Iterator[Server]:
+    """A lighttpd; `config` is its configuration, where {port} and {folder} are replaced."""
+    with _folder(folder) as home, contextlib.ExitStack() as stack:
+        chosen = port or free_port()
+        (home / "lighttpd.conf").write_text(config.replace("{port}", str(chosen)).replace("{folder}", str(home)))
+        command = [program("lighttpd"), "-D", "-f", str(home / "lighttpd.conf")]
+        server = Server("lighttpd", command, home, chosen, lambda one: listening(one.port))
+        stack.callback(server.stop)
+        server.start()
+        yield server
+
+
+@contextlib.contextmanager
 def squid(config: str, folder: Path | None = None, port: int | None = None, *, name: str = "squid") -> Iterator[Server]:
     """A squid; `config` is its squid.conf, where {port} and {folder} are replaced.
 
@@ -401,6 +473,12 @@ def _empty_database() -> Path:
 def _reads_shared_log(server: Server) -> bool:
     """Whether varnishncsa has found varnishd's log in the shared memory: what comes from now on is written."""
     return "/_.vsm_child/_.Log" in Path(f"/proc/{server.pid}/maps").read_text()
+
+
+def _trafficserver_serves(server: Server) -> bool:
+    """Whether Traffic Server says that it takes requests: it listens before it has read its rules."""
+    notes = server.folder / "diags.log"
+    return notes.exists() and "is fully initialized" in notes.read_text("utf-8", "replace")
 
 
 def _gearmand_answers(server: Server) -> bool:

@@ -1,7 +1,8 @@
 """The aggregator: the single writer. It takes batches from all job servers and commits them, many in one transaction.
 
-A job is completed only after its transaction is committed. A second aggregator stands by, registers nothing, and takes
-over when the first has not renewed the writer's row for lease_seconds.
+A job is completed only after its transaction is committed; the next jobs are collected and checked meanwhile. A second
+aggregator stands by, registers nothing, and takes over when the first has not renewed the writer's row for
+lease_seconds.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import pymysql
@@ -28,18 +30,21 @@ from edgetally.batch import (
 from edgetally.config import AggregatorConfig
 from edgetally.database import DEADLOCK, RETRY, DatabaseError, check_schema, connect, error_code
 from edgetally.ledger import FenceLostError, Ledger
-from edgetally.link import Held, Worker
+from edgetally.link import GRAB_WINDOW, Held, Worker
 from edgetally.payload import open_batch, open_envelope
 from edgetally.transaction import RECORDED, Incoming
 
 FENCE_LOST = 3
-GROUP_BYTES = 32 << 20
+GROUP_BYTES = 16 << 20  # of a group's payloads; there are two groups at most
 STANDBY_SECONDS = 2.0
 LEAVE_SECONDS = 8.0  # systemd and people expect an end within ten
 RETRY_SECONDS = (0.2, 5.0)
 MAINTENANCE_SECONDS = 6 * 3600
 
+SWITCH_SECONDS = 0.0005  # so that the thread that writes need not wait long for the one that checks
+
 T = TypeVar("T")
+Answers = list[tuple[Held, bytes]]
 
 
 class StoppedError(Exception):
@@ -55,6 +60,7 @@ class Aggregator:
         holder = f"{socket.gethostname()}:{os.getpid()}"
         self.ledger = Ledger(config.database, holder, config.lease_seconds)
         self._said: dict[str, str] = {}
+        self._renewed = self._maintained = float("-inf")
 
     def run(self) -> int:
         """Work until a signal or the loss of the fence; the exit status."""
@@ -119,6 +125,10 @@ class Aggregator:
     # --- the work
 
     def _work(self) -> int:
+        """Collect and check a group while a thread writes the one before: there is never more than one in its hands.
+
+        The connection to the database is the thread's while it has a group, and this one's while it has none.
+        """
         config = self.config
         worker = Worker(
             config.job_servers,
@@ -127,19 +137,25 @@ class Aggregator:
             limit=config.jobs_per_transaction,
             limit_bytes=GROUP_BYTES,
         )
-        renewed = maintained = float("-inf")
+        flight: Future[Answers] | None = None
         try:
-            while not self.stop.is_set():
-                if time.monotonic() - maintained > MAINTENANCE_SECONDS:
-                    self._steadily(self.ledger.maintain)
-                    maintained = time.monotonic()
-                jobs = worker.wait(1.0)
-                self._report_lost(worker)
-                if self._handle(worker, jobs):
-                    renewed = time.monotonic()
-                elif time.monotonic() - renewed > config.lease_seconds / 4:
-                    self._steadily(self.ledger.renew)
-                    renewed = time.monotonic()
+            with ThreadPoolExecutor(1, "writer") as writer:
+                while not self.stop.is_set():
+                    jobs = worker.wait(1.0, until=flight.done) if flight else worker.wait(1.0, GRAB_WINDOW)
+                    self._report_lost(worker)
+                    batches = [(job, open_batch(config, job.payload)) for job in jobs if job.function == FUNCTION]
+                    if flight and (jobs or flight.done()):
+                        self._land(worker, flight)
+                        flight = None
+                    if flight is None:
+                        self._keep_house()
+                    if jobs:
+                        flight = writer.submit(
+                            self._write, batches, [job for job in jobs if job.function == RECEIPT_FUNCTION]
+                        )
+                        flight.add_done_callback(lambda _flight: worker.wake())
+                if flight:
+                    self._land(worker, flight)
         finally:
             worker.close()
         self._steadily(self.ledger.release)
@@ -150,17 +166,27 @@ class Aggregator:
             cause = worker.lost.get(server, "")
             self.say(server, f"job server {server} cannot be reached ({cause}): trying again" if cause else "")
 
-    def _handle(self, worker: Worker, jobs: Sequence[Held]) -> bool:
-        """Commit a group's batches, complete them, then answer its requests. True where a transaction was made."""
-        batches = [job for job in jobs if job.function == FUNCTION]
+    def _keep_house(self) -> None:
+        """Make partitions now and then, and renew the lease where no transaction did."""
+        if time.monotonic() - self._maintained > MAINTENANCE_SECONDS:
+            self._steadily(self.ledger.maintain)
+            self._maintained = time.monotonic()
+        if time.monotonic() - self._renewed > self.config.lease_seconds / 4:
+            self._steadily(self.ledger.renew)
+            self._renewed = time.monotonic()
+
+    @staticmethod
+    def _land(worker: Worker, flight: Future[Answers]) -> None:
+        """Wait until a group is written, and complete its jobs. Raises what went wrong: then they are not completed."""
+        for job, answer in flight.result():
+            worker.complete(job, answer)
+
+    def _write(self, batches: Sequence[tuple[Held, Incoming]], requests: Sequence[Held]) -> Answers:
+        """Commit a group's batches, then see what its requests ask for: an answer for each job."""
         if batches:
-            self._commit([open_batch(self.config, job.payload) for job in batches])
-            for job in batches:
-                worker.complete(job)
-        for job in jobs:
-            if job.function == RECEIPT_FUNCTION:
-                worker.complete(job, self._receipt(job.payload))
-        return bool(batches)
+            self._commit([incoming for _job, incoming in batches])
+            self._renewed = time.monotonic()
+        return [*((job, b"") for job, _incoming in batches), *((job, self._receipt(job.payload)) for job in requests)]
 
     def _commit(self, group: list[Incoming]) -> None:
         """Write a group; where an error stays that no retry can mend, write each alone and put the culprit aside."""
@@ -188,7 +214,8 @@ class Aggregator:
             if request["stream"] != envelope.stream or len(ask) > RECEIPT_MAX_ASK:
                 return b""
             state = self._steadily(lambda: self.ledger.states(envelope.stream, ask))
-            answer = {"ledger": self._steadily(self.ledger.id), "nonce": request["nonce"], "state": state}
+            ledger, now = self._steadily(self.ledger.identify)
+            answer = {"ledger": ledger, "time": now, "nonce": request["nonce"], "state": state}
         except (BatchError, ValueError, TypeError, KeyError) as error:
             self.say("request", f"refused a request for receipts: {error}")
             return b""
@@ -225,4 +252,5 @@ def run(config: AggregatorConfig) -> int:
     connection = connect(config.database)
     check_schema(connection, config.database)
     connection.close()
+    sys.setswitchinterval(SWITCH_SECONDS)
     return Aggregator(config).run()

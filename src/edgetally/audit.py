@@ -11,7 +11,7 @@ import json
 import sys
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,12 +23,11 @@ from edgetally.config import AggregatorConfig
 from edgetally.database import check_schema, connect
 from edgetally.errors import EdgetallyError
 from edgetally.moment import epoch_seconds
-from edgetally.transaction import SPREAD_SECONDS, Cell, Sums
+from edgetally.transaction import COUNTERS, SPREAD_SECONDS, Cell, Sums
 
 DAY = 86400
 SHOWN = 100
-_COUNTERS = "requests, bytes, hits, hit_bytes, cache_requests, cache_bytes"
-_NAMES = _COUNTERS.split(", ")
+_COUNTERS = ", ".join(COUNTERS)
 
 
 @dataclass(frozen=True)
@@ -105,10 +104,11 @@ class Audit:
     def _compare(self, low: int, high: int) -> None:
         """Compare the slots of one day, or the part of it that is asked for."""
         sums = self._sum(low, high)
-        self.cells += len(sums.traffic)
-        for (channel_id, slot, stream_id), what in _unequal(sums.traffic, self._counters("traffic", low, high)):
+        by_stream, by_channel = _cells(sums.by_stream(), 3), _cells(sums.by_channel(), 2)
+        self.cells += len(by_stream)
+        for (channel_id, slot, stream_id), what in _unequal(by_stream, self._counters("traffic", low, high)):
             self._note(f"stream {self._streams.get(stream_id, stream_id)}, {self._place(slot, channel_id)}", what)
-        for (channel_id, slot), what in _unequal(sums.by_channel(), self._counters("channel_traffic", low, high)):
+        for (channel_id, slot), what in _unequal(by_channel, self._counters("channel_traffic", low, high)):
             self._note(f"all streams, {self._place(slot, channel_id)}", what)
 
     def _place(self, slot: int, channel_id: int) -> str:
@@ -121,7 +121,7 @@ class Audit:
     def _counters(self, name: str, low: int, high: int) -> dict[tuple[int, ...], Cell]:
         keys = ("channel_id", "slot", "stream_id") if name == "traffic" else ("channel_id", "slot")
         query = f"SELECT {', '.join(keys)}, {_COUNTERS} FROM {name} WHERE slot >= %s AND slot < %s"  # noqa: S608
-        return {tuple(row[: len(keys)]): row[len(keys) :] for row in self._rows(query, (low, high))}
+        return _cells(self._rows(query, (low, high)), len(keys))
 
     def _sum(self, low: int, high: int) -> Sums:
         """What the bodies have in the slots from low to high."""
@@ -163,13 +163,18 @@ class Audit:
         return f"batch {self._streams.get(stream_id, stream_id)} {generation.hex()}-{seq}-{revision}-{part}"
 
 
+def _cells(rows: Iterable[Any], keys: int) -> dict[tuple[int, ...], Cell]:
+    """Rows that begin with so many keys, by these."""
+    return {tuple(row[:keys]): row[keys:] for row in rows}
+
+
 def _unequal(summed: Mapping[Any, Cell], counted: Mapping[Any, Cell]) -> Iterator[tuple[Any, str]]:
     """The keys whose cells differ, and how."""
     nothing: Cell = (0, 0, 0, 0, 0, 0)
     for key in sorted({*summed, *counted}):
         ours, theirs = summed.get(key, nothing), counted.get(key, nothing)
         if tuple(ours) != tuple(theirs):
-            pairs = [f"{name} {b} counted, {a} in the bodies" for name, a, b in zip(_NAMES, ours, theirs) if a != b]
+            pairs = [f"{name} {b} counted, {a} in the bodies" for name, a, b in zip(COUNTERS, ours, theirs) if a != b]
             yield key, "; ".join(pairs)
 
 

@@ -14,7 +14,7 @@ from edgetally.errors import EdgetallyError
 
 CONNECT_TIMEOUT = 5
 STATEMENT_TIMEOUT = 60
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 UNKNOWN_VARIABLE = 1193
 DEADLOCK = 1213  # on Galera also, from COMMIT too, where another node's transaction came first
 

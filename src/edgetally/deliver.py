@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgetally import clock
 from edgetally.batch import (
     FUNCTION,
     RECEIPT_FUNCTION,
@@ -75,7 +76,7 @@ class Delivery:
         self.warn = warn
         self.key = Key(config.key_id, bytes.fromhex(config.key))
         self.servers = list(config.job_servers)  # first the one over which an aggregator has answered
-        self._silence = ""  # why no aggregator answered
+        self.silence = ""  # why no aggregator answered
 
     def run(self, started: float, now: bool = False, reconcile: bool = False) -> None:
         """Deliver what is in the outbox; with reconcile, also what the ledger has lost of sent/.
@@ -201,11 +202,11 @@ class Delivery:
 
         deadline = time.monotonic() + timeout
         for group in _groups(items):
-            self._silence = ""
+            self.silence = ""
             try:
                 states = self._receipt(group, max(0.5, deadline - time.monotonic()))
             except LinkError as error:
-                self._silence = str(error)
+                self.silence = str(error)
                 return
             yield from zip(group, states)
 
@@ -217,7 +218,9 @@ class Delivery:
         nonce = os.urandom(16).hex()
         wanted = [[item.name.generation, item.name.seq, item.name.revision, item.sha256] for item in group]
         request = json.dumps({"stream": stream, "nonce": nonce, "ask": wanted}).encode()
+        before = time.time()
         server, answer = ask(self.servers, RECEIPT_FUNCTION, seal(stream, self.key, request), timeout)
+        after = time.time()
         self.servers.sort(key=lambda one: one != server)
         try:
             if not answer:
@@ -230,14 +233,21 @@ class Delivery:
             if not isinstance(states, list) or len(states) != len(group):
                 raise ValueError("it does not answer each question")
         except (BatchError, ValueError, TypeError, LookupError) as error:
-            self._silence = "the aggregator's answer cannot be trusted"
+            self.silence = "the aggregator's answer cannot be trusted"
             self.warn(
                 f"the aggregator's answer for {stream} cannot be trusted ({error}): check that edgetally_master_key is "
                 "the same on the aggregator and for this edge; nothing is moved"
             )
             return [UNDECIDED] * len(group)
         self._pin(ledger)
+        self._note_clock(before, data.get("time"), after)
         return [str(state) for state in states]
+
+    def _note_clock(self, before: float, theirs: object, after: float) -> None:
+        """Keep how far our clock is from the database's, for `status`; an older aggregator does not say."""
+        if isinstance(theirs, (int, float)):
+            with suppress(OSError):  # a full disk is told elsewhere, and must not keep a batch from being confirmed
+                write_atomic(self.spool.clock, json.dumps(clock.measure(before, theirs, after)).encode())
 
     def _pin(self, ledger: str) -> None:
         """Accept one ledger for good: the first. Another one knows nothing of what was confirmed before."""
@@ -271,13 +281,13 @@ class Delivery:
             elif state == "conflict" or state.startswith("quarantined:"):
                 self._hold(item, state)
         if answered < len(items):
-            self.warn(f"{len(items) - answered} batches were not reconciled: {self._silence}")
+            self.warn(f"{len(items) - answered} batches were not reconciled: {self.silence}")
 
     def _report(self, left: Sequence[Item]) -> None:
         """Say what stays unconfirmed when that is no longer ordinary."""
         age = max((time.time() - item.changed for item in left), default=0.0)
         if age > ATTEMPT_SECONDS:
-            why = self._silence or "the aggregator has not committed them yet: look at its log"
+            why = self.silence or "the aggregator has not committed them yet: look at its log"
             self.warn(f"{len(left)} batches are not confirmed, the oldest for {age / 60:.0f} minutes: {why}")
 
 

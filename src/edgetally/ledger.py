@@ -33,7 +33,7 @@ class Ledger:
         self.lease_seconds = lease_seconds
         self.epoch = 0
         self._connection: pymysql.connections.Connection[Any] | None = None
-        self._ids: dict[tuple[str, str], int] = {}
+        self._ids: dict[str, dict[str, int]] = {}
         self._losses = 0
 
     # --- the connection and the writer's row
@@ -158,22 +158,23 @@ class Ledger:
             transaction.refuse(item, error)
 
     def maintain(self) -> None:
-        """Make daily partitions for the next 30 days, and forget what unassigned hosts there were weeks ago."""
+        """Make daily partitions for the next 30 days; forget old canaries, and what unassigned hosts there were."""
         with self.connection.cursor() as cursor:
             cursor.execute("CALL make_partitions()")
         self.connection.commit()
         with self._transaction() as transaction:
             transaction.cursor.execute("DELETE FROM unassigned_host WHERE day < %s", (transaction.now - HOST_SECONDS,))
+            transaction.forget_canaries()
 
     # --- receipts
 
-    def id(self) -> str:
-        """The ledger's id, made with the database."""
+    def identify(self) -> tuple[str, float]:
+        """The ledger's id, made with the database, and the database's clock, epoch seconds."""
         with self.connection.cursor() as cursor:
-            cursor.execute("SELECT id FROM ledger")
-            row = cursor.fetchone()
+            cursor.execute("SELECT (SELECT id FROM ledger), UNIX_TIMESTAMP(NOW(6))")
+            ledger, now = cursor.fetchone() or ("", 0)
         self.connection.rollback()
-        return str(row[0]) if row else ""
+        return str(ledger or ""), float(now)
 
     def states(self, stream: str, ask: Iterable[tuple[str, int, int, str]]) -> list[str]:
         """What became of the batches (generation, seq, revision, sha256 of the body) of a stream."""

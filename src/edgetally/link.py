@@ -321,6 +321,38 @@ class _WorkerHandler(GearmanWorkerCommandHandler):
         return True
 
 
+class _Bell:
+    """Wakes a waiting worker from another thread. It is polled like a connection that never has anything to say."""
+
+    connected = True
+
+    def __init__(self) -> None:
+        self.gearman_socket, self._rope = socket.socketpair()
+        self.gearman_socket.setblocking(False)
+        self._rope.setblocking(False)
+
+    def ring(self) -> None:
+        with suppress(OSError):  # full: it rings already; closed: nobody waits any more
+            self._rope.send(b"!")
+
+    def hear(self) -> None:
+        with suppress(OSError):
+            self.gearman_socket.recv(64)
+
+    def close(self) -> None:
+        self.gearman_socket.close()
+        self._rope.close()
+
+    def fileno(self) -> int:
+        return self.gearman_socket.fileno()
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return False
+
+
 class Worker(_Guard, GearmanWorker):
     """A worker on all job servers at once, which hands jobs over in groups.
 
@@ -343,6 +375,8 @@ class Worker(_Guard, GearmanWorker):
         self._held: list[Held] = []
         self._size = 0
         self._ready = False
+        self._bell = _Bell()
+        self._enough = limit
         self._retry: dict[Any, tuple[float, float]] = {}
         self.lost: dict[str, str] = {}
 
@@ -360,27 +394,41 @@ class Worker(_Guard, GearmanWorker):
         """Take a job over from a connection."""
         self._held.append(job)
         self._size += len(job.payload)
-        self._ready = self._ready or len(self._held) >= self.limit or self._size >= self.limit_bytes
+        self._ready = self._ready or len(self._held) >= self._enough or self._size >= self.limit_bytes
 
     def drained(self) -> None:
         """A server has no more jobs: hand over what was collected."""
         self._ready = bool(self._held)
 
-    def wait(self, timeout: float) -> list[Held]:
-        """The next group of jobs; an empty list when there was none for timeout seconds."""
-        self._ready = False
+    def wait(self, timeout: float, enough: int | None = None, until: Callable[[], bool] = lambda: False) -> list[Held]:
+        """The next group of jobs, maybe an empty one, after timeout seconds at most.
+
+        enough: the number of jobs that is handed over though there are more; at most the limit, which it is by default.
+        until: ends the wait with what is there; who makes it true in another thread calls `wake`.
+        """
+        self._enough = min(enough or self.limit, self.limit)
+        self._ready = len(self._held) >= self._enough
         self._connect_all()
         for handler in self._handlers:
             handler.begin()
-        if self._live():
-            self._poll(lambda: not self._ready, timeout)
-        else:
-            time.sleep(min(timeout, RECONNECT_SECONDS[0]))
+        if not self._live():
+            timeout = min(timeout, RECONNECT_SECONDS[0])
+        self._poll([*self._live(), self._bell], lambda: not self._ready and not until(), timeout)
         for handler in self._handlers:
             handler.answer()
         self._send(SEND_SECONDS)
         jobs, self._held, self._size = self._held, [], 0
         return jobs
+
+    def wake(self) -> None:
+        """Have `wait` look at its `until` again. May be called by another thread."""
+        self._bell.ring()
+
+    def handle_read(self, connection: Any) -> None:
+        if connection is self._bell:
+            self._bell.hear()
+        else:
+            super().handle_read(connection)
 
     def complete(self, job: Held, result: bytes = b"") -> None:
         """Answer a job and remove it from its queue; it is sent with the next `wait`, or with `close`.
@@ -393,12 +441,13 @@ class Worker(_Guard, GearmanWorker):
     def _live(self) -> set[Any]:
         return {connection for connection in self.connection_list if connection.connected}
 
-    def _poll(self, going_on: Callable[[], bool], timeout: float) -> None:
+    def _poll(self, connections: Iterable[Any], going_on: Callable[[], bool], timeout: float) -> None:
         with suppress(ServerUnavailable):
-            self.poll_connections_until_stopped(self._live(), lambda _activity: going_on(), timeout=timeout)
+            self.poll_connections_until_stopped(set(connections), lambda _activity: going_on(), timeout=timeout)
 
     def _send(self, timeout: float) -> None:
-        self._poll(lambda: any(connection.writable() for connection in self._live()), timeout)
+        live = self._live()
+        self._poll(live, lambda: any(connection.writable() for connection in live), timeout)
 
     def close(self, timeout: float = 5.0) -> None:
         """Send what is still to be sent, and disconnect: the servers give unfinished jobs to another worker."""
@@ -406,6 +455,7 @@ class Worker(_Guard, GearmanWorker):
             handler.answer()
         self._send(timeout)
         self.shutdown()
+        self._bell.close()
 
     def _connect_all(self) -> None:
         """Connect to every server that is not connected and whose pause is over."""

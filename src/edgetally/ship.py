@@ -94,10 +94,16 @@ def run(config: EdgeConfig, options: Options | argparse.Namespace) -> int:
 
 def check(config: EdgeConfig) -> None:
     """Check what the configuration names: its logs, their formats and the channel map. Raises EdgetallyError."""
+    from edgetally.batch import CANARY_STREAM
     from edgetally.channels import ChannelMap
     from edgetally.formats import parse_format
 
     for log in config.logs:
+        if f"{config.edge}/{log.name}" == CANARY_STREAM:
+            raise EdgetallyError(
+                f"{config.path}: the stream {CANARY_STREAM} is the health check's own and on no bill: give the log or "
+                "the edge another name"
+            )
         try:
             fmt = parse_format(log.format, log.server)
             if log.spread:

@@ -7,14 +7,14 @@ is nearly all, are written together in a few statements; each of the others is l
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from operator import add
+from itertools import islice
 from typing import Any, NamedTuple
 
 import pymysql
 
-from edgetally.batch import Batch, BatchError, Row, content_hash
+from edgetally.batch import CANARY_STREAM, Batch, BatchError, Row, content_hash
 from edgetally.config import LONGEST_SPREAD
 from edgetally.database import error_code
 
@@ -22,10 +22,13 @@ OVERLAP_SECONDS = 1.0
 AHEAD_SECONDS = 600.0
 SPREAD_SECONDS = LONGEST_SPREAD + 600.0
 STATEMENT_BYTES = 1 << 19  # of one statement, about; the limit is 1 MiB
+STATEMENT_ROWS = 2500  # of integers, each shorter than 200 bytes
 UNION_QUERIES = 500
 QUARANTINE_PAYLOAD = 1 << 20
 QUARANTINE_ROWS = 10_000
 HOST_SECONDS = 62 * 86400
+CANARY_SECONDS = 86400
+COUNTERS = ("requests", "bytes", "hits", "hit_bytes", "cache_requests", "cache_bytes")
 RECORDED = ("committed", "superseded", "already")  # the states of what the ledger has
 
 Cell = tuple[
@@ -70,9 +73,12 @@ class _Item(NamedTuple):
 
 @dataclass
 class Sums:
-    """What one transaction adds to the counters."""
+    """What one transaction adds to the counters.
 
-    traffic: dict[tuple[int, int, int], Cell] = field(default_factory=dict)
+    cells: (channel_id, slot) to stream_id to sums. hosts: (day, host) to requests and bytes.
+    """
+
+    cells: dict[tuple[int, int], dict[int, Cell]] = field(default_factory=dict)
     hosts: dict[tuple[int, str], tuple[int, int]] = field(default_factory=dict)
 
     def add(self, stream_id: int, channel_ids: Sequence[int], batch: Batch) -> None:
@@ -87,41 +93,58 @@ class Sums:
 
     def subtract(self, stream_id: int, channel_ids: Sequence[int], batch: Batch) -> None:
         """Take the counters of a batch back."""
-        self.add_rows(stream_id, channel_ids, batch.rows, -1)
+        self.add_rows(
+            stream_id,
+            channel_ids,
+            (
+                (slot, channel, -requests, -size, hits and -hits, hit_bytes and -hit_bytes)
+                for slot, channel, requests, size, hits, hit_bytes in batch.rows
+            ),
+        )
 
-    def add_rows(self, stream_id: int, channel_ids: Sequence[int], rows: Iterable[Row], sign: int = 1) -> None:
-        """Add rows of a batch, or take them away."""
+    def add_rows(self, stream_id: int, channel_ids: Sequence[int], rows: Iterable[Row]) -> None:
+        """Add rows of a batch."""
         for slot, channel, requests, size, hits, hit_bytes in rows:
             if hits is None or hit_bytes is None:
-                cell = (sign * requests, sign * size, 0, 0, 0, 0)
+                cell = (requests, size, 0, 0, 0, 0)
             else:
-                requests, size = sign * requests, sign * size
-                cell = (requests, size, sign * hits, sign * hit_bytes, requests, size)
-            _add(self.traffic, (channel_ids[channel], slot, stream_id), cell)
+                cell = (requests, size, hits, hit_bytes, requests, size)
+            key = channel_ids[channel], slot
+            streams = self.cells.get(key)
+            if streams is None:
+                self.cells[key] = {stream_id: cell}
+            elif stream_id in streams:
+                streams[stream_id] = _sum((streams[stream_id], cell))
+            else:
+                streams[stream_id] = cell
 
-    def by_channel(self) -> dict[tuple[int, int], Cell]:
-        """The same, summed over the streams."""
-        sums: dict[tuple[int, int], Cell] = {}
-        for (channel_id, slot, _stream), cell in self.traffic.items():
-            _add(sums, (channel_id, slot), cell)
-        return sums
+    def by_stream(self) -> Iterator[tuple[int, ...]]:
+        """(channel_id, slot, stream_id, *sums), in the order of these keys."""
+        for key in sorted(self.cells):
+            for stream_id, cell in sorted(self.cells[key].items()):
+                yield (*key, stream_id, *cell)
+
+    def by_channel(self) -> Iterator[tuple[int, ...]]:
+        """(channel_id, slot, *sums over the streams), in the order of these keys."""
+        for key in sorted(self.cells):
+            yield (*key, *_sum(self.cells[key].values()))
 
 
-def _add(cells: dict[Any, Cell], key: tuple[int, ...], cell: Cell) -> None:
-    known = cells.get(key)
-    cells[key] = cell if known is None else tuple(map(add, known, cell))
+def _sum(cells: Iterable[Cell]) -> Cell:
+    requests, size, hits, hit_bytes, cache_requests, cache_bytes = map(sum, zip(*cells))
+    return requests, size, hits, hit_bytes, cache_requests, cache_bytes
 
 
 @dataclass
 class Transaction:
     """The inside of one transaction: everything here is undone together.
 
-    ids: of the streams and channels known so far, kept from one transaction to the next as long as all of them are
+    ids: of the `stream`s and `channel`s known so far, kept from one transaction to the next as long as all of them are
     committed. commit_no: this transaction's number. now: the database's clock, epoch seconds.
     """
 
     cursor: Any
-    ids: dict[tuple[str, str], int]
+    ids: dict[str, dict[str, int]]
     commit_no: int
     now: float
 
@@ -156,9 +179,9 @@ class Transaction:
             except BatchError as error:
                 states[index] = self.refuse(item, error)
         self.intern("stream", {batch.stream for _index, _item, batch in good})
-        self.intern("channel", {name for _index, _item, batch in good for name in batch.channels})
+        self.intern("channel", set().union(*(batch.channels for _index, _item, batch in good)))
         return [
-            _Item(index, item, batch, self.ids["stream", batch.stream], bytes.fromhex(content_hash(item.body)))
+            _Item(index, item, batch, self.ids["stream"][batch.stream], bytes.fromhex(content_hash(item.body)))
             for index, item, batch in good
         ]
 
@@ -242,12 +265,15 @@ class Transaction:
             return False
         self._execute_rows(
             "INSERT INTO batch_body (stream_id, generation, seq, revision, part, body) VALUES ",
-            (f"({_sql_key(item)}, 0x{zlib.compress(item.incoming.body, 1).hex()})" for item in items),
+            (f"({_sql_key(item)}, 0x{_pack(item.incoming.body).hex()})" for item in items),
         )
         return True
 
     def _add(self, item: _Item, sums: Sums) -> None:
-        sums.add(item.stream_id, [self.ids["channel", name] for name in item.batch.channels], item.batch)
+        sums.add(item.stream_id, self._channel_ids(item.batch), item.batch)
+
+    def _channel_ids(self, batch: Batch) -> list[int]:
+        return list(map(self.ids["channel"].__getitem__, batch.channels))
 
     # --- batches that do not just follow: late, repeated, corrected, overlapping
 
@@ -308,7 +334,7 @@ class Transaction:
         for (body,) in self.cursor.fetchall():
             old = Batch.decode(zlib.decompress(body))
             self.intern("channel", old.channels)
-            sums.subtract(item.stream_id, [self.ids["channel", name] for name in old.channels], old)
+            sums.subtract(item.stream_id, self._channel_ids(old), old)
         self.cursor.execute(
             "UPDATE batch SET state = 'superseded' "
             "WHERE stream_id = %s AND generation = %s AND seq = %s AND revision < %s",
@@ -319,11 +345,12 @@ class Transaction:
 
     def intern(self, table: str, names: Iterable[str]) -> None:
         """Learn the ids of streams or channels; those that are new get one."""
-        wanted = {name for name in names if (table, name) not in self.ids}
+        known = self.ids.setdefault(table, {})
+        wanted = set(names).difference(known)
         if not wanted:
             return
         self._learn(table, wanted)
-        new = sorted(name for name in wanted if (table, name) not in self.ids)
+        new = sorted(wanted.difference(known))
         if new:
             self._execute_rows(
                 f"INSERT INTO {table} (name) VALUES ",  # noqa: S608
@@ -336,24 +363,28 @@ class Transaction:
             f"SELECT id, name FROM {table} WHERE name IN %s",  # noqa: S608
             ([name.encode() for name in names],),
         )
-        self.ids.update({(table, name.decode()): number for number, name in self.cursor})
+        self.ids[table].update({name.decode(): number for number, name in self.cursor})
 
     def _write(self, sums: Sums) -> None:
         """Add the sums to the counters, in key order."""
-        counters = ("requests", "bytes", "hits", "hit_bytes", "cache_requests", "cache_bytes")
-        self._upsert("traffic", ("channel_id", "slot", "stream_id"), counters, sums.traffic)
-        self._upsert("channel_traffic", ("channel_id", "slot"), counters, sums.by_channel())
-        hosts = {(day, f"x'{host.encode().hex()}'"): cell for (day, host), cell in sums.hosts.items()}
-        self._upsert("unassigned_host", ("day", "host"), counters[:2], hosts)
+        self._upsert("traffic", ("channel_id", "slot", "stream_id"), COUNTERS, sums.by_stream())
+        self._upsert("channel_traffic", ("channel_id", "slot"), COUNTERS, sums.by_channel())
+        if sums.hosts:
+            self.cursor.executemany(
+                "INSERT INTO unassigned_host (day, host, requests, bytes) VALUES (%s, %s, %s, %s) "
+                "ON DUPLICATE KEY UPDATE requests = requests + VALUES(requests), bytes = bytes + VALUES(bytes)",
+                [(day, host.encode(), *cell) for (day, host), cell in sorted(sums.hosts.items())],
+            )
 
-    def _upsert(self, table: str, keys: Sequence[str], counters: Sequence[str], cells: Mapping[Any, Any]) -> None:
-        row = "({})".format(", ".join(["%s"] * (len(keys) + len(counters))))
-        update = ", ".join(f"{name} = {name} + VALUES({name})" for name in counters)
-        self._execute_rows(
-            f"INSERT INTO {table} ({', '.join((*keys, *counters))}) VALUES ",  # noqa: S608
-            (row % (*key, *cell) for key, cell in sorted(cells.items())),
-            f" ON DUPLICATE KEY UPDATE {update}",
-        )
+    def _upsert(
+        self, table: str, keys: Sequence[str], counters: Sequence[str], rows: Iterable[tuple[int, ...]]
+    ) -> None:
+        """Rows of integers, which Python writes in a list as SQL does: nothing is faster."""
+        head = f"INSERT INTO {table} ({', '.join((*keys, *counters))}) VALUES "  # noqa: S608
+        tail = f" ON DUPLICATE KEY UPDATE {', '.join(f'{name} = {name} + VALUES({name})' for name in counters)}"
+        every = iter(rows)
+        while group := list(islice(every, STATEMENT_ROWS)):
+            self.cursor.execute(f"{head}{str(group)[1:-1]}{tail}")
 
     def _execute_rows(self, head: str, rows: Iterable[str], tail: str = "") -> None:
         """One statement for many rows, or several where it would be longer than STATEMENT_BYTES.
@@ -395,11 +426,31 @@ class Transaction:
             self.cursor.execute("DELETE FROM quarantine ORDER BY last_seen LIMIT %s", (surplus,))
         return error.reason
 
+    def forget_canaries(self) -> None:
+        """Delete what a day of health checks has left: canaries count nothing. A canary's revision is its time."""
+        upto = self.now - CANARY_SECONDS
+        for table in ("batch_body", "batch"):
+            self.cursor.execute(
+                f"DELETE FROM {table} WHERE stream_id = (SELECT id FROM stream WHERE name = %s) AND revision < %s",  # noqa: S608
+                (CANARY_STREAM.encode(), upto),
+            )
+        self.cursor.execute(
+            "DELETE FROM quarantine WHERE stream = %s AND last_seen < FROM_UNIXTIME(%s)",
+            (CANARY_STREAM.encode(), upto),
+        )
+
     def release(self, items: Sequence[Incoming]) -> None:
         """Take payloads out of the quarantine."""
         if items:
             digests = [bytes.fromhex(content_hash(item.payload)) for item in items]
             self.cursor.execute("DELETE FROM quarantine WHERE sha256 IN %s", (digests,))
+
+
+def _pack(body: bytes) -> bytes:
+    """Compress (zlib). A small body in a small window: the usual one takes three times as long to set up as to fill."""
+    window, memory = (12, 5) if len(body) <= 4096 else (15, 8)
+    packer = zlib.compressobj(1, zlib.DEFLATED, window, memory)
+    return packer.compress(body) + packer.flush()
 
 
 def _sql_key(item: _Item) -> str:

@@ -27,6 +27,7 @@ from tests.unit.test_gearman_queue_info import info
 
 ROOT = Path(__file__).resolve().parents[2]
 CAN_DO, GRAB_JOB, NO_JOB, JOB_ASSIGN, WORK_COMPLETE, SUBMIT_JOB_BG = 1, 9, 10, 11, 13, 18
+SUBMIT_JOB_HIGH_BG, SUBMIT_JOB_LOW_BG, SET_CLIENT_ID = 32, 34, 22
 JOB_CREATED = 8
 BATCH = b"edgetally.batch"
 
@@ -114,6 +115,30 @@ def test_numbers_follow_a_job(server: servers.Server) -> None:
     becomes(server, (2, 0, 2, 0))
 
 
+def test_priorities_and_workers(server: servers.Server) -> None:
+    with Peer(server) as client, Peer(server) as worker, Peer(server) as other:
+        for kind, unique in ((SUBMIT_JOB_BG, b"n"), (SUBMIT_JOB_HIGH_BG, b"h"), (SUBMIT_JOB_LOW_BG, b"l")):
+            client.send(kind, BATCH, unique, b"payload")
+            assert client.receive()[0] == JOB_CREATED
+        worker.send(SET_CLIENT_ID, b"edgetally agg1:12")
+        worker.send(CAN_DO, b"edgetally.receipt")
+        worker.send(CAN_DO, BATCH)
+        other.send(CAN_DO, b"other")
+        worker.take()
+        becomes(server, (3, 1, 2, 1))
+        found = ask(server, queues=["edgetally.*"])
+        known = server_knows_priorities(found)
+        assert found["queues"]["edgetally.batch"]["priorities"] == (known and {"high": 0, "normal": 1, "low": 1})
+        (one,) = found["workers"]
+        assert (one["address"], one["client_id"]) == ("127.0.0.1", "edgetally agg1:12")
+        assert sorted(one["queues"]) == ["edgetally.batch", "edgetally.receipt"]
+
+
+def server_knows_priorities(found: dict[str, Any]) -> bool | None:
+    """True from gearmand 1.1 on, else None."""
+    return not found["server"]["version"].startswith("0.") or None
+
+
 def test_thresholds(server: servers.Server) -> None:
     wanted = {"queues": ["edgetally.*"], "max_waiting": 1, "min_workers": 1}
     assert ask(server, **wanted)["problems"] == ["edgetally.*: no queue matches, so it has no worker"]
@@ -126,6 +151,18 @@ def test_thresholds(server: servers.Server) -> None:
         worker.take()
         becomes(server, (2, 1, 1, 1))
         assert ask(server, **wanted)["healthy"] is True
+
+
+def test_a_retired_function(server: servers.Server) -> None:
+    """The server goes on listing what once had a worker: only a wanted worker tells that it has gone."""
+    with Peer(server) as worker:
+        worker.send(CAN_DO, BATCH)
+        becomes(server, (0, 0, 0, 1))
+    becomes(server, (0, 0, 0, 0))
+    assert ask(server)["healthy"] is True
+    found = ask(server, queues=["edgetally.batch"], min_workers=1)
+    assert (found["queues"]["edgetally.batch"]["registered"], found["workers"]) == (True, [])
+    assert found["problems"] == ["edgetally.batch: 0 workers, at least 1 wanted"]
 
 
 def test_odd_names(server: servers.Server) -> None:

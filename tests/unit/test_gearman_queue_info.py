@@ -23,6 +23,9 @@ from ansible.module_utils.testing import patch_module_args
 FILE = Path(__file__).resolve().parents[2] / "library" / "gearman_queue_info.py"
 LOOPBACK = "127.0.0.1"
 
+TRANSCRIPTS = sorted((Path(__file__).parent / "transcripts").glob("*.json"))
+"""What real servers of several versions have answered: see the README there."""
+
 Speaker = Callable[[socket.socket], None]
 
 
@@ -66,16 +69,35 @@ def until_hung_up(connection: socket.socket) -> None:
             pass
 
 
-def answers(status: bytes, version: bytes = b"0.14\n", *, stay: bool = True, piece: int = 1 << 20) -> Speaker:
-    """A server that gives these answers, `piece` bytes at a time; then it stays silent, or hangs up."""
+UNKNOWN = b"ERR UNKNOWN_COMMAND Unknown+server+command\r\n"
+
+
+def answers(
+    status: bytes,
+    version: bytes = b"0.14\n",
+    *,
+    priorities: bytes = UNKNOWN,
+    workers: bytes = b".\n",
+    stay: bool = True,
+    piece: int = 1 << 20,
+    late: float = 0.0,
+) -> Speaker:
+    """A server that gives these answers, `piece` bytes at a time, the first one `late` seconds late.
+
+    Then it stays silent, or hangs up; without `stay` also after an answer that is cut.
+    """
 
     def speak(connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for command, answer in ((b"version\r\n", version), (b"status\r\n", status)):
-            if connection.recv(64) != command:
+        commands = {b"version": version, b"status": status, b"prioritystatus": priorities, b"workers": workers}
+        for command, answer in commands.items():
+            if connection.recv(64) != command + b"\r\n":
                 return  # the module has hung up, or the test sees what it makes of that
+            time.sleep(late if command == b"version" else 0)
             for start in range(0, len(answer), piece):
                 connection.sendall(answer[start : start + piece])
+            if not stay and not answer.endswith(b"\n"):
+                return
         if stay:
             until_hung_up(connection)
 
@@ -87,7 +109,7 @@ def run(capsys: pytest.CaptureFixture[str], **options: Any) -> dict[str, Any]:
     with patch_module_args(options), pytest.raises(SystemExit):
         info.main()
     printed: dict[str, Any] = json.loads(capsys.readouterr().out)
-    assert {"server", "queues", "totals", "healthy", "problems"} <= set(printed)
+    assert {"server", "queues", "workers", "totals", "healthy", "problems"} <= set(printed)
     return printed
 
 
@@ -100,7 +122,8 @@ def ask(capsys: pytest.CaptureFixture[str], speak: Speaker, **options: Any) -> d
 def queue(total: int, running: int, workers: int, registered: bool = True) -> dict[str, Any]:
     """A queue as the module returns it."""
     waiting = total - running
-    return {"total": total, "running": running, "waiting": waiting, "workers": workers, "registered": registered}
+    counts = {"total": total, "running": running, "waiting": waiting, "workers": workers}
+    return {**counts, "registered": registered, "priorities": None}
 
 
 def assert_sentence(text: str, port: int, *words: str) -> None:
@@ -175,6 +198,86 @@ def test_odd_names(capsys: pytest.CaptureFixture[str], name: bytes, shown: str) 
     assert ask(capsys, answers(name + b"\t1\t0\t0\n.\n"))["queues"] == {shown: queue(1, 0, 0)}
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_priorities(capsys: pytest.CaptureFixture[str], end: bytes) -> None:
+    lines = [b"edgetally.batch\t1\t0\t1\t2", b"gone\t0\t0\t0\t0", b".", b""]
+    found = ask(capsys, answers(STATUS, priorities=end.join(lines)))["queues"]
+    assert found["edgetally.batch"]["priorities"] == {"high": 1, "normal": 0, "low": 1}
+    assert found["old"]["priorities"] is None, "the server did not name it"
+    assert "gone" not in found
+
+
+@pytest.mark.parametrize(
+    ("line", "worker"),
+    [
+        (b"40 127.0.0.1 - : edgetally.batch", ("127.0.0.1", "", ["edgetally.batch"])),
+        (b"40 ::1 aggregator-1 : old edgetally.batch\r", ("::1", "aggregator-1", ["edgetally.batch", "old"])),
+        (b"40 192.0.2.7 edgetally agg1:12 : old", ("192.0.2.7", "edgetally agg1:12", ["old"])),
+        (b"40 192.0.2.7 caf\xe9 : old other", ("192.0.2.7", r"caf\xe9", ["old"])),
+        (b"-1 127.0.0.1 - : folder", None),
+        (b"40 127.0.0.1 - :", None),
+    ],
+)
+def test_workers(capsys: pytest.CaptureFixture[str], line: bytes, worker: tuple[str, str, list[str]] | None) -> None:
+    found = ask(capsys, answers(STATUS, workers=line + b"\n.\n"))["workers"]
+    assert found == ([] if worker is None else [dict(zip(("address", "client_id", "queues"), worker))])
+
+
+def test_workers_of_other_queues_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    workers = b"2 192.0.2.2 b : old\n1 192.0.2.1 a : edgetally.batch old\n.\n"
+    found = ask(capsys, answers(STATUS, workers=workers), queues=["edgetally.*"])["workers"]
+    assert found == [{"address": "192.0.2.1", "client_id": "a", "queues": ["edgetally.batch"]}]
+
+
+def test_a_server_that_replays_its_queue_answers_late(capsys: pytest.CaptureFixture[str]) -> None:
+    begun = time.monotonic()
+    assert ask(capsys, answers(STATUS, late=0.5), timeout=20)["healthy"] is True
+    assert time.monotonic() - begun >= 0.5
+    found = ask(capsys, answers(STATUS, late=0.5), timeout=0.2)
+    assert_sentence(found["msg"], found["server"]["port"], "nothing to `version` within 0.2 s", "replays its queue")
+
+
+# ---- what real servers have answered
+
+
+def recorded(file: Path, state: str) -> Speaker:
+    """A server that answers as the recorded one did."""
+    first: dict[str, bytes] = {}
+    for one in json.loads(file.read_text(encoding="utf-8"))[state]:
+        first.setdefault(one["command"], one["answer"].encode("latin-1"))
+
+    def speak(connection: socket.socket) -> None:
+        with connection.makefile("rb") as lines:
+            for line in lines:
+                connection.sendall(first[line.decode().rstrip()])
+
+    return speak
+
+
+@pytest.mark.parametrize("file", TRANSCRIPTS, ids=lambda file: file.stem)
+def test_a_recorded_server(capsys: pytest.CaptureFixture[str], file: Path) -> None:
+    found = ask(capsys, recorded(file, "populated"), queues=["edgetally.*", "retired", "name-*"])
+    assert found["server"]["version"].startswith(file.stem)
+    numbers = {name: tuple(one[count] for count in info.COUNTS) for name, one in found["queues"].items()}
+    assert numbers == {
+        "edgetally.batch": (3, 1, 2, 1),
+        "edgetally.receipt": (0, 0, 0, 2),
+        "retired": (0, 0, 0, 0),
+        r"name-\xff-not-utf-8": (1, 0, 1, 0),
+    }
+    told = None if file.stem.startswith("0.") else {"high": 0, "normal": 1, "low": 1}
+    assert found["queues"]["edgetally.batch"]["priorities"] == told
+    workers = {one["client_id"]: sorted(one["queues"]) for one in found["workers"]}
+    assert workers == {"aggregator-1": ["edgetally.batch", "edgetally.receipt"], "": ["edgetally.receipt"]}
+    assert {one["address"] for one in found["workers"]} == {LOOPBACK}
+
+
+@pytest.mark.parametrize("file", TRANSCRIPTS, ids=lambda file: file.stem)
+def test_a_recorded_empty_server(capsys: pytest.CaptureFixture[str], file: Path) -> None:
+    found = ask(capsys, recorded(file, "empty"))
+    assert (found["queues"], found["workers"], found["healthy"]) == ({}, [], True)
+
+
 # ---- a server that is something else, or is in trouble
 
 
@@ -218,6 +321,24 @@ def test_garbage_in_the_list(capsys: pytest.CaptureFixture[str], line: bytes, sh
     assert len(found["msg"]) < 400
 
 
+@pytest.mark.parametrize(
+    ("speak", "command", "shown"),
+    [
+        (answers(STATUS, priorities=b"old\t1\t0\n.\n"), "prioritystatus", r"old\t1\t0"),
+        (answers(STATUS, priorities=b"old\t1\tx\t0\t0\n.\n"), "prioritystatus", r"old\t1\tx"),
+        (answers(STATUS, workers=b"nobody\n.\n"), "workers", "nobody"),
+        (answers(STATUS, workers=UNKNOWN), "workers", "ERR UNKNOWN_COMMAND"),
+    ],
+)
+def test_garbage_in_the_other_lists(
+    capsys: pytest.CaptureFixture[str], speak: Speaker, command: str, shown: str
+) -> None:
+    found = ask(capsys, speak)
+    assert found["failed"] is True
+    assert_sentence(found["msg"], found["server"]["port"], f"`{command}`", shown)
+    assert (found["queues"], found["workers"]) == ({}, [])
+
+
 def test_an_error_has_no_terminator(capsys: pytest.CaptureFixture[str]) -> None:
     begun = time.monotonic()
     found = ask(capsys, answers(b"ERR UNKNOWN_COMMAND Unknown+server+commandstatus\r\n"), timeout=60)
@@ -240,6 +361,7 @@ def test_hanging_up_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (until_hung_up, ["nothing to `version`", "replays its queue"]),
         (answers(b"edgetally.batch\t3\t1\t2\n"), [r"only 'edgetally.batch\t3\t1\t2\n' to `status`"]),
+        (answers(STATUS, workers=b"40 127.0.0.1 - :\n"), ["only '40 127.0.0.1 - :\\n' to `workers`"]),
         (answers(STATUS, b"J\x00\x00\x00\n"[:4]), [r"only 'J\x00\x00\x00' to `version`"]),
     ],
 )
@@ -491,6 +613,9 @@ def test_documentation_equals_return_values(capsys: pytest.CaptureFixture[str]) 
     assert set(documented["server"]["contains"]) == set(found["server"])
     assert set(documented["totals"]["contains"]) == set(found["totals"])
     assert set(documented["queues"]["contains"]) == set(found["queues"]["old"])
+    assert set(documented["queues"]["contains"]["priorities"]["contains"]) == set(info.PRIORITIES)
+    worker = ask(capsys, answers(STATUS, workers=b"1 192.0.2.1 - : old\n.\n"))["workers"][0]
+    assert set(documented["workers"]["contains"]) == set(worker)
 
 
 def test_examples_use_options_that_there_are() -> None:

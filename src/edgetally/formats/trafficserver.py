@@ -43,7 +43,7 @@ DIALECT = Dialect(
 _COMMON = '%<chi> - %<caun> [%<cqtn>] "%<cqtx>" %<pssc> %<pscl>'
 _EXTENDED = "%<sssc> %<sscl> %<cqcl> %<pqcl> %<cqhl> %<pshl> %<pqhl> %<sshl> %<tts>"
 NAMED = {
-    "squid": "%<cqtq> %<ttms> %<chi> %<crc>/%<pssc> %<psql> %<cqhm> %<cquc> %<caun> %<phr>/%<pqsn> %<psct>",
+    "squid": "%<cqtq> %<ttms> %<chi> %<crc>/%<pssc> %<psql> %<cqhm> %<cquc> %<caun> %<phr>/%<shn> %<psct>",
     "common": _COMMON,
     "extended": f"{_COMMON} {_EXTENDED}",
     "extended2": f"{_COMMON} {_EXTENDED} %<phr> %<cfsc> %<pfsc> %<crc>",
