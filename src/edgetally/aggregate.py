@@ -28,7 +28,7 @@ from edgetally.batch import (
     seal,
 )
 from edgetally.config import AggregatorConfig
-from edgetally.database import DEADLOCK, RETRY, DatabaseError, check_schema, connect, error_code
+from edgetally.database import DEADLOCK, NO_ROOM, RETRY, DatabaseError, check_schema, connect, error_code
 from edgetally.ledger import FenceLostError, Ledger
 from edgetally.link import GRAB_WINDOW, Held, Worker
 from edgetally.payload import open_batch, open_envelope
@@ -240,7 +240,8 @@ class Aggregator:
                 problem = error
             if error_code(problem) != DEADLOCK:  # that one is another transaction's luck: this connection is good
                 self.ledger.disconnect()
-                self.say("database", f"the database is away, trying again: {problem}")
+                state = "has no room on its disk" if error_code(problem) in NO_ROOM else "is away"
+                self.say("database", f"the database {state}, trying again: {problem}")
             if self.stop.wait(pause):
                 raise StoppedError
             pause = min(pause * 2, RETRY_SECONDS[1])

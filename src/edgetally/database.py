@@ -23,6 +23,10 @@ DEADLOCK = 1213  # on Galera also, from COMMIT too, where another node's transac
 # error during COMMIT, server gone, connection lost, connection refused.
 RETRY = {1205, DEADLOCK, 1047, 1180, 1053, 1927, 2003, 2006, 2013, 4031}
 
+# A full disk, by table, file or storage engine: no batch's fault, and over when somebody makes room.
+NO_ROOM = {3, 1021, 1026, 1030, 1114}
+RETRY |= NO_ROOM
+
 
 def connect(config: DatabaseConfig, first: int = 0, **options: Any) -> Connection[Any]:
     """Open a connection: UTC, utf8mb4, strict, no autocommit, and on a cluster no reading of what is not applied yet.

@@ -45,6 +45,9 @@ def campaign(seed: int, number: int, kinds: Sequence[str], mutant: str = "") -> 
         verdict = judge(world)
         if not settled:
             verdict.problems.append(f"not all was delivered {SETTLE_SECONDS:g} s after the last fault")
+        late = world.counts.get(faults.LATE_TAKEOVER, 0)
+        if late:
+            verdict.problems.append(f"{late} takeovers took longer than {faults.TAKEOVER_SECONDS:g} s")
         _print(world, verdict, time.monotonic() - started)
         if not verdict.good:
             _keep(Path(folder))
@@ -80,7 +83,8 @@ def _print(world: World, verdict: Verdict, seconds: float) -> None:
     times = f", at most {max(world.takeovers):.1f} s" if world.takeovers else ""
     print(
         f"runs of ship {sum(cache.runs for cache in world.caches)}, batches {batches}, takeovers "
-        f"{len(world.takeovers)}{times}, not seen within {faults.TAKEOVER_SECONDS:g} s "
+        f"{len(world.takeovers)}{times}, later than {faults.TAKEOVER_SECONDS:g} s "
+        f"{world.counts.get(faults.LATE_TAKEOVER, 0)}, without a database all the while "
         f"{world.counts.get(faults.NO_TAKEOVER, 0)}, "
         f"COMMITs lost {world.proxy.commits_lost}"
     )
