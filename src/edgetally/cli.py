@@ -62,6 +62,9 @@ def _parser() -> argparse.ArgumentParser:
         _add_audit,
         _add_quarantine,
         _add_canary,
+        _add_period,
+        _add_stream,
+        _add_channel,
         _add_status,
     ):
         add(commands)
@@ -270,16 +273,26 @@ def _add_report(commands: _Commands[argparse.ArgumentParser]) -> None:
     command.add_argument("--month", metavar="YYYY-MM", help="a month; without any time, this month so far")
     command.add_argument("--from", dest="start", metavar="TIME", help="2026-11-23T14:05, or epoch seconds")
     command.add_argument("--to", dest="end", metavar="TIME")
-    command.add_argument("--zone", default="UTC", metavar="ZONE", help="the bill's time zone, such as Europe/Berlin")
+    command.add_argument(
+        "--zone", metavar="ZONE", help="the bill's time zone, such as Europe/Berlin; without, the contracts', or UTC"
+    )
     command.add_argument("--channel", default="*", metavar="GLOB")
+    command.add_argument(
+        "--percentile", action="append", default=[], metavar="P", help="one more beside the 95th, such as 99.9"
+    )
+    command.add_argument("--contracts", metavar="FILE", help="without, contracts.json beside the configuration")
+    command.add_argument("--check-contracts", metavar="FILE", help="only check a file of contracts")
     command.add_argument("--output", choices=("table", "csv", "json"), default="table")
     command.add_argument("--out", metavar="FILE", help="write to a file")
     command.set_defaults(run=_report)
 
 
 def _report(options: argparse.Namespace) -> int:
-    from edgetally import report
+    from edgetally import contracts, report
 
+    if options.check_contracts:
+        contracts.load(options.check_contracts)
+        return 0
     return report.run(
         load_aggregator(options.config),
         month=options.month,
@@ -287,6 +300,8 @@ def _report(options: argparse.Namespace) -> int:
         end=options.end,
         zone=options.zone,
         channel=options.channel,
+        percentiles=options.percentile,
+        contract_file=options.contracts,
         output=options.output,
         out=options.out,
     )
@@ -367,6 +382,95 @@ def _canary(options: argparse.Namespace) -> int:
     from edgetally import canary
 
     return canary.run(load_aggregator(options.config), options.timeout, options.output)
+def _add_period(commands: _Commands[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser("period", help="closed months: close one, list them, show what came later")
+    actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
+    helps = {
+        "close": "freeze a month: its bill never changes again",
+        "list": "the closed months",
+        "show": "a closed month, and what was committed for it later",
+    }
+    for name, text in helps.items():
+        action = actions.add_parser(name, help=text)
+        action.add_argument("--config", default=AGGREGATOR_CONFIG, metavar="FILE")
+        if name != "list":
+            action.add_argument("month", metavar="YYYY-MM")
+            action.add_argument("--zone", metavar="ZONE", help="the month's time zone, as in `edgetally report`")
+        if name != "close":
+            action.add_argument("--output", choices=("table", "json"), default="table")
+    close = actions.choices["close"]
+    close.add_argument("--contracts", metavar="FILE", help="without, contracts.json beside the configuration")
+    close.add_argument("--accept-gaps", action="store_true", help="also where something is missing; the bill says so")
+    command.set_defaults(run=_period)
+
+
+def _period(options: argparse.Namespace) -> int:
+    from edgetally import close
+
+    config = load_aggregator(options.config)
+    if options.action == "list":
+        return close.show_list(config, options.output)
+    if options.action == "show":
+        return close.show(config, options.month, options.zone, options.output)
+    return close.close(config, options.month, options.zone, options.contracts, options.accept_gaps)
+
+
+def _add_stream(commands: _Commands[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser("stream", help="the edges' logs: list them, retire one that is gone for good")
+    actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
+    helps = {
+        "list": "every stream, and until when it is covered",
+        "retire": "it is not expected any more: nothing of it is missing from then on",
+        "unretire": "it is expected again",
+    }
+    for name, text in helps.items():
+        action = actions.add_parser(name, help=text)
+        action.add_argument("--config", default=AGGREGATOR_CONFIG, metavar="FILE")
+        if name != "list":
+            action.add_argument("stream", metavar="EDGE/LOG")
+    actions.choices["list"].add_argument("--output", choices=("table", "json"), default="table")
+    actions.choices["retire"].add_argument("--at", metavar="TIME", help="since when; without, since its last batch")
+    command.set_defaults(run=_stream)
+
+
+def _stream(options: argparse.Namespace) -> int:
+    from edgetally import names
+
+    config = load_aggregator(options.config)
+    if options.action == "list":
+        return names.list_streams(config, options.output)
+    if options.action == "retire":
+        return names.retire(config, options.stream, options.at)
+    return names.unretire(config, options.stream)
+
+
+def _add_channel(commands: _Commands[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser("channel", help="the channels: list them, bill one under another name")
+    actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
+    helps = {
+        "list": "every channel, and the name that it is billed under",
+        "alias": "bill OLD as NEW, as after a renaming in mid-month; the bill says so",
+        "unalias": "bill OLD under its own name again",
+    }
+    for name, text in helps.items():
+        action = actions.add_parser(name, help=text)
+        action.add_argument("--config", default=AGGREGATOR_CONFIG, metavar="FILE")
+        if name != "list":
+            action.add_argument("old", metavar="OLD")
+    actions.choices["list"].add_argument("--output", choices=("table", "json"), default="table")
+    actions.choices["alias"].add_argument("new", metavar="NEW")
+    command.set_defaults(run=_channel)
+
+
+def _channel(options: argparse.Namespace) -> int:
+    from edgetally import names
+
+    config = load_aggregator(options.config)
+    if options.action == "list":
+        return names.list_channels(config, options.output)
+    if options.action == "alias":
+        return names.alias(config, options.old, options.new)
+    return names.unalias(config, options.old)
 
 
 def _add_status(commands: _Commands[argparse.ArgumentParser]) -> None:

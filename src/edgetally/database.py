@@ -15,7 +15,7 @@ from edgetally.errors import EdgetallyError
 CONNECT_TIMEOUT = 5
 DEAD_SECONDS = 12  # a database host that has lost its power is given up after so long, and the next address is taken
 STATEMENT_TIMEOUT = 60
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 UNKNOWN_VARIABLE = 1193
 DEADLOCK = 1213  # on Galera also, from COMMIT too, where another node's transaction came first
 

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 import pytest
 
 from edgetally.errors import EdgetallyError
-from edgetally.report import _gaps, _slots, parse_period
+from edgetally.period import parse_period
 
 
 @pytest.mark.parametrize(
@@ -54,23 +54,3 @@ def test_a_span_grows_to_whole_slots() -> None:
 def test_what_is_no_period(month: str, start: str, end: str, zone: str, words: str) -> None:
     with pytest.raises(EdgetallyError, match=words):
         parse_period(month, start, end, zone)
-
-
-def test_gaps_are_what_no_batch_vouches_for() -> None:
-    """A hole, a batch that says its log was broken, and the end; half an hour at the end is still on its way."""
-    covers = [
-        (None, 100.0, "", 0.0),
-        (100.0, 400.0, "", 0.0),
-        (700.5, 1000.0, "broken", 0.0),
-        (1000.2, 1300.0, "", 0.0),
-    ]
-    assert [(gap.start, gap.end, gap.reason) for gap in _gaps("s", 100, 1300 + 1800, covers)] == [
-        (400.0, 700.5, "missing"),
-        (700.5, 1000.0, "broken"),
-    ]
-    assert [(gap.start, gap.end) for gap in _gaps("s", 100, 3101, covers)][-1] == (1300.0, 3101)
-
-
-def test_a_gap_spoils_every_slot_that_it_touches() -> None:
-    assert list(_slots(299.5, 600.0)) == [0, 300]
-    assert list(_slots(300.0, 601.0)) == [300, 600]
