@@ -23,7 +23,6 @@ import pymysql
 from edgetally.batch import (
     FUNCTION,
     RECEIPT_FUNCTION,
-    RECEIPT_MAX_ASK,
     BatchError,
     seal,
 )
@@ -31,7 +30,7 @@ from edgetally.config import AggregatorConfig
 from edgetally.database import DEADLOCK, NO_ROOM, RETRY, DatabaseError, check_schema, connect, error_code
 from edgetally.ledger import FenceLostError, Ledger
 from edgetally.link import GRAB_WINDOW, Held, Worker
-from edgetally.payload import open_batch, open_envelope
+from edgetally.payload import open_batch, open_request
 from edgetally.transaction import RECORDED, Incoming
 
 FENCE_LOST = 3
@@ -169,7 +168,7 @@ class Aggregator:
     def _keep_house(self) -> None:
         """Make partitions now and then, and renew the lease where no transaction did."""
         if time.monotonic() - self._maintained > MAINTENANCE_SECONDS:
-            self._steadily(self.ledger.maintain)
+            self._steadily(lambda: self.ledger.maintain(self.config.detail_days))
             self._maintained = time.monotonic()
         if time.monotonic() - self._renewed > self.config.lease_seconds / 4:
             self._steadily(self.ledger.renew)
@@ -208,17 +207,14 @@ class Aggregator:
     def _receipt(self, payload: bytes) -> bytes:
         """The signed answer to a request for receipts; empty, which is no answer, where the request is not signed."""
         try:
-            envelope = open_envelope(self.config, payload)
-            request = json.loads(envelope.body)
-            ask = [(str(g), int(seq), int(revision), str(sha)) for g, seq, revision, sha in request["ask"]]
-            if request["stream"] != envelope.stream or len(ask) > RECEIPT_MAX_ASK:
-                return b""
-            state = self._steadily(lambda: self.ledger.states(envelope.stream, ask))
-            answer = {"ledger": self._steadily(self.ledger.id), "nonce": request["nonce"], "state": state}
-        except (BatchError, ValueError, TypeError, KeyError) as error:
+            request = open_request(self.config, payload)
+        except BatchError as error:
             self.say("request", f"refused a request for receipts: {error}")
             return b""
-        return seal(envelope.stream, envelope.key, json.dumps(answer).encode())
+        stream, key, _body = request.envelope
+        state = self._steadily(lambda: self.ledger.states(stream, request.ask))
+        answer = {"ledger": self._steadily(self.ledger.id), "nonce": request.nonce, "state": state}
+        return seal(stream, key, json.dumps(answer).encode())
 
     # --- the database may be away for a while
 

@@ -382,6 +382,8 @@ def _canary(options: argparse.Namespace) -> int:
     from edgetally import canary
 
     return canary.run(load_aggregator(options.config), options.timeout, options.output)
+
+
 def _add_period(commands: _Commands[argparse.ArgumentParser]) -> None:
     command = commands.add_parser("period", help="closed months: close one, list them, show what came later")
     actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")

@@ -234,7 +234,7 @@ class World(contextlib.ExitStack):
             self.callback(cache.join)
             self.callback(cache.end)
         for cache in self.caches:
-            wait_for(f"first batch of {cache.name}", lambda: any((cache.folder / "spool" / "sent").glob("*")))  # noqa: B023
+            wait_for(f"first batch of {cache.name}", lambda: any((cache.folder / "spool" / "sent").glob("*")), 60)  # noqa: B023
 
     def active(self) -> subprocess.Popen[bytes] | None:
         """The aggregator that holds the writer's row, if it is one of ours that runs."""

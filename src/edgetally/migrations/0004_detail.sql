@@ -11,7 +11,8 @@ DROP PROCEDURE IF EXISTS drop_old_partitions;
 
 CREATE PROCEDURE drop_old_partitions() MODIFIES SQL DATA SQL SECURITY DEFINER
 BEGIN
-  DECLARE names TEXT;
+  DECLARE names LONGTEXT;
+  SET SESSION group_concat_max_len = 1048576;
   SELECT GROUP_CONCAT(partition_name) INTO names FROM information_schema.partitions
     WHERE table_schema = DATABASE() AND table_name = 'traffic' AND partition_description <> 'MAXVALUE'
       AND CAST(partition_description AS UNSIGNED) <= (SELECT from_slot FROM detail);
