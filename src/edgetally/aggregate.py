@@ -213,7 +213,8 @@ class Aggregator:
             return b""
         stream, key, _body = request.envelope
         state = self._steadily(lambda: self.ledger.states(stream, request.ask))
-        answer = {"ledger": self._steadily(self.ledger.id), "nonce": request.nonce, "state": state}
+        ledger, now = self._steadily(self.ledger.identify)
+        answer = {"ledger": ledger, "time": now, "nonce": request.nonce, "state": state}
         return seal(stream, key, json.dumps(answer).encode())
 
     # --- the database may be away for a while

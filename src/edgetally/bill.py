@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
+from operator import add
 from typing import Any, NamedTuple
 
 from edgetally import __version__
@@ -70,7 +71,7 @@ class _Group:
 
     def add(self, channel: str, sample: Sample) -> None:
         self.channels.append(channel)
-        self.sizes = [a + b for a, b in zip(self.sizes, sample.sizes)]
+        self.sizes = list(map(add, self.sizes, sample.sizes))
         self.missing.append(sample.missing)
 
 

@@ -43,7 +43,7 @@ class Counters:
         self._readers: queue.SimpleQueue[Any] = queue.SimpleQueue()
         for connection in connections[1:]:
             self._readers.put(connection)
-        self._slots = list(range(period.start, period.end, SLOT_SECONDS))
+        self._slots = [str(slot) for slot in range(period.start, period.end, SLOT_SECONDS)]
         self._days = "0"
         starts = [str(period.start + day.first * SLOT_SECONDS) for day in period.days()[1:]]
         if starts:
@@ -115,8 +115,8 @@ class Counters:
         rows, *counts, text = cursor.fetchone()
         if not rows:
             return None, []
-        numbers = list(map(int, text.split()))
-        slots, sizes = numbers[0::2], numbers[1::2]
+        words = text.split()
+        slots, sizes = words[0::2], list(map(int, words[1::2]))
         if len(sizes) != rows:
             raise EdgetallyError(
                 f"the database cut a channel's slots short ({len(sizes)} of {rows}): let max_allowed_packet be larger, "
@@ -124,7 +124,7 @@ class Counters:
             )
         if slots != self._slots:  # some slots are empty, or two channels are billed as one
             start, whole = self._period.start, [0] * len(self._slots)
-            for slot, size in zip(slots, sizes):
+            for slot, size in zip(map(int, slots), sizes):
                 whole[(slot - start) // SLOT_SECONDS] += size
             sizes = whole
         return Counts(*map(int, counts)), sizes

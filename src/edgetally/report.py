@@ -24,17 +24,25 @@ FORMULA = ("=", "+", "-", "@")  # a spreadsheet takes a text that begins with on
 
 def run(config: AggregatorConfig, output: str = "table", out: str | None = None, **what: Any) -> int:
     """Print a bill, or write it to a file. what: see open_any. Exit status 0 when it is complete, else 1."""
+    if output == "html":
+        from edgetally import page
     with open_any(config, **what) as bill:
         later = bill.adjusted() if isinstance(bill, Closed) else ""
         if later:
             print(f"edgetally: {later}", file=sys.stderr)
-        text = OUTPUTS[output](bill)
-        if out is None:
-            sys.stdout.flush()
-            sys.stdout.buffer.write(text.encode())
+        if output == "html":
+            page.write(bill, out)
         else:
-            _write(out, text)
+            _put(OUTPUTS[output](bill), out)
         return 0 if bill.data["completeness"]["complete"] else 1
+
+
+def _put(text: str, out: str | None) -> None:
+    if out is None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode())
+    else:
+        _write(out, text)
 
 
 @contextmanager

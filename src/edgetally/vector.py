@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, Callable
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from edgetally.book import MAX_LINE, REJECT_TEXT, TOO_LONG, Book
 from edgetally.buffer import Buffer
 from edgetally.formats import Key, LogFormat, clocks
 from edgetally.intern import LONGEST, Interner
-from edgetally.lanes import ZEROS, Ints, number
+from edgetally.lanes import ZEROS, Ints, Words, number
 from edgetally.layout import FIXED, WORD, Layout, layout_of
 from edgetally.plain import PlainEngine
 from edgetally.scan import Lines, Scan, table_of
@@ -36,6 +36,11 @@ _CACHED_MINUTES = 10_000
 _TARGET = re.compile(rb"(?:[^ ]+ )?(?:/|https?://[^/?#@ ]+)|CONNECT [^/?#@ ]+(?: HTTP)?")
 _SCHEME = 8  # no / ends a host before the end of http:// and one character
 _SECONDS = {"clf": 18, "iso": 17}  # where a time's second stands; what is around it changes once a minute
+_EPOCH_TAIL = np.uint64(0xFFFFFF00FFFF)  # the second word of an epoch: two digits, a point, and three more
+_TWO_LANES = np.uint64(16)
+# The number that two characters of a word make, -1 for what are no seconds
+_SIXTY = np.full(1 << 16, -1, np.int8)
+_SIXTY[[int.from_bytes(b"%02d" % number_, "little") for number_ in range(60)]] = range(60)
 _DURATIONS = {"us": 1, "ms": 1000, "seconds": 1_000_000}  # in microseconds
 
 
@@ -95,8 +100,9 @@ class VectorEngine:
             self._forget()
         lines = Lines(self._buffer, size, self._layout, self._format.escapes)
         scan = Scan(lines)
-        scan.find(self._tables)
-        scan.look(self._tables, self._skip)
+        tables = [None if table is None else table.of(lines.holds) for table in self._tables]
+        scan.find(tables)
+        scan.look(tables, self._skip)
         sizes = sum((scan.numbers(place) for place in self._sizes[1:]), scan.numbers(self._sizes[0]))
         times = self._clock.read(scan)
         lasted = None if self._duration is None else scan.microseconds(self._duration, self._unit)
@@ -236,6 +242,10 @@ class _Clock:
         self._shape = re.compile(clocks.shape(self._kind))
         self.whole = self._kind in _SECONDS and not fmt.adds_duration
         self._minutes: dict[bytes, int] = {}
+        if self._kind in _SECONDS:
+            second, length = _SECONDS[self._kind], len(FIXED[self._kind])
+            kept = bytes(255 if lane < length and lane not in (second, second + 1) else 0 for lane in range(32))
+            self._mask = self._masks = np.frombuffer(kept, np.uint64)
 
     def read(self, scan: Scan) -> Ints:
         """The times that the log has; what is no time is marked."""
@@ -244,31 +254,47 @@ class _Clock:
 
     def _epoch(self, scan: Scan, place: Ints) -> Ints:
         """Ten digits, a point, and three more, of which it is known that they are."""
-        words = scan.buffer.words
-        head = number(words[place] ^ ZEROS)
-        tail = number((words[place + 6] ^ ZEROS) & np.uint64(0xFFFFFF00FFFF0000))
-        return (head * 100 + tail // 10_000) * _MICROSECONDS + tail % 10_000 * 1000
+        words = scan.buffer.at("V16")[place].view(np.uint64).reshape(-1, 2)
+        tail = (words[:, 1] ^ ZEROS) & _EPOCH_TAIL
+        tail <<= _TWO_LANES
+        rest = number(tail)
+        head = self._of_changes(words[:, 0].copy(), lambda rows: number(words[rows, 0] ^ ZEROS))
+        head *= 100 * _MICROSECONDS
+        head += rest * 1000
+        head -= rest // 10_000 * (10_000_000 - _MICROSECONDS)  # what stands before the point is seconds
+        return head
 
     def _calendar(self, scan: Scan, place: Ints) -> Ints:
         """A time with a date: it is looked up when more than its second changes from one line to the next."""
         if not place.size:
             return place
-        second, length, words = _SECONDS[self._kind], len(FIXED[self._kind]), scan.buffer.words
-        changed = np.zeros(place.size, np.bool_)
+        second = _SECONDS[self._kind]
+        words = scan.buffer.at("V32")[place].view(np.uint64)
+        word, lane = divmod(second, 8)
+        seconds = _SIXTY.take(((words[word::4] >> np.uint64(8 * lane)) & np.uint64(0xFFFF)).view(np.int64))
+        if words.size > self._masks.size:
+            self._masks = np.tile(self._mask, place.size)
+        words &= self._masks[: words.size]
+        changed = np.empty(place.size, np.bool_)
         changed[0] = True
-        for start in (*range(0, length - 8, 8), length - 8):
-            text = words[place + start] & np.uint64(_without(second - start))
-            changed[1:] |= text[1:] != text[:-1]
-        digits = (words[place + second] ^ ZEROS) & np.uint64(0xFFFF)
-        tens, ones = digits & np.uint64(0xFF), digits >> np.uint64(8)
-        scan.right &= (tens <= 5) & (ones <= 9)
-        seconds: Ints = (tens * np.uint64(10) + ones).view(np.int64)
-        firsts = np.flatnonzero(changed)
+        np.not_equal((words[4:] != words[:-4]).view(np.uint32), 0, out=changed[1:])
+        (firsts,) = changed.nonzero()
         minutes = np.array([self._minute(scan, int(at)) for at in place[firsts]], np.int64)
-        spread = np.repeat(minutes, np.diff(firsts, append=place.size))
-        scan.right &= spread >= 0
-        times: Ints = (spread + seconds) * _MICROSECONDS
+        spread = minutes if minutes.size == 1 else np.repeat(minutes, np.diff(firsts, append=place.size))
+        if seconds.min() < 0 or minutes.min() < 0:
+            scan.right &= (seconds >= 0) & (spread >= 0)
+        times: Ints = spread + seconds
+        times *= _MICROSECONDS
         return times
+
+    @staticmethod
+    def _of_changes(words: Words, values: Callable[[Ints], Ints]) -> Ints:
+        """A value of each line that is the same as long as a word is. values: gives those of some lines."""
+        changed = np.empty(words.size, np.bool_)
+        changed[:1] = True
+        np.not_equal(words[1:], words[:-1], out=changed[1:])
+        (firsts,) = changed.nonzero()
+        return np.repeat(values(firsts), np.diff(firsts, append=words.size))
 
     def _minute(self, scan: Scan, place: int) -> int:
         """Epoch seconds of a time's minute, or -1."""
@@ -282,12 +308,6 @@ class _Clock:
             time = self._time_of(text) if self._shape.fullmatch(text) else None
             found = self._minutes[text] = -1 if time is None else int(time)
         return found
-
-
-def _without(lane: int) -> int:
-    """What leaves two lanes of a word out."""
-    out = 0xFFFF << 8 * lane if lane >= 0 else 0xFFFF >> -8 * lane
-    return ~out & (1 << 64) - 1
 
 
 class _Sums:

@@ -72,5 +72,5 @@ CREATE OR REPLACE VIEW v_stream_gaps AS
             FROM v_batch GROUP BY stream_id HAVING MAX(covers_to) < UNIX_TIMESTAMP() - 1800) g
     JOIN stream s ON s.id = g.stream_id
    WHERE s.name <> 'edgetally/canary'
-     AND NOT (g.reason = 'missing' AND UNIX_TIMESTAMP(s.retired_at) BETWEEN g.from_time - 1 AND g.from_time + 1
-              AND UNIX_TIMESTAMP(s.retired_at) <= g.to_time - 1);
+     AND (s.retired_at IS NULL OR g.reason <> 'missing' OR UNIX_TIMESTAMP(s.retired_at) > g.to_time - 1
+          OR NOT UNIX_TIMESTAMP(s.retired_at) BETWEEN g.from_time - 1 AND g.from_time + 1);
