@@ -27,9 +27,9 @@ from edgetally.series import Counts, Series
 FORMAT = 1
 PERCENTS = (Fraction(95),)
 BOUNDS = (
-    "Low: what is missing counts as zero. High: every missing slot of a stream counts at the most that this stream had "
-    "of the channel in a slot of this period, on top of what was received. The true value lies between them if nothing "
-    "missing was more than that."
+    "the low bound counts what is missing as zero, the high one every missing slot of a stream at the most that this "
+    "stream had of the channel in a slot of this period, on top of what was received. The true value lies between them "
+    "if nothing missing was more than that."
 )
 
 Keep = Callable[[str, Series], str]

@@ -5,8 +5,9 @@ Engines (`plain`, `vector`) read lines and bring what they found here; what is h
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 from edgetally import SLOT_SECONDS
 from edgetally.channels import UNASSIGNED, ChannelMap, HostRules, hosts_by_bytes
@@ -21,6 +22,8 @@ MAX_LINE = 2 << 20
 TOO_LONG = f"it is longer than {MAX_LINE >> 20} MiB"
 REJECT_TEXT = 200  # bytes of a rejected line that are kept
 
+_BITS = 80
+_MASK = (1 << _BITS) - 1
 _SLOT = SLOT_SECONDS * 1000
 _CACHED_REQUESTS = 50_000
 _UNASSIGNED_KEPT = 1_000
@@ -42,6 +45,52 @@ class Reject(NamedTuple):
     text: str
 
 
+Cell = list[Optional[int]]
+
+
+class Cells(Mapping[tuple[int, str], Cell]):
+    """(slot, channel) -> [requests, bytes, hits, hit bytes], in little memory: there is one for each slot and host.
+
+    The four are kept in one number, each in 80 bits, so that adding numbers adds all four. hit_known: whether hits were
+    told; else they are None.
+    """
+
+    def __init__(self) -> None:
+        self.hit_known = True
+        self._slots: dict[int, dict[str, int]] = {}
+
+    def add(self, slot: int, channel: str, requests: int, size: int, hit: bool) -> None:
+        """Add requests that are all hits, or none of them."""
+        added = requests | size << _BITS
+        if hit:
+            added |= added << 2 * _BITS
+        cells = self._slots.setdefault(slot, {})
+        cells[channel] = cells.get(channel, 0) + added
+
+    def merge(self, other: Cells) -> None:
+        """Add those of another tally of the same format."""
+        self.hit_known = other.hit_known
+        for slot, cells in other._slots.items():
+            own = self._slots.setdefault(slot, {})
+            for channel, added in cells.items():
+                own[channel] = own.get(channel, 0) + added
+
+    def __getitem__(self, place: tuple[int, str]) -> Cell:
+        slot, channel = place
+        packed = self._slots[slot][channel]
+        hits, size = packed >> 2 * _BITS, packed >> _BITS & _MASK
+        return [packed & _MASK, size, *((hits & _MASK, hits >> _BITS) if self.hit_known else (None, None))]
+
+    def __iter__(self) -> Iterator[tuple[int, str]]:
+        return ((slot, channel) for slot, cells in self._slots.items() for channel in cells)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._slots.values()))
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
 @dataclass
 class Tally:
     """What a pass over logs found.
@@ -61,7 +110,7 @@ class Tally:
     bytes: int = 0
     first: float | None = None
     last: float | None = None
-    cells: dict[tuple[int, str], list[int | None]] = field(default_factory=dict)
+    cells: Cells = field(default_factory=Cells)
     unassigned_hosts: dict[str, list[int]] = field(default_factory=dict)
     rejects: list[Reject] = field(default_factory=list)
 
@@ -106,9 +155,9 @@ class Book:
         self._early, self._late = self._low - EARLY_SECONDS, high + LATE_SECONDS
         self._since = float("-inf") if since is None else since // 1
         self._longest = max_spread * 1000
-        self._cells: dict[tuple[int, str], list[int]] = {}
         self._places: dict[Key, _Place] = {}
         self._sums = Tally()
+        self._sums.cells.hit_known = fmt.hit_known
 
     def common_slot(self, first: float, last: float) -> int | None:
         """The slot that all requests from `first` to `last` belong to; None where they have to be told apart."""
@@ -158,12 +207,7 @@ class Book:
         channel, hit, host, rules = self._places.get(asked) or self._find_place(asked)
         if rules is not None:
             channel = rules.channel(kind[-1].decode("utf-8", "backslashreplace"))
-        cell = self._cells.setdefault((slot, channel), [0, 0, 0, 0])
-        cell[0] += requests
-        cell[1] += size
-        if hit:
-            cell[2] += requests
-            cell[3] += size
+        sums.cells.add(slot, channel, requests, size, hit)
         if channel == UNASSIGNED and self._channels is not None:
             self._add_unassigned(host, requests, size)
         sums.counted += requests
@@ -216,7 +260,4 @@ class Book:
 
     def close(self) -> Tally:
         """The finished tally."""
-        known = self._format.hit_known
-        for place, (requests, size, hits, hit_bytes) in self._cells.items():
-            self._sums.cells[place] = [requests, size, hits if known else None, hit_bytes if known else None]
         return self._sums

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads cost more to start than all of this takes
-
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from edgetally.lanes import Bools, Ints, Words
+from edgetally.lanes import Bools, Ints, Words, true
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 Halves = np.ndarray[Any, np.dtype[np.uint32]]
@@ -69,7 +65,7 @@ class Buffer:
         """Note what is in bytes that were just read."""
         start = self.filled
         self.filled += got
-        (found,) = self._marked(start, got).nonzero()  # of booleans it is many times faster than of numbers
+        found = true(self._marked(start, got))
         end = self._noted + found.size
         if end > self._hits.size:
             self._hits = np.concatenate((self._hits, np.empty(end, np.int64)))

@@ -1,6 +1,6 @@
 """Reads the counters of a period for the bill: one channel after the other, on one snapshot of the database.
 
-The database packs a channel's slots into one text (GROUP_CONCAT), because fetching millions of rows costs far more than
+The database packs a channel's slots into texts (GROUP_CONCAT), because fetching millions of rows costs far more than
 adding them up. Several connections read ahead, so that the database's time and ours overlap.
 """
 
@@ -43,7 +43,7 @@ class Counters:
         self._readers: queue.SimpleQueue[Any] = queue.SimpleQueue()
         for connection in connections[1:]:
             self._readers.put(connection)
-        self._slots = [str(slot) for slot in range(period.start, period.end, SLOT_SECONDS)]
+        self._slots = ",".join(map(str, range(period.start, period.end, SLOT_SECONDS)))
         self._days = "0"
         starts = [str(period.start + day.first * SLOT_SECONDS) for day in period.days()[1:]]
         if starts:
@@ -83,7 +83,7 @@ class Counters:
         """The series of some channels, summed. sizes: the bytes of every slot, where they are known already."""
         if sizes is None:
             sizes = self._read(self.cursor, ids)[1]
-        return Series(sizes or [0] * len(self._slots), self._read_days(self.cursor, ids))
+        return Series(sizes or [0] * self._period.slots, self._read_days(self.cursor, ids))
 
     def _read_ahead(self, read: Callable[[Any, Sequence[int]], T], wanted: Sequence[Sequence[int]]) -> Iterator[T]:
         def work(ids: Sequence[int]) -> T:
@@ -109,29 +109,28 @@ class Counters:
 
     def _read(self, cursor: Any, ids: Sequence[int]) -> Found:
         cursor.execute(
-            f"SELECT COUNT(*), {_SUMS}, GROUP_CONCAT(slot, ' ', bytes SEPARATOR ' ') {_WHERE}",
+            f"SELECT COUNT(*), {_SUMS}, GROUP_CONCAT(slot), GROUP_CONCAT(bytes) {_WHERE}",
             (ids, *self._span),
         )
-        rows, *counts, text = cursor.fetchone()
+        rows, *counts, slots, text = cursor.fetchone()
         if not rows:
             return None, []
-        words = text.split()
-        slots, sizes = words[0::2], list(map(int, words[1::2]))
-        if len(sizes) != rows:
+        sizes = list(map(int, text.split(",")))
+        if len(sizes) != rows or slots.count(",") != rows - 1:
             raise EdgetallyError(
                 f"the database cut a channel's slots short ({len(sizes)} of {rows}): let max_allowed_packet be larger, "
                 "or report a shorter time"
             )
         if slots != self._slots:  # some slots are empty, or two channels are billed as one
-            start, whole = self._period.start, [0] * len(self._slots)
-            for slot, size in zip(map(int, slots), sizes):
+            start, whole = self._period.start, [0] * self._period.slots
+            for slot, size in zip(map(int, slots.split(",")), sizes):
                 whole[(slot - start) // SLOT_SECONDS] += size
             sizes = whole
         return Counts(*map(int, counts)), sizes
 
     def _read_series(self, cursor: Any, ids: Sequence[int]) -> Series:
         sizes = self._read(cursor, ids)[1]
-        return Series(sizes or [0] * len(self._slots), self._read_days(cursor, ids))
+        return Series(sizes or [0] * self._period.slots, self._read_days(cursor, ids))
 
     def _read_days(self, cursor: Any, ids: Sequence[int]) -> list[Counts]:
         days = [Counts() for _ in self._period.days()]

@@ -149,14 +149,15 @@ def coverage(cursor: Any, period: Period, now: float) -> list[StreamCoverage]:
 # batch before the period and the one after it are looked at too, so that a gap at its ends is known as one.
 _NOTABLE = """
 WITH b AS (
-  SELECT generation, seq, COALESCE(MAX(covers_from), MAX(covers_to)) AS low, MAX(covers_to) AS high,
-         CASE WHEN MAX(continuity) <> 'ok' THEN MAX(continuity)
-              WHEN MAX(log) <> 'ok' THEN MAX(log) ELSE '' END AS reason,
-         SUM(`lines`) AS n, UNIX_TIMESTAMP(MAX(committed_at)) AS committed
-    FROM batch WHERE stream_id = %(stream)s AND state = 'committed' AND covers_to BETWEEN
+  SELECT generation, seq, COALESCE(covers_from, covers_to) AS low, covers_to AS high, `lines` AS n,
+         CASE WHEN continuity <> 'ok' THEN continuity WHEN log <> 'ok' THEN log ELSE '' END AS reason,
+         UNIX_TIMESTAMP(committed_at) AS committed
+    FROM batch a WHERE stream_id = %(stream)s AND state = 'committed' AND part = 0
+     AND (parts = 1 OR parts = (SELECT COUNT(*) FROM batch c WHERE c.stream_id = a.stream_id AND c.seq = a.seq
+          AND c.generation = a.generation AND c.revision = a.revision AND c.state = 'committed'))
+     AND covers_to BETWEEN
          COALESCE((SELECT MAX(covers_to) FROM batch WHERE stream_id = %(stream)s AND covers_to <= %(start)s), 0) AND
-         COALESCE((SELECT MIN(covers_to) FROM batch WHERE stream_id = %(stream)s AND covers_to >= %(end)s), 1e11)
-   GROUP BY generation, seq, revision HAVING COUNT(*) = MAX(parts)),
+         COALESCE((SELECT MIN(covers_to) FROM batch WHERE stream_id = %(stream)s AND covers_to >= %(end)s), 1e11)),
 o AS (
   SELECT b.*, LAG(high) OVER w AS before_to, LEAD(high) OVER w AS after_to,
          LAG(generation) OVER w AS before_generation, LAG(seq) OVER w AS before_seq

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgetally.buffer import Buffer
-from edgetally.lanes import Bools, Ints, Words
+from edgetally.lanes import Bools, Ints, Words, true
 
 LONGEST = 63  # bytes of a value that can be learned
 
@@ -56,10 +56,10 @@ class Interner:
 
     def _find(self, buffer: Buffer, left: Ints, length: Ints, width: int) -> tuple[Ints, Ints]:
         """The same, with at least the width of that number."""
-        (long,) = (length >= 8 * _WIDTHS[width]).nonzero()
+        long = true(length >= 8 * _WIDTHS[width])
         while _WIDTHS[width] < _WIDTHS[-1] and long.size * _FEW > length.size:
             width += 1
-            (long,) = (length >= 8 * _WIDTHS[width]).nonzero()
+            long = true(length >= 8 * _WIDTHS[width])
         words = _WIDTHS[width]
         keys = buffer.at(f"V{8 * words}")[left].view(np.uint64)
         keys &= _MASKS[words].take(np.minimum(length, 8 * words - 1) if long.size else length).view(np.uint64)
@@ -84,7 +84,7 @@ class Interner:
         if words > 1:
             same = same.view(f"u{words}") == int.from_bytes(bytes([1] * words), "little")
         numbers = self._number.take(entries)
-        (other,) = (~same).nonzero()
+        other = true(~same)
         if other.size:
             numbers[other] = -1
         return numbers, places

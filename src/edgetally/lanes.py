@@ -33,6 +33,19 @@ _TENS, _HUNDREDS, _TEN_THOUSANDS = np.uint64(2561), np.uint64(6553601), np.uint6
 _PAIRS, _FOURS = np.uint64(0x00FF00FF00FF00FF), np.uint64(0x0000FFFF0000FFFF)
 
 
+def true(bools: Bools) -> Ints:
+    """Where it is true. This, as all that is called here, is in numpy's core (see `start`)."""
+    (places,) = bools.nonzero()
+    return places
+
+
+def repeated(values: Ints, firsts: Ints, count: int) -> Ints:
+    """Of so many lines each one's value, given which lines are the first ones that have one."""
+    times = np.empty_like(firsts)
+    times[:-1], times[-1:] = firsts[1:] - firsts[:-1], count - firsts[-1:]
+    return np.repeat(values, times)
+
+
 def flags_of(words: Words, byte: int) -> Words:
     """Where a byte is: the lowest flag of a word is right, those above it may be too many."""
     odd = words ^ each(byte)
@@ -71,7 +84,7 @@ def _are_digits(lanes: Words) -> Bools:
     odd = lanes + SIX
     odd |= lanes
     odd &= HIGH_NIBBLES
-    return odd == _NONE
+    return np.asarray(odd == _NONE)
 
 
 def digits_before(words: Words, lengths: Ints) -> tuple[Words, Bools]:
@@ -96,4 +109,5 @@ def number(lanes: Words) -> Ints:
     value &= _FOURS
     value *= _TEN_THOUSANDS
     value >>= _HALF
-    return value.view(np.int64)
+    found: Ints = value.view(np.int64)
+    return found

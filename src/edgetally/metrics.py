@@ -29,7 +29,8 @@ def write(path: str, found: list[dict[str, Any]]) -> None:
         write_to_textfile(path, figures.registry)
     except OSError as error:
         raise EdgetallyError(
-            f"{path} cannot be written ({error.strerror}): see that its folder is there, edgetally_metrics_dir"
+            f"{path} cannot be written ({error.strerror}): see that its folder is there, "
+            "edge_shipper_metrics_dir or aggregator_metrics_dir"
         ) from None
     os.chmod(path, 0o644)  # the exporter is another user, whatever our umask is
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
@@ -19,6 +20,7 @@ from edgetally.errors import EdgetallyError
 from edgetally.period import parse_period
 from edgetally.series import canonical
 
+WIDTH = 110
 FORMULA = ("=", "+", "-", "@")  # a spreadsheet takes a text that begins with one of these for a formula
 
 
@@ -152,7 +154,7 @@ def _table(bill: AnyBill) -> str:
     slots = _count(data["period"]["slots"], "slot")
     text += [""]
     for one in data["total"]["percentiles"]:
-        text += [f"p{one['percent']}: nearest rank {one['rank']:,} of {slots}, empty slots count as zero;"]
+        text += [f"p{one['percent']}: nearest rank {one['rank']:,} of {slots}, empty slots count as zero."]
     text += ["Mbit/s: bytes x 8 / 300 / 10^6, five-minute sums over all edges."]
     text += [f"Channel {alias['old']} is billed as {alias['new']}." for alias in data["aliases"]]
     for line in data["contracts"]:
@@ -161,9 +163,9 @@ def _table(bill: AnyBill) -> str:
         f"Contract {one['contract']} is of the zone {one['zone']}: --zone {one['zone']} bills it."
         for one in data["not_billed"]
     ]
-    text += _completeness_text(data["completeness"])
+    text += ["", *_completeness_text(data["completeness"])]
     if data["state"] == "closed":
-        text += [f"Closed {data['made_local']}, with all that was committed up to commit {data['commit_no']:,}."]
+        text += ["", f"Closed {data['made_local']}, with all that was committed up to commit {data['commit_no']:,}."]
     return "\n".join(text) + "\n"
 
 
@@ -223,8 +225,9 @@ def _completeness_text(completeness: dict[str, Any]) -> list[str]:
         return [f"Completeness: complete ({_count(streams, 'stream')}, {_count(expected, 'slot')}{late})."]
     gaps = [_gap_text(gap) for gap in completeness["gaps"]]
     missing = f"{completeness['missing']:,} of {_count(expected, 'slot')} of {_count(streams, 'stream')}"
-    accepted = " The month was closed with these gaps." if completeness.get("accepted") else ""
-    return [f"Completeness: {missing} missing:", *gaps, completeness["bounds"] + accepted]
+    accepted = ["The month was closed with these gaps."] if completeness.get("accepted") else []
+    bounds = textwrap.wrap(f"At least, at most: {completeness['bounds']}", WIDTH)
+    return [f"Completeness: {missing} missing:", *gaps, *accepted, "", *bounds]
 
 
 def _gap_text(gap: dict[str, Any]) -> str:

@@ -25,12 +25,14 @@ from edgetally.lanes import (
     kept,
     lowest,
     number,
+    true,
 )
 from edgetally.layout import DECIMAL, DIGITS, SIZE, WORD, Check, Gap, Layout, Run
 
 _NEWLINE, _RETURN, _SPACE, _DASH, _BACKSLASH = b"\n\r -\\"
 _LONGEST_SEARCH = 512  # bytes, beyond which a gap's end is not looked for
 _LONGEST_NUMBER = 15
+_VIEWS = {1: "bytes", 4: "halves", 8: "words"}
 _RARE = 2  # bytes that a gap may not hold, which are looked for among all
 # What keeps the first n of 16 flags
 _FIRST_OF_16 = np.frombuffer(b"".join(bytes([255] * kept_ + [0] * (16 - kept_)) for kept_ in range(17)), "V16")
@@ -48,7 +50,7 @@ class Lines:
         bytes_ = buffer.bytes.take(hits)
         if escapes and layout.anchor == ord('"') and self.holds(b"\\"):
             hits, bytes_ = _kept(hits, bytes_, ~self._escaped(hits, bytes_))
-        (last,) = (bytes_ == _NEWLINE).nonzero()
+        last = true(bytes_ == _NEWLINE)
         self.count = last.size
         self.newlines = self.ends = hits.take(last)
         anchors = int(np.count_nonzero(bytes_ == layout.anchor))
@@ -58,12 +60,13 @@ class Lines:
         self.starts: Ints = np.empty_like(self.newlines)
         self.starts[:1], self.starts[1:] = 0, self.newlines[:-1] + 1
         self._hits, self._first = hits, last - layout.anchors
-        good = np.diff(last, prepend=-1) == layout.anchors + 1
+        good = last == layout.anchors
+        good[1:] = last[1:] - last[:-1] == layout.anchors + 1
         if not clean:
-            good[np.searchsorted(last, ((bytes_ != _NEWLINE) & (bytes_ != layout.anchor)).nonzero()[0])] = False
+            good[np.searchsorted(last, true((bytes_ != _NEWLINE) & (bytes_ != layout.anchor)))] = False
         if size > MAX_LINE:
             good &= self.newlines - self.starts <= MAX_LINE
-        (self.rows,) = good.nonzero()
+        self.rows = true(good)
         self.all = self.rows.size == self.count
         if not self.all:
             self._first = self._first[self.rows]
@@ -87,13 +90,13 @@ class Lines:
         keep[before[returns]] = False
         self.ends = self.newlines - returns
         hits, bytes_ = _kept(hits, bytes_, keep)
-        return hits, bytes_, (bytes_ == _NEWLINE).nonzero()[0]
+        return hits, bytes_, true(bytes_ == _NEWLINE)
 
     def _escaped(self, places: Ints, bytes_: Bytes) -> Bools:
         """Which anchors have an odd number of backslashes before them."""
         escaped: Bools = self.buffer.bytes[places - 1] == _BACKSLASH
         escaped &= bytes_ == self.layout.anchor
-        rest, depth = np.flatnonzero(escaped), 2
+        rest, depth = true(escaped), 2
         while rest.size:
             rest = rest[self.buffer.bytes[places[rest] - depth] == _BACKSLASH]
             escaped[rest] = depth % 2 == 1
@@ -121,6 +124,7 @@ class Scan:
         """Find runs and gaps, and look at both. tables: for each gap, which bytes it may not hold."""
         layout, last = self.layout, len(self.layout.runs) - 1
         place = self.starts
+        known: Ints | None = None
         for number_, run in enumerate(layout.runs):
             if number_:
                 left, known = place, self._place_of(number_)
@@ -129,7 +133,8 @@ class Scan:
                 self.lefts.append(left)
                 self.rights.append(place)
             self.runs.append(place)
-            self._check(run, place)
+            if len(run.cells) > 1 or run.anchor >= 0 or not number_ or known is not None or tables[number_ - 1]:
+                self._check(run, place)  # of others it is known already
             place = place + len(run.cells) if run.cells else place
         if layout.runs[last].anchor >= 0 or not last:
             self.right &= place == self.ends
@@ -137,7 +142,7 @@ class Scan:
 
     def _forget_wrong(self) -> None:
         """Put the parts of lines that are not right at places that can be looked at, whatever was found of them."""
-        (wrong,) = (~self.right).nonzero()
+        wrong = true(~self.right)
         if wrong.size:
             for places in (self.runs, self.lefts, self.rights):
                 for number_, place in enumerate(places):
@@ -160,11 +165,8 @@ class Scan:
 
     def _fits(self, check: Check, place: Ints) -> Bools:
         """Whether some bytes of a run are what they should be."""
-        view, type_ = {
-            1: (self.buffer.bytes, np.uint8),
-            4: (self.buffer.halves, np.uint32),
-            8: (self.buffer.words, np.uint64),
-        }[check.width]
+        view: np.ndarray[Any, Any] = getattr(self.buffer, _VIEWS[check.width])
+        type_ = view.dtype.type
         found = view[check.offset :][place]
         if not check.digits:
             whole = 8 * check.width == check.mask.bit_length() and check.mask & (check.mask + 1) == 0
@@ -183,10 +185,10 @@ class Scan:
         # Mostly the field behind the run is `-`, and where that ends is known. The run is where it is then looked for
         # if it stands there, and all bytes before it are such that it cannot stand earlier.
         known = self._place_of(number_ + 1)
-        guess: Ints = known - (1 + len(self.layout.runs[number_].cells))
+        guess: Ints = np.asarray(known) - (1 + len(self.layout.runs[number_].cells))
         fits = np.logical_and.reduce([self._fits(check, guess) for check in dashed])
         self._look_for(table, left, np.where(fits, guess, left) if not fits.all() else guess)
-        (rest,) = (~fits).nonzero()
+        rest = true(~fits)
         if rest.size:
             guess[rest] = self._search(rest, left[rest], stop, table)
         return guess
@@ -197,7 +199,7 @@ class Scan:
         flags = flags_of(words, stop) if table is None else _translated(words, table)
         end = lowest(flags)  # right where there is one; the others are set again
         end += left
-        (rest,) = (flags == 0).nonzero()
+        rest = true(flags == 0)
         place = left[rest] + 8
         for _ in range(_LONGEST_SEARCH // 8):
             if not rest.size:
@@ -205,7 +207,7 @@ class Scan:
             words = self.buffer.words[place]
             flags = flags_of(words, stop) if table is None else _translated(words, table)
             end[rest] = place + lowest(flags)
-            (missed,) = (flags == 0).nonzero()
+            missed = true(flags == 0)
             rest, place = rest[missed], place[missed] + 8
         self.right[rows[rest]], end[rest] = False, left[rest]
         return end
@@ -232,7 +234,7 @@ class Scan:
     def _look_for(self, table: bytes, left: Ints, right: Ints) -> None:
         """Mark the lines that hold a byte where they may not. Many a field is one character, such as `-`."""
         length = right - left
-        (rest,) = (length > 1).nonzero()
+        rest = true(length > 1)
         if rest.size * 4 < length.size:
             self.right &= (np.frombuffer(table, np.uint8)[self.buffer.bytes[left]] == 0) | (length <= 0)
             left, length = left[rest], length[rest]
@@ -241,14 +243,14 @@ class Scan:
             flags = flags & _FIRST_OF_16.take(length, mode="clip").view(np.uint64)
             if flags.any():
                 self.right &= flags[::2] | flags[1::2] == 0
-            (rest,) = (length > 16).nonzero()
+            rest = true(length > 16)
             left, length = left[rest] + 16, length[rest] - 16
         while rest.size:
             words = _translated(self.buffer.words[left], table)
             bad = kept(words, length) != 0
             if bad.any():
                 self.right[rest[bad]] = False
-            more = np.flatnonzero(length > 8)
+            more = true(length > 8)
             rest, left, length = rest[more], left[more] + 8, length[more] - 8
 
     def numbers(self, place: int) -> Ints:
@@ -278,7 +280,7 @@ class Scan:
         length = right - left
         lanes, good = digits_before(self.buffer.before[right], length)
         value = number(lanes)
-        (long,) = (length > 8).nonzero()
+        long = true(length > 8)
         if long.size:
             right, length = right[long], length[long]
             lanes, good[long] = digits_before(self.buffer.before[right], np.full(long.size, 8))
@@ -303,7 +305,7 @@ class Scan:
             flags = flags_of(self.buffer.words[place], byte)
             hit = flags != 0
             found[rest[hit]] = place[hit] + lowest(flags[hit])
-            missed = np.flatnonzero(~hit)
+            missed = true(~hit)
             if not missed.size:
                 break
             rest, place = rest[missed], place[missed] + 8

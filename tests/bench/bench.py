@@ -47,7 +47,11 @@ def _parser() -> argparse.ArgumentParser:
         "--edges", type=_sizes, default=[100, 1_000, 10_000], metavar="N,…", help="sizes of the fleet (100,1000,10000)"
     )
     aggregate.set_defaults(run=_aggregate)
-    for command in (tally, aggregate):
+    report = commands.add_parser("report", help="the bill of a month, beside what the database needs to add it up")
+    report.add_argument("--runs", type=int, default=3, metavar="N", help="rounds; medians are shown (%(default)s)")
+    report.add_argument("--channels", type=int, default=1_000, metavar="N", help="channels (%(default)s)")
+    report.set_defaults(run=_report)
+    for command in (tally, aggregate, report):
         command.add_argument("--edgetally", type=Path, default=Edgetally.pyz, metavar="FILE", help="another .pyz")
         command.add_argument("--out", type=Path, metavar="FILE", help="write all figures as JSON")
     return parser
@@ -69,6 +73,13 @@ def _aggregate(options: argparse.Namespace) -> int:
 
     say(f"{_cpu()}, {os.cpu_count()} CPUs; medians of {options.runs} rounds")
     return aggregate.main(options)
+
+
+def _report(options: argparse.Namespace) -> int:
+    from tests.bench import report  # as above
+
+    say(f"{_cpu()}, {os.cpu_count()} CPUs; medians of {options.runs} rounds")
+    return report.main(options)
 
 
 def _some(known: Collection[str]) -> Any:

@@ -230,34 +230,33 @@ class Drill:
 
     def edge(self) -> None:
         edge = self.world.edges[0]
-        with self.loss(f"{edge.name} loses its power in the middle of a run, and comes back", 90):
+        with self.loss(f"{edge.name} loses its power in the middle of a run, and comes back", 90) as one:
             with self.traffic.silent():
                 time.sleep(1)  # the server has written its last lines
                 edge.sh("setsid edgetally ship --now </dev/null >/dev/null 2>&1 & sleep 0.1")
+                begin = time.time()
                 edge.cut_power()
                 edge.boot()
                 edge.wait_booted()
-                until("nginx is back", lambda: edge.sh("curl --silent --head http://127.0.0.1/files/000"), 30)
+                until("the web server is back", lambda: edge.sh("nc -z 127.0.0.1 80 && echo back"), 30)  # logs nothing
             self.world.start_beat(edge)
+            self.regained(one, begin)
 
     def conflicts(self) -> None:
         """Another node's transactions change the writer's row, too: some of the aggregator's fail, and are retried."""
         node = self.cluster.used_by(self.world.active())
         other = next(one for one in self.cluster.nodes if one != node)
         before = self.aborts(node)
-        with self.loss("a command writes over another node", 30):
+        with self.loss("a command writes over another node", 30), self.cluster.connection(other) as connection:
             end = time.time() + 60
             while self.aborts(node) < before + 3:
                 if time.time() > end:
                     raise DrillError(f"no transaction on {node.name} was aborted by those of {other.name}")
-                for _ in range(20):
-                    self.write_beside(other)
+                for _ in range(50):
+                    # It may be the one that has to give way
+                    with contextlib.suppress(pymysql.OperationalError), connection.cursor() as cursor:
+                        cursor.execute("UPDATE writer SET txn = txn + 1 WHERE id = 1")
                     time.sleep(0.01)
-
-    def write_beside(self, node: Host) -> None:
-        """What every command does that writes beside the aggregator."""
-        with contextlib.suppress(pymysql.OperationalError):  # it may be the one that has to give way
-            self.cluster.query(node, "UPDATE writer SET txn = txn + 1 WHERE id = 1")
 
     def aborts(self, node: Host) -> int:
         """Transactions of a node that lost against another node's; its client was told 1213."""

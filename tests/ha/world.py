@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pymysql
+from pymysql.connections import Connection
 
 from tests.ha.history import Row
 from tests.ha.hosts import DrillError, Host, Lab, until
@@ -32,8 +33,9 @@ class Cluster:
         self._user, _, self._password = admin.partition(":")
         self._good = 0
 
-    def query(self, node: Host, sql: str, database: str | None = "edgetally") -> list[tuple[Any, ...]]:
-        """Rows of a query on one node. pymysql's errors where it does not answer soon."""
+    @contextmanager
+    def connection(self, node: Host, database: str | None = "edgetally") -> Iterator[Connection[Any]]:
+        """A connection to one node, as administrator. pymysql's errors where it does not answer soon."""
         connection = pymysql.connect(
             host=node.ip,
             user=self._user,
@@ -45,11 +47,15 @@ class Cluster:
             init_command="SET SESSION time_zone = '+00:00'",
         )
         try:
-            with connection.cursor() as cursor:
-                cursor.execute(sql)
-                return list(cursor.fetchall())
+            yield connection
         finally:
             connection.close()
+
+    def query(self, node: Host, sql: str, database: str | None = "edgetally") -> list[tuple[Any, ...]]:
+        """Rows of a query on one node."""
+        with self.connection(node, database) as connection, connection.cursor() as cursor:
+            cursor.execute(sql)
+            return list(cursor.fetchall())
 
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of a query on the first node that answers."""

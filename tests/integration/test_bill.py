@@ -255,6 +255,8 @@ def test_a_batch_of_which_a_part_is_missing_vouches_for_nothing(config: Aggregat
     sizes = [10] * 12
     batches = [interval("edge1/a", seq, sizes) for seq in range(1, 13)]
     batches[5] = Batch(**{**vars(batches[5]), "part": 0, "parts": 2})
+    batches[8] = Batch(**{**vars(batches[8]), "part": 0, "parts": 2})
+    batches.append(Batch(**{**vars(batches[8]), "part": 1}))
     commit(config.database, batches)
     (gap,) = bill(config, START, START + 3600)["completeness"]["gaps"]
     assert (gap["first_seq"], gap["last_seq"]) == (6, 6)
@@ -420,3 +422,29 @@ def test_a_moment_touches_its_slot() -> None:
     assert list(slots(299.5, 600.0)) == [0, 300]
     assert list(slots(300.0, 601.0)) == [300, 600]
     assert list(slots(600.0, 600.0)) == [600]
+
+
+def test_the_queries_of_the_page_on_grafana(config: AggregatorConfig, mariadb: servers.MariaDB) -> None:
+    """Each is run as it stands there, and those that have a counterpart on the bill agree with it."""
+    end = START + 30 * 86400
+    cells = {START + 300 * n: 10**6 * (n * 7 % 977 + 1) for n in range(8640)}
+    commit(
+        config.database,
+        [batch("edge1/a", 1, (None, float(START)), {}), batch("edge1/a", 2, (float(START), float(end)), cells)],
+    )
+    page = (Path(__file__).resolve().parents[2] / "docs/how-to/grafana.md").read_text(encoding="utf-8")
+    blocks = [block.split("```")[0] for block in page.split("```sql\n")[1:]]
+    found = []
+    for query in (query for block in blocks for query in block.strip().split("\n\n")):
+        statement = query.replace("$__unixEpochFrom()", str(START)).replace("$__unixEpochTo()", str(end - 1))
+        found.append(mariadb.sql(statement, "edgetally").splitlines())
+    series, ratio, top, percentile, edges, gaps, silent, closed = found
+    with open_any(config, start=str(START), end=str(end)) as made:
+        (line,) = made.data["channels"]
+        sizes = made.series("video").sizes
+    assert [round(float(row.split("\t")[2]) * 37_500_000, -3) for row in series] == sizes
+    assert len(ratio) == 720
+    assert top == [f"video\t{line['bytes']}"]
+    assert round(float(percentile[0]), 6) == pytest.approx(line["percentiles"][0]["mbps"], abs=1e-4)
+    assert len(edges) == 8640
+    assert (gaps, silent, closed) == ([], ["1"], []), "silent since the end of the month, which is no gap in it"

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
 from edgetally import migrate
@@ -164,10 +165,10 @@ def test_columns_are_sorted(pages: Pages, browser: Chrome) -> None:
 
     assert names() == sorted(pages.rows), "by name at first"
     by_size = sorted(pages.rows, key=lambda name: sum(row[2] for row in pages.rows[name]))
-    button = browser.find_element(By.XPATH, "//table[@class='channels']//th/button[.='Bytes']")
+    button = browser.find_element(By.XPATH, "//table[@class='channels']//th/span[.='Bytes']")
     button.click()
     assert names() == by_size[::-1]
-    button.click()
+    button.send_keys(Keys.ENTER)
     assert names() == by_size
     browser.find_element(By.CSS_SELECTOR, "input.find").send_keys("NEWS")
     shown = [cell.text for cell in browser.find_elements(By.CSS_SELECTOR, "table.channels tbody td.name")]
@@ -227,20 +228,25 @@ def test_what_is_missing_is_shaded_and_the_percentile_is_drawn(pages: Pages, bro
     browser.find_element(By.CSS_SELECTOR, 'tr[data-day="12"] button.day').click()
     pixel = """
         const { plot, data } = document.querySelector("section.channel").curve;
-        const at = (x, y) => [...plot.ctx.getImageData(Math.round(x), Math.round(y), 1, 1).data].slice(0, 3).join();
+        const at = (x, y) => plot.ctx.getImageData(Math.round(x), Math.round(y), 1, 1).data;
         const x = (seconds) => plot.valToPos(seconds, "x", true);
         const line = plot.valToPos(data.line.mbps, "y", true);
-        const marks = new Set();
-        for (let left = x(arguments[1]) + 1; left < x(arguments[1]) + 60; left++) marks.add(at(left, line));
-        return [at(x(arguments[0]), plot.bbox.top + 2), at(x(arguments[1]) + 3, plot.bbox.top + 2), [...marks]];
+        let marks = 0;
+        for (let left = 0; left < 60; left++)
+            for (const near of [-1, 0, 1]) {
+                const [red, green, blue] = at(x(arguments[1]) + left, line + near);
+                marks += red > 150 && red > green + 60 && red > blue + 60;
+            }
+        return [at(x(arguments[0]), plot.bbox.top + 2)[3], at(x(arguments[1]), plot.bbox.top + 2)[3], marks];
     """
     inside, outside = GAP[0] + 3 * 3600 + 700, GAP[1] + 3600 + 700
 
-    def seen() -> Any:
-        shaded, white, marks = browser.execute_script(pixel, inside, outside)
-        return shaded if shaded != white and white == "255,255,255" and "194,65,12" in marks else None
+    def seen() -> bool:
+        shaded, beside, marks = browser.execute_script(pixel, inside, outside)
+        return bool(shaded and not beside and marks > 20)
 
-    wait_for("a shaded gap, white beside it, and the percentile's colour", seen)
+    wait_for("a shaded gap, nothing beside it, and the percentile's line", seen)
+    messages(browser)  # Chromium warns of reading pixels like this
     assert "the record of an edge is missing" in browser.find_element(By.CSS_SELECTOR, ".key").text
 
 

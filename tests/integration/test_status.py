@@ -192,8 +192,8 @@ def test_metrics_and_nagios(
     assert values["edgetally_database_up",] == 1
     assert values["edgetally_aggregator_active",] == 1
     assert values["edgetally_job_server_up", gearmand.address] == 1
-    assert values["edgetally_queue_workers", gearmand.address, "edgetally.batch"] == 0
-    assert values["edgetally_queue_jobs", gearmand.address, "edgetally.batch", "waiting"] == 0
+    assert values["edgetally_queue_workers", "edgetally.batch", gearmand.address] == 0
+    assert values["edgetally_queue_jobs", "edgetally.batch", gearmand.address, "waiting"] == 0
     assert values["edgetally_stream_gap_seconds", "edge1/access"] == 200
     assert abs(values["edgetally_stream_covered_timestamp_seconds", "edge1/access"] - (now - 100)) < 5
     assert abs(values["edgetally_last_commit_timestamp_seconds",] - now) < 60

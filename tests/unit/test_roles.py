@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from edgetally import contracts
 from edgetally.channels import ChannelMap
 from edgetally.formats import PASTED, parse_format
 
@@ -106,6 +107,9 @@ def test_the_program_understands_the_example_inventory() -> None:
         for log in yaml.safe_load(path.read_text(encoding="utf-8"))["edge_shipper_logs"]:
             assert parse_format(log["format"], log["server"]).bytes_meaning == "wire", path.name
     ChannelMap(yaml.safe_load((example / "edges.yml").read_text(encoding="utf-8"))["edgetally_channels"])
+    contracts.parse(
+        yaml.safe_load((example / "aggregator.yml").read_text(encoding="utf-8"))["edgetally_contracts"], "x"
+    )
 
 
 def test_the_role_installs_the_formats_that_the_program_recommends() -> None:

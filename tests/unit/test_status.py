@@ -231,7 +231,7 @@ def test_metrics(edge: Edge, tmp_path: Path) -> None:
     os.utime(edge.spool.outbox / str(NAME), (1000.0, 1000.0))
     note_clock(edge, -1.5)
     file = tmp_path / "metrics" / "edge.prom"
-    with pytest.raises(EdgetallyError, match="edgetally_metrics_dir"):
+    with pytest.raises(EdgetallyError, match="edge_shipper_metrics_dir"):
         status.run(str(edge.file), "table", str(file))
     file.parent.mkdir()
     assert status.run(str(edge.file), "table", str(file)) == 0

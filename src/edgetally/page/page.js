@@ -201,8 +201,14 @@
     head.setAttribute("aria-sort", down ? "descending" : "ascending");
   };
 
-  document.querySelectorAll("th button").forEach((one) =>
-    one.addEventListener("click", () => sort(one.closest("th"))));
+  document.querySelectorAll("th .sort").forEach((one) => {
+    one.addEventListener("click", () => sort(one.closest("th")));
+    one.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      sort(one.closest("th"));
+    });
+  });
   document.querySelectorAll("input.find").forEach((field) => field.addEventListener("input", () => {
     const wanted = field.value.toLowerCase();
     for (const row of field.closest("section").querySelector("tbody").rows)
