@@ -171,7 +171,7 @@ class World(contextlib.ExitStack):
         self.folder, self.seed, self.mutant = folder, seed, mutant
         self.gearmand = self.enter_context(servers.gearmand(folder / "gearmand"))
         mount_disk(folder / "db", DATABASE_BYTES)
-        self.callback(subprocess.run, ["umount", str(folder / "db")], check=True)
+        self.callback(subprocess.run, ["umount", "--lazy", str(folder / "db")], check=True)
         boot = folder / "boot.sql"
         boot.write_text("")
         self.mariadb = self.enter_context(
@@ -226,7 +226,7 @@ class World(contextlib.ExitStack):
         """Let all begin, and see the first batches committed."""
         self.aggregators.tend()
         for cache in self.caches:
-            self.callback(subprocess.run, ["umount", str(cache.folder / "spool")], check=True)
+            self.callback(subprocess.run, ["umount", "--lazy", str(cache.folder / "spool")], check=True)
             cache.writer.start()
             self.callback(cache.writer.join)
             self.callback(cache.writer.stop.set)
