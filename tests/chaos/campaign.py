@@ -20,6 +20,7 @@ from tests.chaos.world import World
 
 EDGES = 3
 SETTLE_SECONDS = 120.0
+END_SECONDS = 20.0
 PAUSE_SECONDS = 0.3  # between two faults of a victim, in the mean
 
 
@@ -59,16 +60,20 @@ def _break(world: World, plan: Sequence[tuple[float, str, str]]) -> None:
 
     def suffer(victim: str) -> None:
         for pause, kind, seed in plan:
-            if faults.KINDS[kind].victim == victim:
-                time.sleep(pause)
+            if faults.KINDS[kind].victim == victim and not world.ending.wait(pause):
                 faults.run(world, kind, seed)
 
     victims = {kind.victim for kind in faults.KINDS.values()}
     threads = [threading.Thread(target=suffer, args=(victim,), daemon=True) for victim in victims]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    try:
+        for thread in threads:
+            thread.join()
+    finally:  # what a fault starts while all is being ended would be left behind
+        world.ending.set()
+        for thread in threads:
+            thread.join(END_SECONDS)
 
 
 def _print(world: World, verdict: Verdict, seconds: float) -> None:

@@ -169,6 +169,7 @@ class World(contextlib.ExitStack):
     def __init__(self, seed: int, folder: Path, edges: int, mutant: str) -> None:
         super().__init__()
         self.folder, self.seed, self.mutant = folder, seed, mutant
+        self.ending = threading.Event()
         self.gearmand = self.enter_context(servers.gearmand(folder / "gearmand"))
         mount_disk(folder / "db", DATABASE_BYTES)
         self.callback(subprocess.run, ["umount", "--lazy", str(folder / "db")], check=True)
