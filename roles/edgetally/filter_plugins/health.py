@@ -34,7 +34,8 @@ def health_report(
     """The screen and the problems of what the hosts have answered.
 
     variables: of the hosts; among them __edgetally_job_server, __edgetally_aggregator, __edgetally_canary and
-    __edgetally_edge, as tasks/health.yml registers them. known: regular expressions of problems that are shown, and are none.
+    __edgetally_edge, as tasks/health.yml registers them.
+    known: regular expressions of problems that are shown, and are none.
     Returns {"problems": [sentence], "screen": [line]}.
     """
     report = Report()
