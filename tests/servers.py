@@ -223,11 +223,13 @@ def mariadb(
         data = home / "data"
         if not data.exists():
             shutil.copytree(_empty_database(), data)
+        temporary = home / "tmp"  # of its own: a server that starts takes away what others have in a shared one
+        temporary.mkdir(exist_ok=True)
         if user:
-            for path in (home, data, *data.rglob("*")):
+            for path in (home, temporary, data, *data.rglob("*")):
                 shutil.chown(path, user)
         command = [program("mariadbd"), "--no-defaults", f"--user={user or getpass.getuser()}", f"--datadir={data}"]
-        command += [f"--bind-address={HOST}", f"--port={chosen}", f"--pid-file={home / 'pid'}"]
+        command += [f"--tmpdir={temporary}", f"--bind-address={HOST}", f"--port={chosen}", f"--pid-file={home / 'pid'}"]
         # Small, but as durable as the real one: the aggregator warns unless a commit is on disk.
         command += ["--innodb-log-file-size=8M", "--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=1"]
         server = MariaDB("mariadb", [*command, f"--socket={home / 'sock'}", *arguments], home, chosen, _mariadb_greets)
@@ -463,6 +465,7 @@ def _empty_database() -> Path:
     """A freshly initialised data folder, made once in this process (about 2 s)."""
     data = Path(_cache().name) / "data"
     command = [program("mariadb-install-db"), "--no-defaults", f"--datadir={data}", f"--user={getpass.getuser()}"]
+    command += [f"--tmpdir={data.parent}"]
     command += ["--auth-root-authentication-method=normal", "--skip-test-db", "--innodb-log-file-size=8M"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:

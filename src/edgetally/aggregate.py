@@ -23,15 +23,14 @@ import pymysql
 from edgetally.batch import (
     FUNCTION,
     RECEIPT_FUNCTION,
-    RECEIPT_MAX_ASK,
     BatchError,
     seal,
 )
 from edgetally.config import AggregatorConfig
-from edgetally.database import DEADLOCK, RETRY, DatabaseError, check_schema, connect, error_code
+from edgetally.database import DEADLOCK, NO_ROOM, RETRY, DatabaseError, check_schema, connect, error_code
 from edgetally.ledger import FenceLostError, Ledger
 from edgetally.link import GRAB_WINDOW, Held, Worker
-from edgetally.payload import open_batch, open_envelope
+from edgetally.payload import open_batch, open_request
 from edgetally.transaction import RECORDED, Incoming
 
 FENCE_LOST = 3
@@ -169,7 +168,7 @@ class Aggregator:
     def _keep_house(self) -> None:
         """Make partitions now and then, and renew the lease where no transaction did."""
         if time.monotonic() - self._maintained > MAINTENANCE_SECONDS:
-            self._steadily(self.ledger.maintain)
+            self._steadily(lambda: self.ledger.maintain(self.config.detail_days))
             self._maintained = time.monotonic()
         if time.monotonic() - self._renewed > self.config.lease_seconds / 4:
             self._steadily(self.ledger.renew)
@@ -208,18 +207,15 @@ class Aggregator:
     def _receipt(self, payload: bytes) -> bytes:
         """The signed answer to a request for receipts; empty, which is no answer, where the request is not signed."""
         try:
-            envelope = open_envelope(self.config, payload)
-            request = json.loads(envelope.body)
-            ask = [(str(g), int(seq), int(revision), str(sha)) for g, seq, revision, sha in request["ask"]]
-            if request["stream"] != envelope.stream or len(ask) > RECEIPT_MAX_ASK:
-                return b""
-            state = self._steadily(lambda: self.ledger.states(envelope.stream, ask))
-            ledger, now = self._steadily(self.ledger.identify)
-            answer = {"ledger": ledger, "time": now, "nonce": request["nonce"], "state": state}
-        except (BatchError, ValueError, TypeError, KeyError) as error:
+            request = open_request(self.config, payload)
+        except BatchError as error:
             self.say("request", f"refused a request for receipts: {error}")
             return b""
-        return seal(envelope.stream, envelope.key, json.dumps(answer).encode())
+        stream, key, _body = request.envelope
+        state = self._steadily(lambda: self.ledger.states(stream, request.ask))
+        ledger, now = self._steadily(self.ledger.identify)
+        answer = {"ledger": ledger, "time": now, "nonce": request.nonce, "state": state}
+        return seal(stream, key, json.dumps(answer).encode())
 
     # --- the database may be away for a while
 
@@ -241,7 +237,8 @@ class Aggregator:
                 problem = error
             if error_code(problem) != DEADLOCK:  # that one is another transaction's luck: this connection is good
                 self.ledger.disconnect()
-                self.say("database", f"the database is away, trying again: {problem}")
+                state = "has no room on its disk" if error_code(problem) in NO_ROOM else "is away"
+                self.say("database", f"the database {state}, trying again: {problem}")
             if self.stop.wait(pause):
                 raise StoppedError
             pause = min(pause * 2, RETRY_SECONDS[1])

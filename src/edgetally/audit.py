@@ -57,7 +57,7 @@ def run(config: AggregatorConfig, start: str | None, end: str | None, output: st
 
 class Audit:
     """The work of one audit of the slots from low to high, epoch s. batches: how many bodies were summed; cells: how
-    many (stream, slot, channel) they came to."""
+    many (stream, slot, channel) they came to. What is older than the detail is compared over all streams alone."""
 
     def __init__(self, connection: Any, low: int, high: int) -> None:
         self.connection = connection
@@ -78,6 +78,7 @@ class Audit:
             cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
         self._streams = self._names("stream")
         self._channels = self._names("channel")
+        ((self._detail_from,),) = self._rows("SELECT from_slot FROM detail")
         for day in self._days():
             self._compare(max(day, self.low), min(day + DAY, self.high))
         self.connection.rollback()
@@ -104,9 +105,10 @@ class Audit:
     def _compare(self, low: int, high: int) -> None:
         """Compare the slots of one day, or the part of it that is asked for."""
         sums = self._sum(low, high)
-        by_stream, by_channel = _cells(sums.by_stream(), 3), _cells(sums.by_channel(), 2)
+        detail = max(low, self._detail_from)
+        by_stream, by_channel = _cells(sums.by_stream(detail), 3), _cells(sums.by_channel(), 2)
         self.cells += len(by_stream)
-        for (channel_id, slot, stream_id), what in _unequal(by_stream, self._counters("traffic", low, high)):
+        for (channel_id, slot, stream_id), what in _unequal(by_stream, self._counters("traffic", detail, high)):
             self._note(f"stream {self._streams.get(stream_id, stream_id)}, {self._place(slot, channel_id)}", what)
         for (channel_id, slot), what in _unequal(by_channel, self._counters("channel_traffic", low, high)):
             self._note(f"all streams, {self._place(slot, channel_id)}", what)

@@ -250,7 +250,8 @@ _FIELDS = (
 )
 
 
-def _is_count(value: Any) -> bool:
+def is_count(value: Any) -> bool:
+    """Whether a decoded value is a number of things that fits everywhere."""
     return type(value) is int and 0 <= value < _BIGGEST
 
 
@@ -297,7 +298,7 @@ def _checks(batch: Batch) -> list[tuple[str, bool]]:
     return [
         ("its stream is not <edge>/<log name>", isinstance(batch.stream, str) and bool(edge_of(batch.stream))),
         ("its generation is not 16 hex digits", bool(_GENERATION.fullmatch(batch.generation))),
-        ("seq, revision, rejected or skewed is no count", all(map(_is_count, _counts(batch)))),
+        ("seq, revision, rejected or skewed is no count", all(map(is_count, _counts(batch)))),
         ("seq begins with 1", batch.seq >= 1),
         ("its part is outside its parts", batch.part < batch.parts <= 10_000),
         ("its covers are not two times", _is_time(high) and (low is None or (_is_time(low) and low <= high))),
@@ -316,4 +317,4 @@ def _counts(batch: Batch) -> tuple[int, ...]:
 
 
 def _is_host(host: Any, requests: Any, size: Any) -> bool:
-    return isinstance(host, str) and len(host.encode()) <= 255 and _is_count(requests) and _is_count(size)
+    return isinstance(host, str) and len(host.encode()) <= 255 and is_count(requests) and is_count(size)

@@ -94,7 +94,10 @@ class DatabaseConfig:
 
 @dataclass(frozen=True)
 class AggregatorConfig:
-    """What `edgetally aggregate` and `report` need. The first master key signs; the others are still accepted."""
+    """What `edgetally aggregate` and `report` need. The first master key signs; the others are still accepted.
+
+    detail_days: how long the counters of each stream are kept, 0 for good; those of all streams are kept for good.
+    """
 
     job_servers: tuple[str, ...]
     master_keys: tuple[str, ...]
@@ -102,6 +105,7 @@ class AggregatorConfig:
     jobs_per_transaction: int = 200
     max_batch_bytes: int = 8 << 20
     lease_seconds: int = 20
+    detail_days: int = 400
     path: str = AGGREGATOR_CONFIG
 
 
@@ -262,4 +266,5 @@ _RULES: dict[str, Check] = {
     "jobs_per_transaction": _at_least(1),
     "max_batch_bytes": _at_least(1024),
     "lease_seconds": _at_least(2),
+    "detail_days": _at_least(0),
 }

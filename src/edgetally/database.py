@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Collection
+from functools import lru_cache
+from importlib import resources
 from typing import Any
 
 import pymysql
@@ -14,13 +17,17 @@ from edgetally.errors import EdgetallyError
 
 CONNECT_TIMEOUT = 5
 STATEMENT_TIMEOUT = 60
-SCHEMA_VERSION = 2
 UNKNOWN_VARIABLE = 1193
+LOCK_WAIT = 1205
 DEADLOCK = 1213  # on Galera also, from COMMIT too, where another node's transaction came first
 
 # The whole transaction is worth another try: lock wait, deadlock (also from COMMIT on Galera), node not ready,
 # error during COMMIT, server gone, connection lost, connection refused.
-RETRY = {1205, DEADLOCK, 1047, 1180, 1053, 1927, 2003, 2006, 2013, 4031}
+RETRY = {LOCK_WAIT, DEADLOCK, 1047, 1180, 1053, 1927, 2003, 2006, 2013, 4031}
+
+# A full disk, by table, file or storage engine: no batch's fault, and over when somebody makes room.
+NO_ROOM = {3, 1021, 1026, 1030, 1114}
+RETRY |= NO_ROOM
 
 
 def connect(config: DatabaseConfig, first: int = 0, **options: Any) -> Connection[Any]:
@@ -117,18 +124,33 @@ def error_code(error: BaseException) -> int:
     return code if isinstance(code, int) else 0
 
 
+@lru_cache(maxsize=1)
+def schema_versions() -> frozenset[int]:
+    """The numbers of all migrations of this program."""
+    folder = resources.files("edgetally") / "migrations"
+    return frozenset(int(entry.name[:4]) for entry in folder.iterdir() if entry.name.endswith(".sql"))
+
+
 def check_schema(connection: Connection[Any], config: DatabaseConfig) -> None:
-    """Refuse a database whose tables are of another version than this program."""
+    """Refuse a database that lacks one of this program's migrations, or has one that this program does not know."""
     with connection.cursor() as cursor:
         try:
-            cursor.execute("SELECT COALESCE(MAX(version), 0) FROM schema_version")
-            (found,) = cursor.fetchone() or (0,)
+            cursor.execute("SELECT version FROM schema_version")
+            found = {version for (version,) in cursor.fetchall()}
         except pymysql.err.ProgrammingError:
-            found = 0
+            found = set()
     connection.rollback()
-    if found != SCHEMA_VERSION:
-        mend = "run `edgetally migrate`" if found < SCHEMA_VERSION else "upgrade edgetally on this host"
+    wanted = schema_versions()
+    if found != wanted:
+        mend = "upgrade edgetally on this host" if found > wanted else "run `edgetally migrate`"
         raise EdgetallyError(
-            f"the database '{config.name}' at {config.address} has schema version {found}, "
-            f"and this program needs {SCHEMA_VERSION}: {mend}, or roll the aggregator role out again"
+            f"the database '{config.name}' at {config.address} has schema version {_versions(found)}, "
+            f"and this program needs {_versions(wanted)}: {mend}, or roll the aggregator role out again"
         )
+
+
+def _versions(numbers: Collection[int]) -> str:
+    """The highest number, and which are missing below it."""
+    last = max(numbers, default=0)
+    missing = sorted(version for version in schema_versions() if version < last and version not in numbers)
+    return f"{last} without {', '.join(map(str, missing))}" if missing and numbers else str(last)

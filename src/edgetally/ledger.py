@@ -14,9 +14,11 @@ import pymysql
 
 from edgetally.batch import BatchError
 from edgetally.config import DatabaseConfig
-from edgetally.database import check_schema, connect, set_where_known
+from edgetally.database import LOCK_WAIT, check_schema, connect, error_code, set_where_known
 from edgetally.transaction import HOST_SECONDS, RECORDED, Incoming, Transaction
 
+DAY = 86400
+DROP_SECONDS = 5  # to wait for those who read what is to be dropped
 STATEMENT_SECONDS = 20
 
 
@@ -123,9 +125,9 @@ class Ledger:
             connection.begin()
             if cursor.execute(fence, arguments) != 1:
                 raise FenceLostError
-            cursor.execute("SELECT txn, UNIX_TIMESTAMP(NOW(6)) FROM writer WHERE id = 1")
-            commit_no, now = cursor.fetchone() or (0, 0)
-            yield Transaction(cursor, self._ids, commit_no, float(now))
+            cursor.execute("SELECT txn, UNIX_TIMESTAMP(NOW(6)), from_slot FROM writer JOIN detail USING (id)")
+            commit_no, now, detail_from = cursor.fetchone() or (0, 0, 0)
+            yield Transaction(cursor, self._ids, commit_no, float(now), detail_from)
             connection.commit()
         except BaseException:
             self._ids.clear()
@@ -157,14 +159,30 @@ class Ledger:
         with self._transaction() as transaction:
             transaction.refuse(item, error)
 
-    def maintain(self) -> None:
-        """Make daily partitions for the next 30 days; forget old canaries, and what unassigned hosts there were."""
+    def maintain(self, detail_days: int = 0) -> None:
+        """Make daily partitions for the next 30 days; forget old canaries, and what unassigned hosts there were.
+
+        detail_days: how many days of detail are kept, 0 for all of them. The days before are dropped; where somebody
+        reads them just now, at the next time.
+        """
         with self.connection.cursor() as cursor:
             cursor.execute("CALL make_partitions()")
         self.connection.commit()
         with self._transaction() as transaction:
             transaction.cursor.execute("DELETE FROM unassigned_host WHERE day < %s", (transaction.now - HOST_SECONDS,))
             transaction.forget_canaries()
+            if detail_days:
+                first = (int(transaction.now) // DAY - detail_days) * DAY
+                transaction.cursor.execute("UPDATE detail SET from_slot = GREATEST(from_slot, %s)", (first,))
+        with self.connection.cursor() as cursor:
+            cursor.execute("SET SESSION lock_wait_timeout = %s", (DROP_SECONDS,))
+            try:
+                cursor.execute("CALL drop_old_partitions()")
+            except pymysql.MySQLError as error:
+                if error_code(error) != LOCK_WAIT:
+                    raise
+            cursor.execute("SET SESSION lock_wait_timeout = DEFAULT")
+        self.connection.commit()
 
     # --- receipts
 

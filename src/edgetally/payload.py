@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from edgetally.batch import Batch, BatchError, Envelope, Key, derive_key, unseal
+import json
+import re
+from typing import Any, NamedTuple
+
+from edgetally.batch import RECEIPT_MAX_ASK, Batch, BatchError, Envelope, Key, derive_key, is_count, unseal
 from edgetally.config import AggregatorConfig
 from edgetally.transaction import Incoming
 
@@ -30,3 +34,37 @@ def open_batch(config: AggregatorConfig, payload: bytes) -> Incoming:
     except BatchError as error:
         stream, body = (envelope.stream, envelope.body) if envelope else ("", b"")
         return Incoming(payload, stream, body, refused=error)
+
+
+class Request(NamedTuple):
+    """A request for receipts: of which edge's key, its nonce, and (generation, seq, revision, sha256) of each batch."""
+
+    envelope: Envelope
+    nonce: str
+    ask: list[tuple[str, int, int, str]]
+
+
+def open_request(config: AggregatorConfig, payload: bytes) -> Request:
+    """Check a request for receipts. Raises BatchError for all that an edge would not have written."""
+    envelope = open_envelope(config, payload)
+    try:
+        request = json.loads(envelope.body)
+        ask = [(generation, seq, revision, sha) for generation, seq, revision, sha in request["ask"]]
+        nonce, stream = request["nonce"], request["stream"]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise BatchError("invalid", f"it is no request for receipts ({type(error).__name__}: {error})") from None
+    if stream != envelope.stream:
+        raise BatchError("foreign", f"the envelope says {envelope.stream}, and the request another stream")
+    if not isinstance(nonce, str) or len(ask) > RECEIPT_MAX_ASK or not all(_is_asked(*one) for one in ask):
+        raise BatchError("invalid", f"it asks for no batches, or for more than {RECEIPT_MAX_ASK}")
+    return Request(envelope, nonce, ask)
+
+
+def _is_asked(generation: Any, seq: Any, revision: Any, sha256: Any) -> bool:
+    return (
+        is_count(seq)
+        and is_count(revision)
+        and isinstance(generation, str)
+        and isinstance(sha256, str)
+        and bool(re.fullmatch(r"[0-9a-f]{16} [0-9a-f]{64}", f"{generation} {sha256}"))
+    )

@@ -118,9 +118,9 @@ class Sums:
             else:
                 streams[stream_id] = cell
 
-    def by_stream(self) -> Iterator[tuple[int, ...]]:
-        """(channel_id, slot, stream_id, *sums), in the order of these keys."""
-        for key in sorted(self.cells):
+    def by_stream(self, first: int = 0) -> Iterator[tuple[int, ...]]:
+        """(channel_id, slot, stream_id, *sums) from a first slot on, in the order of these keys."""
+        for key in sorted(key for key in self.cells if key[1] >= first):
             for stream_id, cell in sorted(self.cells[key].items()):
                 yield (*key, stream_id, *cell)
 
@@ -140,13 +140,15 @@ class Transaction:
     """The inside of one transaction: everything here is undone together.
 
     ids: of the `stream`s and `channel`s known so far, kept from one transaction to the next as long as all of them are
-    committed. commit_no: this transaction's number. now: the database's clock, epoch seconds.
+    committed. commit_no: this transaction's number. now: the database's clock, epoch seconds. detail_from: the first
+    slot of which there is detail.
     """
 
     cursor: Any
     ids: dict[str, dict[str, int]]
     commit_no: int
     now: float
+    detail_from: int = 0
 
     def record(self, incoming: Sequence[Incoming]) -> list[str]:
         """Write every payload of a group; see Ledger.commit."""
@@ -366,8 +368,8 @@ class Transaction:
         self.ids[table].update({name.decode(): number for number, name in self.cursor})
 
     def _write(self, sums: Sums) -> None:
-        """Add the sums to the counters, in key order."""
-        self._upsert("traffic", ("channel_id", "slot", "stream_id"), COUNTERS, sums.by_stream())
+        """Add the sums to the counters, in key order; slots older than the detail are in those of all streams alone."""
+        self._upsert("traffic", ("channel_id", "slot", "stream_id"), COUNTERS, sums.by_stream(self.detail_from))
         self._upsert("channel_traffic", ("channel_id", "slot"), COUNTERS, sums.by_channel())
         if sums.hosts:
             self.cursor.executemany(

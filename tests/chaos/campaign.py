@@ -20,6 +20,7 @@ from tests.chaos.world import World
 
 EDGES = 3
 SETTLE_SECONDS = 120.0
+END_SECONDS = 20.0
 PAUSE_SECONDS = 0.3  # between two faults of a victim, in the mean
 
 
@@ -45,6 +46,9 @@ def campaign(seed: int, number: int, kinds: Sequence[str], mutant: str = "") -> 
         verdict = judge(world)
         if not settled:
             verdict.problems.append(f"not all was delivered {SETTLE_SECONDS:g} s after the last fault")
+        late = world.counts.get(faults.LATE_TAKEOVER, 0)
+        if late:
+            verdict.problems.append(f"{late} takeovers took longer than {faults.TAKEOVER_SECONDS:g} s")
         _print(world, verdict, time.monotonic() - started)
         if not verdict.good:
             _keep(Path(folder))
@@ -56,16 +60,20 @@ def _break(world: World, plan: Sequence[tuple[float, str, str]]) -> None:
 
     def suffer(victim: str) -> None:
         for pause, kind, seed in plan:
-            if faults.KINDS[kind].victim == victim:
-                time.sleep(pause)
+            if faults.KINDS[kind].victim == victim and not world.ending.wait(pause):
                 faults.run(world, kind, seed)
 
     victims = {kind.victim for kind in faults.KINDS.values()}
     threads = [threading.Thread(target=suffer, args=(victim,), daemon=True) for victim in victims]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    try:
+        for thread in threads:
+            thread.join()
+    finally:  # what a fault starts while all is being ended would be left behind
+        world.ending.set()
+        for thread in threads:
+            thread.join(END_SECONDS)
 
 
 def _print(world: World, verdict: Verdict, seconds: float) -> None:
@@ -80,7 +88,8 @@ def _print(world: World, verdict: Verdict, seconds: float) -> None:
     times = f", at most {max(world.takeovers):.1f} s" if world.takeovers else ""
     print(
         f"runs of ship {sum(cache.runs for cache in world.caches)}, batches {batches}, takeovers "
-        f"{len(world.takeovers)}{times}, not seen within {faults.TAKEOVER_SECONDS:g} s "
+        f"{len(world.takeovers)}{times}, later than {faults.TAKEOVER_SECONDS:g} s "
+        f"{world.counts.get(faults.LATE_TAKEOVER, 0)}, without a database all the while "
         f"{world.counts.get(faults.NO_TAKEOVER, 0)}, "
         f"COMMITs lost {world.proxy.commits_lost}"
     )

@@ -28,13 +28,18 @@ ROOT = Path(__file__).resolve().parents[2]
 MASTER = "a master key for the campaign, long enough"
 LEASE_SECONDS = 3
 SPOOL_BYTES = 24 << 20
+DATABASE_BYTES = 320 << 20
 
 # Notes under which epoch and from which connection each batch was written. A server's start begins new connections.
+# Every batch needs room on the disk besides, so that a full one is felt at once.
 _WITNESS = """
 CREATE TABLE IF NOT EXISTS witness (boot INT, connection BIGINT, epoch BIGINT, PRIMARY KEY (boot, connection, epoch));
 CREATE TABLE IF NOT EXISTS boot (id INT AUTO_INCREMENT PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS padding (id BIGINT AUTO_INCREMENT PRIMARY KEY, data LONGBLOB);
 CREATE TRIGGER witness AFTER INSERT ON batch FOR EACH ROW
   INSERT IGNORE INTO witness SELECT (SELECT MAX(id) FROM boot), CONNECTION_ID(), epoch FROM writer;
+CREATE TRIGGER pad AFTER INSERT ON batch FOR EACH ROW FOLLOWS witness
+  INSERT INTO padding (data) VALUES (REPEAT('x', 65536));
 """
 
 
@@ -54,7 +59,7 @@ class Cache(threading.Thread):
 
     def __init__(self, name: str, folder: Path, job_server: str, seed: str, mutant: str) -> None:
         super().__init__(name=name)
-        mount_spool(folder)
+        mount_disk(folder / "spool", SPOOL_BYTES)
         self.folder, self.mutant = folder, mutant
         self.key: Key = derive_key(MASTER, name)
         self.edge = Edge(
@@ -164,7 +169,10 @@ class World(contextlib.ExitStack):
     def __init__(self, seed: int, folder: Path, edges: int, mutant: str) -> None:
         super().__init__()
         self.folder, self.seed, self.mutant = folder, seed, mutant
+        self.ending = threading.Event()
         self.gearmand = self.enter_context(servers.gearmand(folder / "gearmand"))
+        mount_disk(folder / "db", DATABASE_BYTES)
+        self.callback(subprocess.run, ["umount", "--lazy", str(folder / "db")], check=True)
         boot = folder / "boot.sql"
         boot.write_text("")
         self.mariadb = self.enter_context(
@@ -219,7 +227,7 @@ class World(contextlib.ExitStack):
         """Let all begin, and see the first batches committed."""
         self.aggregators.tend()
         for cache in self.caches:
-            self.callback(subprocess.run, ["umount", str(cache.folder / "spool")], check=True)
+            self.callback(subprocess.run, ["umount", "--lazy", str(cache.folder / "spool")], check=True)
             cache.writer.start()
             self.callback(cache.writer.join)
             self.callback(cache.writer.stop.set)
@@ -227,7 +235,7 @@ class World(contextlib.ExitStack):
             self.callback(cache.join)
             self.callback(cache.end)
         for cache in self.caches:
-            wait_for(f"first batch of {cache.name}", lambda: any((cache.folder / "spool" / "sent").glob("*")))  # noqa: B023
+            wait_for(f"first batch of {cache.name}", lambda: any((cache.folder / "spool" / "sent").glob("*")), 60)  # noqa: B023
 
     def active(self) -> subprocess.Popen[bytes] | None:
         """The aggregator that holds the writer's row, if it is one of ours that runs."""
@@ -265,11 +273,11 @@ class World(contextlib.ExitStack):
         )
 
 
-def mount_spool(folder: Path) -> None:
-    """Make an edge's folder with a small disk of its own for the spool; it goes with this mount namespace."""
-    (folder / "spool").mkdir(parents=True)
-    size = f"size={SPOOL_BYTES}"
-    subprocess.run(["mount", "-t", "tmpfs", "-o", size, "edgetally-chaos", str(folder / "spool")], check=True)
+def mount_disk(folder: Path, size: int) -> None:
+    """Make a folder with a small disk of its own, of so many bytes; it goes with this mount namespace."""
+    folder.mkdir(parents=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "edgetally-chaos", str(folder)]
+    subprocess.run(command, check=True)
 
 
 def age_outbox(cache: Cache) -> None:

@@ -91,11 +91,17 @@ def listener(answer: bytes | None) -> Iterator[str]:
             connection.close()
 
 
+def environment() -> dict[str, str]:
+    """What a program under test is started with: this source, and the libraries that these tests were started with."""
+    given = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(SOURCE), *([given] if given else [])])}
+
+
 def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run a command of the program to its end."""
     return subprocess.run(
         [sys.executable, "-m", "edgetally", *arguments],
-        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        env=environment(),
         capture_output=True,
         text=True,
         timeout=60,
@@ -118,7 +124,7 @@ def aggregator(config: Path) -> Iterator[subprocess.Popen[str]]:
     with (config.parent / "aggregator.log").open("a") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "edgetally", "aggregate", "--config", str(config)],
-            env={**os.environ, "PYTHONPATH": str(SOURCE)},
+            env=environment(),
             stderr=log,
             text=True,
         )

@@ -310,3 +310,39 @@ def test_unique_ids_of_attempts_are_new_jobs(gearmand: servers.Server) -> None:
     assert wait_for("second attempt", lambda: fresh.wait(0.5))[0].payload == payload
     hanging.close()
     fresh.close()
+
+
+def test_a_request_that_is_malformed_ends_nothing(config: Path, gearmand: servers.Server) -> None:
+    """Signed, and still wrong: each gets an empty answer, at once, and the aggregator goes on."""
+    asked = [GENERATION, 1, 0, "ab" * 32]
+    good = {"stream": STREAM, "nonce": "n", "ask": [asked]}
+    entries: list[Any] = [
+        [GENERATION, 10**30, 0, "ab" * 32],
+        [GENERATION, -1, 0, "ab" * 32],
+        [GENERATION, float("inf"), 0, "ab" * 32],
+        [GENERATION, "1", 0, "ab" * 32],
+        ["xyz", 1, 0, "ab" * 32],
+        ["\ud800", 1, 0, "ab" * 32],
+        [GENERATION, 1, 0, "ab"],
+        [GENERATION, 1, 0, None],
+        [GENERATION, 1, 0],
+        {},
+        None,
+    ]
+    wrong: list[bytes] = [
+        b"",
+        b"no JSON",
+        b"[" * 100_000,
+        b"null",
+        b'{"ask": 1e999}',
+        *(json.dumps({**good, "ask": [one]}).encode() for one in entries),
+        json.dumps({**good, "ask": [asked] * 1001}).encode(),
+        json.dumps({**good, "nonce": {}}).encode(),
+        json.dumps({**good, "stream": "edge2/access"}).encode(),
+    ]
+    with aggregator(config) as process:
+        wait_for("lease", lambda: "active" in log(config.parent))
+        for body in wrong:
+            assert link.ask([gearmand.address], RECEIPT_FUNCTION, seal(STREAM, KEY, body), 30).result == b"", body[:80]
+        assert receipts(gearmand, body_of(1))["state"] == ["unknown"]
+        assert process.poll() is None

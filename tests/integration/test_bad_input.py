@@ -294,7 +294,7 @@ def test_a_database_of_another_schema_version(
 ) -> None:
     mariadb.sql("INSERT INTO schema_version VALUES (99, NOW())", "edgetally")
     file = aggregator_file(tmp_path, database, "127.0.0.1:1")
-    fails_well(run(command, "--config", str(file)), 2, "has schema version 99, and this program needs 1")
+    fails_well(run(command, "--config", str(file)), 2, "has schema version 99, and this program needs ")
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
+import gearman
 import pytest
 
 from edgetally import link
 from edgetally.link import Job, LinkError, NoAnswerError, Worker
 from tests import servers
-from tests.integration.conftest import admin_command, listener, queue, wait_for
+from tests.integration.conftest import admin_command, environment, listener, queue, wait_for
 
 FUNCTION = "test.batch"
 REQUEST = "test.request"
@@ -35,6 +40,15 @@ def collect(source: Worker, count: int) -> list[link.Held]:
 
     wait_for(f"{count} jobs", enough)
     return held
+
+
+def test_programs_use_the_library_that_the_tests_were_started_with() -> None:
+    """bin/test runs what speaks to a job server twice: with pygearman, and with gearman3 in PYTHONPATH."""
+    asked = [sys.executable, "-c", "import gearman; print(gearman.__file__)"]
+    used = subprocess.run(asked, env=environment(), capture_output=True, text=True, check=True).stdout.strip()
+    assert used == gearman.__file__
+    folder = os.environ.get("PYTHONPATH", "")
+    assert folder.endswith("gearman3") == (str(Path(gearman.__file__).parents[1]) == folder)
 
 
 def test_accepted_jobs_are_in_the_queue_once(gearmand: servers.Server) -> None:
@@ -187,3 +201,49 @@ def test_the_queue_survives_kill_9(gearmand: servers.Server) -> None:
     gearmand.kill()
     gearmand.start()
     assert queue(gearmand, FUNCTION)[0] == 25
+
+
+def test_a_waiting_worker_is_woken_by_another_thread(gearmand: servers.Server) -> None:
+    """What it has collected is handed over, and no job is lost; a ring that nobody waits for changes nothing."""
+    done = threading.Event()
+    waiting = worker(gearmand.address)
+    waiting.wake()
+    assert waiting.wait(0.2) == []
+
+    def finish() -> None:
+        done.set()
+        waiting.wake()
+
+    timer = threading.Timer(0.5, finish)
+    timer.start()
+    started = time.monotonic()
+    assert waiting.wait(60.0, until=done.is_set) == []
+    assert 0.3 < time.monotonic() - started < 30
+    link.submit([gearmand.address], FUNCTION, jobs(5))
+    assert sorted(job.unique for job in collect(waiting, 5)) == [f"job-{number}" for number in range(5)]
+    waiting.close()
+    waiting.wake()  # after its end: no error
+
+
+def test_a_woken_worker_without_any_server() -> None:
+    waiting = worker(f"127.0.0.1:{servers.free_port()}")
+    done = threading.Event()
+
+    def finish() -> None:
+        done.set()
+        waiting.wake()
+
+    threading.Timer(0.3, finish).start()
+    assert waiting.wait(30.0, until=done.is_set) == []
+    assert done.is_set()
+    waiting.close()
+
+
+def test_enough_jobs_are_handed_over_though_there_are_more(gearmand: servers.Server) -> None:
+    link.submit([gearmand.address], FUNCTION, jobs(100))
+    source = worker(gearmand.address)
+    held: list[link.Held] = wait_for("first jobs", lambda: source.wait(1.0, enough=10))
+    assert 10 <= len(held) <= 10 + link.GRAB_WINDOW
+    held += collect(source, 100 - len(held))
+    assert len({job.unique for job in held}) == 100
+    source.close()
