@@ -25,7 +25,8 @@ REJECT_TEXT = 200  # bytes of a rejected line that are kept
 _BITS = 80
 _MASK = (1 << _BITS) - 1
 _SLOT = SLOT_SECONDS * 1000
-_CACHED_REQUESTS = 50_000
+_CACHED_HOSTS = 50_000
+_CACHED_WORDS = 1_000
 _UNASSIGNED_KEPT = 1_000
 
 
@@ -121,10 +122,9 @@ class Tally:
 
 
 class _Place(NamedTuple):
-    """Where requests of one kind are booked: in one channel, or, where that is empty, where the path says."""
+    """Where requests for one host are booked: in one channel, or, where that is empty, where the path says."""
 
     channel: str
-    hit: bool
     host: str
     rules: HostRules | None
 
@@ -155,7 +155,9 @@ class Book:
         self._early, self._late = self._low - EARLY_SECONDS, high + LATE_SECONDS
         self._since = float("-inf") if since is None else since // 1
         self._longest = max_spread * 1000
+        self._hosts = len(fmt.roles.get("host", ()))
         self._places: dict[Key, _Place] = {}
+        self._hits: dict[bytes, bool] = {}
         self._sums = Tally()
         self._sums.cells.hit_known = fmt.hit_known
 
@@ -203,11 +205,11 @@ class Book:
     def add_to_slot(self, slot: int, kind: Key, requests: int, size: int) -> None:
         """Count requests of a common slot; `saw` has to be told of their times."""
         sums = self._sums
-        asked = kind[:-1] if self.paths else kind
-        channel, hit, host, rules = self._places.get(asked) or self._find_place(asked)
+        hosts = kind[: self._hosts]
+        channel, host, rules = self._places.get(hosts) or self._find_place(hosts)
         if rules is not None:
             channel = rules.channel(kind[-1].decode("utf-8", "backslashreplace"))
-        sums.cells.add(slot, channel, requests, size, hit)
+        sums.cells.add(slot, channel, requests, size, self._format.hit_known and self._is_hit(kind[self._hosts]))
         if channel == UNASSIGNED and self._channels is not None:
             self._add_unassigned(host, requests, size)
         sums.counted += requests
@@ -215,7 +217,8 @@ class Book:
 
     def asks_path(self, kind: Key) -> bool:
         """Whether the channel of a kind, given without a path, depends on the path."""
-        return self.paths and (self._places.get(kind) or self._find_place(kind)).rules is not None
+        hosts = kind[: self._hosts]
+        return self.paths and (self._places.get(hosts) or self._find_place(hosts)).rules is not None
 
     def saw(self, first: float, last: float) -> None:
         """Note the times of requests that are counted."""
@@ -233,19 +236,28 @@ class Book:
             printable = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in shown)
             self._sums.rejects.append(Reject(name, line, reason or self._format.explain(text), printable))
 
-    def _find_place(self, kind: Key) -> _Place:
-        """Look up where a kind of request not seen lately is booked. kind: without its path."""
-        host, hit = self._format.request_of(kind)
+    def _is_hit(self, word: bytes) -> bool:
+        """Whether a word of the cache's means a hit. Servers have few of them; what else stands there is bounded."""
+        hit = self._hits.get(word)
+        if hit is None:
+            if len(self._hits) >= _CACHED_WORDS:
+                self._hits.clear()
+            hit = self._hits[word] = self._format.is_hit(word)
+        return hit
+
+    def _find_place(self, hosts: Key) -> _Place:
+        """Look up where requests for a host not seen lately are booked. hosts: what a kind says of it."""
+        host = self._format.host_of(hosts)
         rules = self._channels.rules_for(self._log, host) if self._channels is not None else None
         if rules is None:
-            place = _Place((host or NO_HOST) if self._format.has_host else ALL, bool(hit), host, None)
+            place = _Place((host or NO_HOST) if self._format.has_host else ALL, host, None)
         elif rules.constant is not None or not self.paths:
-            place = _Place(rules.channel(""), bool(hit), host or NO_HOST, None)
+            place = _Place(rules.channel(""), host or NO_HOST, None)
         else:
-            place = _Place("", bool(hit), host or NO_HOST, rules)
-        if len(self._places) >= _CACHED_REQUESTS:
+            place = _Place("", host or NO_HOST, rules)
+        if len(self._places) >= _CACHED_HOSTS:
             self._places.clear()
-        self._places[kind] = place
+        self._places[hosts] = place
         return place
 
     def _add_unassigned(self, host: str, requests: int, size: int) -> None:

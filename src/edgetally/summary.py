@@ -56,7 +56,11 @@ def _channel(name: str, rows: Sequence[Sequence[int | None]], slots: int) -> dic
 
 def as_json(tally: Tally) -> str:
     """The summary as one JSON object."""
-    return json.dumps(summarise(tally), indent=2, ensure_ascii=False) + "\n"
+    text = io.StringIO()
+    json.dump(
+        summarise(tally), text, indent=2, ensure_ascii=False
+    )  # piece by piece: of many channels dumps() makes a list
+    return text.getvalue() + "\n"
 
 
 def as_csv(tally: Tally) -> str:

@@ -138,7 +138,9 @@ class World:
             "SELECT s.name, UNIX_TIMESTAMP(MIN(b.committed_at)) FROM batch b JOIN stream s ON s.id = b.stream_id "
             f"WHERE b.covers_to > {moment:.3f} GROUP BY s.name"
         )
-        return max(float(at) for _name, at in rows) if len(rows) == len(self.edges) else None
+        first = {name.decode(): float(at) for name, at in rows}
+        streams = [f"{edge.name}/access" for edge in self.edges]
+        return max(first[stream] for stream in streams) if first.keys() >= set(streams) else None
 
     def workers(self, job_server: Host, function: str = "edgetally.batch") -> int:
         """How many aggregators wait at a job server for work."""

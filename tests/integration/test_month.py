@@ -146,7 +146,7 @@ def live(edge: Edge, gearmand: str, seed: int) -> None:
 
 
 def rotations(seed: int) -> list[int]:
-    """When an edge rotates: every twelve to twenty-four hours, at any second; the last time soon after the month's end."""
+    """When an edge rotates: every twelve to twenty-four hours, at any second; the last soon after the month's end."""
     draw = random.Random(seed)
     moments, moment = [], START
     while (moment := moment + draw.randint(12 * 3600, 24 * 3600)) < END - 4000:

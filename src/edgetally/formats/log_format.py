@@ -203,8 +203,15 @@ class LogFormat:
     def request_of(self, key: Key) -> tuple[str, bool | None]:
         """Read a key without its time: the host (empty for none), and whether it was a hit (None: not said)."""
         hosts = len(self.roles.get("host", ()))
-        host = next(filter(None, map(normal_host, key[:hosts])), "")
-        return host, self.hit.fullmatch(key[hosts]) is not None if self.hit_known else None
+        return self.host_of(key[:hosts]), self.is_hit(key[hosts]) if self.hit_known else None
+
+    def host_of(self, hosts: Key) -> str:
+        """The host of a request, of what a line says of it in the order of precedence; empty for none."""
+        return next(filter(None, map(normal_host, hosts)), "")
+
+    def is_hit(self, word: bytes) -> bool:
+        """Whether the cache's word means a hit."""
+        return self.hit.fullmatch(word) is not None
 
     def blanked(self, data: bytes) -> bytes:
         r"""The data, as long as before, with every escaped quote or backslash (\" and \\) replaced by ~~.

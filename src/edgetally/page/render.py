@@ -152,4 +152,5 @@ def _completeness(found: dict[str, Any]) -> list[str]:
     words += [f"{found['missing']:,} are missing: nobody vouches for them."]
     if found.get("accepted"):
         words += ["The period was closed with these gaps accepted."]
-    return [" ".join(words), found["bounds"]]
+    bounds = found["bounds"]
+    return [" ".join(words), bounds[:1].upper() + bounds[1:]]
