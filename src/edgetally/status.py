@@ -181,7 +181,7 @@ def _log_problems(log: dict[str, Any], now: float, idle: bool) -> list[str]:
         for item in log["held"]
     ]
     name = log["log"]
-    if log["path"] and not os.path.exists(log["path"]):
+    if log["path"] and _is_gone(log["path"]):
         problems.append(f"log '{name}': {log['path']} is not there: see that its server runs, and `edgetally check`")
     if log["path"] and not idle and now - (log["last_rotation"] or 0.0) > LATE_SECONDS:
         ago = _age(now - log["last_rotation"]) + " ago" if log["last_rotation"] else "never"
@@ -197,6 +197,15 @@ def _log_problems(log: dict[str, Any], now: float, idle: bool) -> list[str]:
             "`edgetally ship --now` says why"
         )
     return problems
+
+
+def _is_gone(path: str) -> bool:
+    """Whether a log is missing for longer than a rotation takes, which renames it and has the server make a new one."""
+    for _ in range(4):
+        if os.path.exists(path):
+            return False
+        time.sleep(0.5)
+    return not os.path.exists(path)
 
 
 def _held_mend(reason: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import threading
 import time
 from pathlib import Path
 
@@ -77,6 +78,14 @@ def test_what_is_late_is_a_warning(edge: Edge) -> None:
     assert "is not there" in found["problems"][0]
     assert "was rotated 2 h ago" in found["problems"][1]
     assert "the oldest for 60 min" in found["problems"][2]
+
+
+def test_a_log_that_a_rotation_has_renamed_is_not_missed(edge: Edge) -> None:
+    edge.log.unlink()
+    server = threading.Timer(0.7, edge.log.touch)
+    server.start()
+    assert edge_status(edge.config)["problems"] == []
+    server.join()
 
 
 def test_a_paused_edge_is_a_warning_and_its_rotations_are_not_missed(edge: Edge) -> None:
