@@ -470,8 +470,9 @@ def test_the_second_address_is_tried(capsys: pytest.CaptureFixture[str], monkeyp
 
 def test_without_a_host_this_host_s_own_server_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
     """The role listens on one address, which need not be 127.0.0.1."""
-    with socket.create_server(("127.0.0.5", 0)) as listener:
-        port = listener.getsockname()[1]
+    with socket.create_server((LOOPBACK, 0)) as probe:  # a port that nobody else has on any address of loopback
+        port = probe.getsockname()[1]
+    with socket.create_server(("127.0.0.5", port)):
         assert info.listening(port) == "127.0.0.5"
         with socket.create_server((LOOPBACK, port)):
             assert info.listening(port) == LOOPBACK
