@@ -370,7 +370,7 @@ class Connection:
     def _connect(self, addresses: list[tuple[Any, ...]]) -> socket.socket:
         """Connect to the first address that accepts; each gets an even share of the time that is left."""
         cause = OSError("no address")
-        for index, (family, kind, protocol, _, address) in enumerate(addresses):
+        for index, (family, kind, protocol, _name, address) in enumerate(addresses):
             try:
                 candidate = socket.socket(family, kind, protocol)
             except OSError as error:  # such as IPv6 in a kernel that has none
@@ -587,7 +587,7 @@ def listening(port: int) -> str:
         except OSError:  # no Linux, or no IPv6
             continue
         for row in rows:
-            address, _, number = row[1].partition(":")
+            address, _colon, number = row[1].partition(":")
             if row[3] == LISTEN and int(number, 16) == port:
                 # Each word of 32 bits is printed as this machine's number, so back the same way it is in network order.
                 packed = struct.pack(f"={words}I", *(int(address[at * 8 : at * 8 + 8], 16) for at in range(words)))

@@ -212,15 +212,21 @@ def queue(server: Server, function: str) -> tuple[int, int, int]:
 
 @contextlib.contextmanager
 def mariadb(
-    folder: Path | None = None, port: int | None = None, *, arguments: tuple[str, ...] = ()
+    folder: Path | None = None, port: int | None = None, *, arguments: tuple[str, ...] = (), user: str = ""
 ) -> Iterator[MariaDB]:
-    """A MariaDB with an empty set of databases; the data folder is initialised once a run and copied from then on."""
+    """A MariaDB with an empty set of databases; the data folder is initialised once a run and copied from then on.
+
+    user: who it runs as, instead of who runs the tests.
+    """
     with _folder(folder) as home, contextlib.ExitStack() as stack:
         chosen = port or free_port()
         data = home / "data"
         if not data.exists():
             shutil.copytree(_empty_database(), data)
-        command = [program("mariadbd"), "--no-defaults", f"--user={getpass.getuser()}", f"--datadir={data}"]
+        if user:
+            for path in (home, data, *data.rglob("*")):
+                shutil.chown(path, user)
+        command = [program("mariadbd"), "--no-defaults", f"--user={user or getpass.getuser()}", f"--datadir={data}"]
         command += [f"--bind-address={HOST}", f"--port={chosen}", f"--pid-file={home / 'pid'}"]
         # Small, but as durable as the real one: the aggregator warns unless a commit is on disk.
         command += ["--innodb-log-file-size=8M", "--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=1"]
@@ -228,6 +234,29 @@ def mariadb(
         stack.callback(server.stop)
         server.start()
         yield server
+
+
+@contextlib.contextmanager
+def galera(count: int) -> Iterator[list[MariaDB]]:
+    """A Galera cluster of MariaDB servers, with short time-outs: a silent node is given up after a second."""
+    ports = [[free_port() for _node in range(count)] for _use in ("cluster", "whole copies", "what was missed")]
+    peers = ",".join(f"{HOST}:{port}" for port in ports[0])
+    with contextlib.ExitStack() as stack:
+        nodes: list[MariaDB] = []
+        for own, copies, missed in zip(*ports):
+            options = f"gmcast.listen_addr=tcp://{HOST}:{own};ist.recv_addr={HOST}:{missed};gcache.size=16M;"
+            options += "evs.keepalive_period=PT0.2S;evs.inactive_check_period=PT0.2S;evs.suspect_timeout=PT1S;"
+            options += "evs.inactive_timeout=PT2S;evs.install_timeout=PT2S"
+            arguments = ["--wsrep-on=ON", "--wsrep-provider=/usr/lib/galera/libgalera_smm.so", "--binlog-format=ROW"]
+            arguments += ["--innodb-autoinc-lock-mode=2", f"--wsrep-cluster-address=gcomm://{peers}"]
+            arguments += [f"--wsrep-node-address={HOST}", f"--wsrep-sst-receive-address={HOST}:{copies}"]
+            arguments += [f"--wsrep-provider-options=base_port={own};{options}", "--wsrep-sst-method=rsync"]
+            if not nodes:
+                arguments.append("--wsrep-new-cluster")
+            # rsync, which brings a new node the data, gives root's rights up
+            user = "mysql" if os.getuid() == 0 else ""
+            nodes.append(stack.enter_context(mariadb(arguments=tuple(arguments), user=user)))
+        yield nodes
 
 
 @contextlib.contextmanager

@@ -214,7 +214,8 @@ class Aggregator:
             if request["stream"] != envelope.stream or len(ask) > RECEIPT_MAX_ASK:
                 return b""
             state = self._steadily(lambda: self.ledger.states(envelope.stream, ask))
-            answer = {"ledger": self._steadily(self.ledger.id), "nonce": request["nonce"], "state": state}
+            ledger, now = self._steadily(self.ledger.identify)
+            answer = {"ledger": ledger, "time": now, "nonce": request["nonce"], "state": state}
         except (BatchError, ValueError, TypeError, KeyError) as error:
             self.say("request", f"refused a request for receipts: {error}")
             return b""

@@ -5,8 +5,9 @@ Engines (`plain`, `vector`) read lines and bring what they found here; what is h
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 from edgetally import SLOT_SECONDS
 from edgetally.channels import UNASSIGNED, ChannelMap, HostRules, hosts_by_bytes
@@ -21,8 +22,11 @@ MAX_LINE = 2 << 20
 TOO_LONG = f"it is longer than {MAX_LINE >> 20} MiB"
 REJECT_TEXT = 200  # bytes of a rejected line that are kept
 
+_BITS = 80
+_MASK = (1 << _BITS) - 1
 _SLOT = SLOT_SECONDS * 1000
-_CACHED_REQUESTS = 50_000
+_CACHED_HOSTS = 50_000
+_CACHED_WORDS = 1_000
 _UNASSIGNED_KEPT = 1_000
 
 
@@ -40,6 +44,52 @@ class Reject(NamedTuple):
     line: int
     reason: str
     text: str
+
+
+Cell = list[Optional[int]]
+
+
+class Cells(Mapping[tuple[int, str], Cell]):
+    """(slot, channel) -> [requests, bytes, hits, hit bytes], in little memory: there is one for each slot and host.
+
+    The four are kept in one number, each in 80 bits, so that adding numbers adds all four. hit_known: whether hits were
+    told; else they are None.
+    """
+
+    def __init__(self) -> None:
+        self.hit_known = True
+        self._slots: dict[int, dict[str, int]] = {}
+
+    def add(self, slot: int, channel: str, requests: int, size: int, hit: bool) -> None:
+        """Add requests that are all hits, or none of them."""
+        added = requests | size << _BITS
+        if hit:
+            added |= added << 2 * _BITS
+        cells = self._slots.setdefault(slot, {})
+        cells[channel] = cells.get(channel, 0) + added
+
+    def merge(self, other: Cells) -> None:
+        """Add those of another tally of the same format."""
+        self.hit_known = other.hit_known
+        for slot, cells in other._slots.items():
+            own = self._slots.setdefault(slot, {})
+            for channel, added in cells.items():
+                own[channel] = own.get(channel, 0) + added
+
+    def __getitem__(self, place: tuple[int, str]) -> Cell:
+        slot, channel = place
+        packed = self._slots[slot][channel]
+        hits, size = packed >> 2 * _BITS, packed >> _BITS & _MASK
+        return [packed & _MASK, size, *((hits & _MASK, hits >> _BITS) if self.hit_known else (None, None))]
+
+    def __iter__(self) -> Iterator[tuple[int, str]]:
+        return ((slot, channel) for slot, cells in self._slots.items() for channel in cells)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._slots.values()))
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
 
 
 @dataclass
@@ -61,7 +111,7 @@ class Tally:
     bytes: int = 0
     first: float | None = None
     last: float | None = None
-    cells: dict[tuple[int, str], list[int | None]] = field(default_factory=dict)
+    cells: Cells = field(default_factory=Cells)
     unassigned_hosts: dict[str, list[int]] = field(default_factory=dict)
     rejects: list[Reject] = field(default_factory=list)
 
@@ -72,10 +122,9 @@ class Tally:
 
 
 class _Place(NamedTuple):
-    """Where requests of one kind are booked: in one channel, or, where that is empty, where the path says."""
+    """Where requests for one host are booked: in one channel, or, where that is empty, where the path says."""
 
     channel: str
-    hit: bool
     host: str
     rules: HostRules | None
 
@@ -106,9 +155,11 @@ class Book:
         self._early, self._late = self._low - EARLY_SECONDS, high + LATE_SECONDS
         self._since = float("-inf") if since is None else since // 1
         self._longest = max_spread * 1000
-        self._cells: dict[tuple[int, str], list[int]] = {}
+        self._hosts = len(fmt.roles.get("host", ()))
         self._places: dict[Key, _Place] = {}
+        self._hits: dict[bytes, bool] = {}
         self._sums = Tally()
+        self._sums.cells.hit_known = fmt.hit_known
 
     def common_slot(self, first: float, last: float) -> int | None:
         """The slot that all requests from `first` to `last` belong to; None where they have to be told apart."""
@@ -154,16 +205,11 @@ class Book:
     def add_to_slot(self, slot: int, kind: Key, requests: int, size: int) -> None:
         """Count requests of a common slot; `saw` has to be told of their times."""
         sums = self._sums
-        asked = kind[:-1] if self.paths else kind
-        channel, hit, host, rules = self._places.get(asked) or self._find_place(asked)
+        hosts = kind[: self._hosts]
+        channel, host, rules = self._places.get(hosts) or self._find_place(hosts)
         if rules is not None:
             channel = rules.channel(kind[-1].decode("utf-8", "backslashreplace"))
-        cell = self._cells.setdefault((slot, channel), [0, 0, 0, 0])
-        cell[0] += requests
-        cell[1] += size
-        if hit:
-            cell[2] += requests
-            cell[3] += size
+        sums.cells.add(slot, channel, requests, size, self._format.hit_known and self._is_hit(kind[self._hosts]))
         if channel == UNASSIGNED and self._channels is not None:
             self._add_unassigned(host, requests, size)
         sums.counted += requests
@@ -171,7 +217,8 @@ class Book:
 
     def asks_path(self, kind: Key) -> bool:
         """Whether the channel of a kind, given without a path, depends on the path."""
-        return self.paths and (self._places.get(kind) or self._find_place(kind)).rules is not None
+        hosts = kind[: self._hosts]
+        return self.paths and (self._places.get(hosts) or self._find_place(hosts)).rules is not None
 
     def saw(self, first: float, last: float) -> None:
         """Note the times of requests that are counted."""
@@ -189,19 +236,28 @@ class Book:
             printable = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in shown)
             self._sums.rejects.append(Reject(name, line, reason or self._format.explain(text), printable))
 
-    def _find_place(self, kind: Key) -> _Place:
-        """Look up where a kind of request not seen lately is booked. kind: without its path."""
-        host, hit = self._format.request_of(kind)
+    def _is_hit(self, word: bytes) -> bool:
+        """Whether a word of the cache's means a hit. Servers have few of them; what else stands there is bounded."""
+        hit = self._hits.get(word)
+        if hit is None:
+            if len(self._hits) >= _CACHED_WORDS:
+                self._hits.clear()
+            hit = self._hits[word] = self._format.is_hit(word)
+        return hit
+
+    def _find_place(self, hosts: Key) -> _Place:
+        """Look up where requests for a host not seen lately are booked. hosts: what a kind says of it."""
+        host = self._format.host_of(hosts)
         rules = self._channels.rules_for(self._log, host) if self._channels is not None else None
         if rules is None:
-            place = _Place((host or NO_HOST) if self._format.has_host else ALL, bool(hit), host, None)
+            place = _Place((host or NO_HOST) if self._format.has_host else ALL, host, None)
         elif rules.constant is not None or not self.paths:
-            place = _Place(rules.channel(""), bool(hit), host or NO_HOST, None)
+            place = _Place(rules.channel(""), host or NO_HOST, None)
         else:
-            place = _Place("", bool(hit), host or NO_HOST, rules)
-        if len(self._places) >= _CACHED_REQUESTS:
+            place = _Place("", host or NO_HOST, rules)
+        if len(self._places) >= _CACHED_HOSTS:
             self._places.clear()
-        self._places[kind] = place
+        self._places[hosts] = place
         return place
 
     def _add_unassigned(self, host: str, requests: int, size: int) -> None:
@@ -216,7 +272,4 @@ class Book:
 
     def close(self) -> Tally:
         """The finished tally."""
-        known = self._format.hit_known
-        for place, (requests, size, hits, hit_bytes) in self._cells.items():
-            self._sums.cells[place] = [requests, size, hits if known else None, hit_bytes if known else None]
         return self._sums

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads cost more to start than all of this takes
-
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from edgetally.lanes import Ints, Words
+from edgetally.lanes import Bools, Ints, Words, true
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
+Halves = np.ndarray[Any, np.dtype[np.uint32]]
 
-BEFORE = 8  # bytes in front of the first place: the eight bytes before any place are looked at
+BEFORE = 64  # bytes in front of the first place: what stands before a place is looked at, too
 BEHIND = 64 << 10
 
 CONTROLS = 32  # bytes below it are control characters
 
 _PIECE = 256 << 10
+_SPACE = np.uint8(ord(" "))
 
 
 class Buffer:
@@ -33,14 +31,20 @@ class Buffer:
         self.raw = bytearray(b"\n" * BEFORE + bytes(size + BEHIND))
         self.room, self.filled = size - 1, 0
         self._free = memoryview(self.raw)[BEFORE : BEFORE + size]
-        count = len(self.raw) - 7
         self.bytes: Bytes = np.frombuffer(self.raw, np.uint8)[BEFORE:]
-        self.before: Words = np.ndarray((count,), "<u8", self.raw, 0, (1,))
-        self.words: Words = self.before[BEFORE:]
+        self.words: Words = self.at("<u8")
+        self.before: Words = self.at("<u8", -8)
+        self.halves: Halves = self.at("<u4")
         self._anchor, self._spaced = anchor, spaced
-        self._marks = np.zeros(_PIECE + 8, np.bool_)
-        self._controls: list[Ints] = []
-        self._anchors: list[Ints] = []
+        self._marks, self._spaces = np.zeros(_PIECE, np.bool_), np.zeros(_PIECE + 1, np.bool_)
+        self._masked = np.zeros(_PIECE, np.uint8)
+        self._hits: Ints = np.empty(_PIECE, np.int64)
+        self._noted = 0
+
+    def at(self, kind: str, shift: int = 0) -> Any:
+        """What stands at each place, or so many bytes behind it, as a type that numpy knows."""
+        start = BEFORE + shift
+        return np.ndarray((len(self.raw) - start - np.dtype(kind).itemsize + 1,), kind, self.raw, start, (1,))
 
     def fill(self, stream: BinaryIO, limit: int) -> int:
         """Read until so much is there, or nothing more to read; return how much was read."""
@@ -59,39 +63,41 @@ class Buffer:
 
     def _note(self, got: int) -> None:
         """Note what is in bytes that were just read."""
-        start, end = self.filled, self.filled + got
-        self.filled = end
-        # Controls are rare: mostly words have none at all, and of booleans the search is many times faster
-        marks = self._marks[: got + 7 & ~7]
-        marks[got:] = False
-        np.less(self.bytes[start:end], CONTROLS, out=marks[:got])
-        hit = np.flatnonzero(marks.view(np.uint64) != 0)
-        inside = np.flatnonzero(marks.reshape(-1, 8)[hit])
-        self._controls.append(hit[inside >> 3] * 8 + ((inside & 7) + start))
-        if self._spaced:
-            marks = self._marks[: got + 1]
-            np.equal(np.frombuffer(self.raw, np.uint8, got + 1, BEFORE + start - 1), self._anchor, out=marks)
-            places = np.flatnonzero(marks[1:] > marks[:-1])
-        else:
-            marks = self._marks[:got]
-            np.equal(self.bytes[start:end], self._anchor, out=marks)
-            places = np.flatnonzero(marks)
-        self._anchors.append(places + start if start else places)
+        start = self.filled
+        self.filled += got
+        found = true(self._marked(start, got))
+        end = self._noted + found.size
+        if end > self._hits.size:
+            self._hits = np.concatenate((self._hits, np.empty(end, np.int64)))
+        np.add(found, start, out=self._hits[self._noted : end])
+        self._noted = end
 
-    def noted(self, size: int) -> tuple[Ints, Ints]:
-        """Where controls and anchors are among the first bytes."""
-        controls, anchors = (np.concatenate(parts) for parts in (self._controls, self._anchors))
-        first, second = np.searchsorted(controls, size), np.searchsorted(anchors, size)
-        self._controls, self._anchors = [controls[first:]], [anchors[second:]]
-        return controls[:first], anchors[:second]
+    def _marked(self, start: int, got: int) -> Bools:
+        """Which bytes are control characters or anchors, in as few passes as it takes: they are what reading costs."""
+        data, marks, anchor = self.bytes[start : start + got], self._marks[:got], self._anchor
+        if self._spaced:
+            spaces = self._spaces[: got + 1]
+            np.equal(np.frombuffer(self.raw, np.uint8, got + 1, BEFORE + start - 1), _SPACE, out=spaces)
+            np.less_equal(data, _SPACE, out=marks)
+            np.greater(marks, np.logical_and(spaces[1:], spaces[:-1], out=self._masked[:got].view(np.bool_)), out=marks)
+        elif anchor ^ _SPACE < CONTROLS:  # this swaps the anchor with the space, and control characters with others
+            masked = np.bitwise_xor(data, np.uint8(anchor ^ _SPACE), out=self._masked[:got])
+            np.less_equal(masked, _SPACE, out=marks)
+        else:
+            np.less(data, _SPACE, out=marks)
+            np.logical_or(marks, np.equal(data, np.uint8(anchor), out=self._spaces[:got]), out=marks)
+        return marks
+
+    def noted(self, size: int) -> Ints:
+        """Where control characters and anchors are among the first bytes. It is overwritten when more is read."""
+        return self._hits[: np.searchsorted(self._hits[: self._noted], size)]
 
     def drop(self, size: int) -> None:
         """Forget the first bytes; the others are then the first."""
-        self.noted(size)
+        rest = self._hits[self.noted(size).size : self._noted] - size
+        self._hits[: rest.size], self._noted = rest, rest.size
         self._free[: self.filled - size] = self.text(size, self.filled)
         self.filled -= size
-        self._controls = [part - size for part in self._controls]
-        self._anchors = [part - size for part in self._anchors]
 
     def text(self, start: int, end: int) -> bytes:
         """What stands between two places."""

@@ -81,5 +81,5 @@ def _send(config: AggregatorConfig, server: str, moment: int, timeout: int) -> C
             reason = spool.reason(name)
             return Canary(server, reason, seconds, f"the ledger refused the canary through {server} ({reason})")
     why = "; ".join(said) or delivery.silence or "the aggregator has not committed it: look at its log"
-    problem = f"the canary through {server} did not come back in {timeout} s: {why}"
+    problem = f"the canary through {server} did not come back: {why}"
     return Canary(server, "unconfirmed", seconds, problem)

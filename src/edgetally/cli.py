@@ -480,14 +480,17 @@ def _channel(options: argparse.Namespace) -> int:
 def _add_status(commands: _Commands[argparse.ArgumentParser]) -> None:
     command = commands.add_parser("status", help="how this host's edge or aggregator is doing")
     command.add_argument("--config", metavar="FILE", help="an edge's or an aggregator's configuration file")
-    command.add_argument("--output", choices=("table", "json"), default="table")
+    how = command.add_mutually_exclusive_group()
+    how.add_argument("--output", choices=("table", "json"), default="table")
+    how.add_argument("--nagios", action="store_true", help="one line, and exit status 0, 1, 2 or 3")
+    how.add_argument("--metrics", metavar="FILE", help="write them for node_exporter's textfile collector: NAME.prom")
     command.set_defaults(run=_status)
 
 
 def _status(options: argparse.Namespace) -> int:
     from edgetally import status
 
-    return status.run(options.config, options.output)
+    return status.run(options.config, "nagios" if options.nagios else options.output, options.metrics)
 
 
 if __name__ == "__main__":

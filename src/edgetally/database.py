@@ -13,7 +13,6 @@ from edgetally.dial import dial
 from edgetally.errors import EdgetallyError
 
 CONNECT_TIMEOUT = 5
-DEAD_SECONDS = 12  # a database host that has lost its power is given up after so long, and the next address is taken
 STATEMENT_TIMEOUT = 60
 SCHEMA_VERSION = 2
 UNKNOWN_VARIABLE = 1193
@@ -61,7 +60,7 @@ def connect(config: DatabaseConfig, first: int = 0, **options: Any) -> Connectio
 
 def _greeted(host: str, port: int) -> socket.socket:
     """A connection to a server that speaks, as MariaDB does first: one that is frozen takes connections, too."""
-    link = dial(host, port, CONNECT_TIMEOUT, DEAD_SECONDS)
+    link = dial(host, port, CONNECT_TIMEOUT)
     try:
         link.recv(1, socket.MSG_PEEK)  # dial's time-out is still on
     except OSError:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgetally import clock
 from edgetally.batch import (
     FUNCTION,
     RECEIPT_FUNCTION,
@@ -217,7 +218,9 @@ class Delivery:
         nonce = os.urandom(16).hex()
         wanted = [[item.name.generation, item.name.seq, item.name.revision, item.sha256] for item in group]
         request = json.dumps({"stream": stream, "nonce": nonce, "ask": wanted}).encode()
+        before = time.time()
         server, answer = ask(self.servers, RECEIPT_FUNCTION, seal(stream, self.key, request), timeout)
+        after = time.time()
         self.servers.sort(key=lambda one: one != server)
         try:
             if not answer:
@@ -237,7 +240,14 @@ class Delivery:
             )
             return [UNDECIDED] * len(group)
         self._pin(ledger)
+        self._note_clock(before, data.get("time"), after)
         return [str(state) for state in states]
+
+    def _note_clock(self, before: float, theirs: object, after: float) -> None:
+        """Keep how far our clock is from the database's, for `status`; an older aggregator does not say."""
+        if isinstance(theirs, (int, float)):
+            with suppress(OSError):  # a full disk is told elsewhere, and must not keep a batch from being confirmed
+                write_atomic(self.spool.clock, json.dumps(clock.measure(before, theirs, after)).encode())
 
     def _pin(self, ledger: str) -> None:
         """Accept one ledger for good: the first. Another one knows nothing of what was confirmed before."""

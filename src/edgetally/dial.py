@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import socket
 
+DEAD_SECONDS = 12
 
-def dial(host: str, port: int, timeout: float, silence: int) -> socket.socket:
-    """Connect within `timeout` seconds. Later on, a host that answers nothing for `silence` seconds is lost: OSError.
+
+def dial(host: str, port: int, timeout: float) -> socket.socket:
+    """Connect within `timeout` seconds. Later on, a host that answers nothing for DEAD_SECONDS is lost: OSError.
 
     It is the host's kernel that answers: a server that takes its time is not lost, nor one that is frozen.
     """
     link = socket.create_connection((host, port), timeout)
     for option, value in (
-        (socket.TCP_KEEPIDLE, silence // 2),
-        (socket.TCP_KEEPINTVL, silence // 6),
+        (socket.TCP_KEEPIDLE, DEAD_SECONDS // 2),
+        (socket.TCP_KEEPINTVL, DEAD_SECONDS // 6),
         (socket.TCP_KEEPCNT, 3),
-        (socket.TCP_USER_TIMEOUT, silence * 1000),
+        (socket.TCP_USER_TIMEOUT, DEAD_SECONDS * 1000),
     ):
         link.setsockopt(socket.IPPROTO_TCP, option, value)
     link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import io
 import os
+import pickle
+import signal
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from functools import partial
-from multiprocessing import get_context
-from typing import Any, Callable, NamedTuple
+from typing import Any, BinaryIO, Callable, NamedTuple, Optional
 
 from edgetally.book import REJECTS, Tally
+from edgetally.columns import newlines_in
 from edgetally.errors import EdgetallyError
-from edgetally.plain import newlines_in
 
 _LEAST = 8 << 20  # a smaller range is not worth a process
 
@@ -46,40 +44,83 @@ class Slice(io.FileIO):
         return data
 
 
+Found = tuple[Tally, Optional[int]]
+Count = Callable[[list[Slice]], Found]
+
+
 def count_ranges(
-    paths: Sequence[str],
-    jobs: int,
-    count: Callable[[list[Slice]], Tally],
-    progress: Callable[[int], object] | None = None,
+    paths: Sequence[str], jobs: int, count: Count, progress: Callable[[int], object] | None = None
 ) -> Tally:
     """Tally plain files with several processes; the result is the same as that of one.
 
-    count: counts streams; it must be possible to send it to another process. progress: is told of the bytes of
-    a range that is counted. Raises OSError as reading does, and EdgetallyError where a process is killed.
+    count: counts streams, and says how many lines these have, if it knows. progress: is told of the bytes of a range
+    that is counted. Raises OSError and EdgetallyError as counting does, and the latter where a process is killed.
     """
     ranges, total = [part for path in paths for part in _cut(path, jobs)], Tally()
-    with ProcessPoolExecutor(jobs, get_context("fork")) as pool, _told_of_death():
-        for part, found in zip(ranges, pool.map(partial(_count_range, count), ranges)):
+    workers = [_Worker(count, ranges[number::jobs]) for number in range(min(jobs, len(ranges)))]
+    before: int | None = 0  # lines of the same file
+    try:
+        for number, part in enumerate(ranges):
+            found, lines = workers[number % jobs].result()
+            before = before if part.start else 0
             if found.rejects:
-                before = _lines_before(part)
+                before = _lines_before(part) if before is None else before
                 found.rejects = [reject._replace(line=reject.line + before) for reject in found.rejects]
+            before = None if before is None or lines is None else before + lines
             _add(total, found)
             if progress:
                 progress(part.end - part.start)
+    finally:
+        for worker in workers:
+            worker.end()
     return total
 
 
-@contextmanager
-def _told_of_death() -> Iterator[None]:
-    try:
-        yield
-    except BrokenProcessPool:
-        raise EdgetallyError("a process of --jobs was killed, perhaps for want of memory: give fewer jobs") from None
+class _Worker:
+    """A process that counts some ranges. It is forked: nothing has to start anew, and all that it needs is there."""
+
+    def __init__(self, count: Count, ranges: Sequence[Range]) -> None:
+        read, write = os.pipe()
+        self._pid = os.fork()
+        if not self._pid:
+            try:
+                os.close(read)
+                with open(write, "wb") as answer:
+                    _answer(answer, count, ranges)
+            finally:
+                os._exit(0)  # nothing of the parent's is to be done twice
+        os.close(write)
+        self._answer = open(read, "rb")  # noqa: SIM115
+
+    def result(self) -> Found:
+        """What it found in its next range."""
+        try:
+            found = pickle.load(self._answer)  # noqa: S301 written by our own process
+        except (EOFError, pickle.UnpicklingError):
+            raise EdgetallyError(
+                "a process of --jobs was killed, perhaps for want of memory: give fewer jobs"
+            ) from None
+        if isinstance(found, Exception):
+            raise found
+        return found  # type: ignore[no-any-return]
+
+    def end(self) -> None:
+        """Leave no process behind, whatever happened."""
+        self._answer.close()
+        os.kill(self._pid, signal.SIGTERM)  # it has nothing more to do, or what it does is not wanted any more
+        os.waitpid(self._pid, 0)
 
 
-def _count_range(count: Callable[[list[Slice]], Tally], part: Range) -> Tally:
-    with Slice(part) as stream:
-        return count([stream])
+def _answer(answer: BinaryIO, count: Count, ranges: Sequence[Range]) -> None:
+    """Count ranges and write what was found, or why that failed."""
+    for part in ranges:
+        try:
+            with Slice(part) as stream:
+                found: object = count([stream])
+        except (OSError, EdgetallyError) as error:
+            found = error
+        pickle.dump(found, answer, pickle.HIGHEST_PROTOCOL)
+        answer.flush()
 
 
 def _cut(path: str, jobs: int) -> Iterator[Range]:
@@ -106,9 +147,7 @@ def _add(total: Tally, found: Tally) -> None:
         setattr(total, name, getattr(total, name) + getattr(found, name))
     total.first = min((time for time in (total.first, found.first) if time is not None), default=None)
     total.last = max((time for time in (total.last, found.last) if time is not None), default=None)
-    for place, sums in found.cells.items():
-        known = total.cells.get(place, [0, 0, 0, 0])
-        total.cells[place] = [None if two is None else (one or 0) + two for one, two in zip(known, sums)]
+    total.cells.merge(found.cells)
     for host, (requests, size) in found.unassigned_hosts.items():
         before = total.unassigned_hosts.get(host, [0, 0])
         total.unassigned_hosts[host] = [before[0] + requests, before[1] + size]

@@ -24,9 +24,26 @@ def each(byte: int) -> np.uint64:
 _LOW, _HIGH = each(0x01), each(0x80)
 ZEROS, SIX, HIGH_NIBBLES = each(ord("0")), each(0x06), each(0xF0)
 _ONE = np.uint64(1)
-_DOT = np.uint64((ord("0") ^ ord(".")) << 32)
-_BITS = np.uint64(8)
-_ALL_BITS = np.uint64(64)
+_NONE = np.uint64(0)
+_POINT = np.uint64(0xFF << 32)  # where the point of a decimal number is, before three digits
+_DECIMAL_ZEROS = np.uint64(int(ZEROS) ^ (ord("0") ^ ord(".")) << 32)
+_BITS, _TWO_LANES, _HALF, _TOP = np.uint64(8), np.uint64(16), np.uint64(32), np.uint64(56)
+_ALL_BITS, _SHIFTS = np.uint64(64), np.uint64(0x7F)
+_TENS, _HUNDREDS, _TEN_THOUSANDS = np.uint64(2561), np.uint64(6553601), np.uint64(42949672960001)
+_PAIRS, _FOURS = np.uint64(0x00FF00FF00FF00FF), np.uint64(0x0000FFFF0000FFFF)
+
+
+def true(bools: Bools) -> Ints:
+    """Where it is true. This, as all that is called here, is in numpy's core (see `start`)."""
+    (places,) = bools.nonzero()
+    return places
+
+
+def repeated(values: Ints, firsts: Ints, count: int) -> Ints:
+    """Of so many lines each one's value, given which lines are the first ones that have one."""
+    times = np.empty_like(firsts)
+    times[:-1], times[-1:] = firsts[1:] - firsts[:-1], count - firsts[-1:]
+    return np.repeat(values, times)
 
 
 def flags_of(words: Words, byte: int) -> Words:
@@ -37,8 +54,13 @@ def flags_of(words: Words, byte: int) -> Words:
 
 def lowest(flags: Words) -> Ints:
     """The lane of the lowest flag; there must be one."""
-    alone = flags & (~flags + _ONE)
-    lane: Ints = (alone.astype(np.float64).view(np.int64) >> np.int64(55)) - 128
+    until = flags - _ONE
+    until ^= flags
+    until &= _LOW
+    until *= _LOW  # the sum of the lanes up to the flag's own is now in the top one
+    until >>= _TOP
+    lane: Ints = until.view(np.int64)
+    lane -= 1
     return lane
 
 
@@ -49,24 +71,43 @@ def kept(words: Words, lengths: Ints) -> Words:
     return whole
 
 
+def _last(lanes: Words, lengths: Ints) -> Words:
+    """The last lanes, with zeros before them. lengths: how many, at most eight; with another the lanes are any."""
+    gap = ((8 - lengths) << 3).view(np.uint64)
+    gap &= _SHIFTS
+    lanes = lanes >> gap
+    lanes <<= gap
+    return lanes
+
+
+def _are_digits(lanes: Words) -> Bools:
+    odd = lanes + SIX
+    odd |= lanes
+    odd &= HIGH_NIBBLES
+    return np.asarray(odd == _NONE)
+
+
 def digits_before(words: Words, lengths: Ints) -> tuple[Words, Bools]:
     """Digits that end a word, as numbers in lanes, and whether they are digits. lengths: how many, at most eight."""
-    gap = (_ALL_BITS - lengths.astype(np.uint64) * _BITS) & np.uint64(0x7F)
-    lanes = ((words ^ ZEROS) >> gap) << gap
-    return lanes, ((lanes + SIX) | lanes) & HIGH_NIBBLES == 0
+    lanes = _last(words ^ ZEROS, lengths)
+    return lanes, _are_digits(lanes)
 
 
 def decimal_before(words: Words, lengths: Ints) -> tuple[Words, Bools]:
     """The same of digits with a point and three more, such as 12.345; the point's lane is zero."""
-    gap = (_ALL_BITS - lengths.astype(np.uint64) * _BITS) & np.uint64(0x7F)
-    lanes = (((words ^ ZEROS) ^ _DOT) >> gap) << gap
-    point = (lanes >> np.uint64(32)) & np.uint64(0xFF)
-    return lanes, (((lanes + SIX) | lanes) & HIGH_NIBBLES == 0) & (point == 0)
+    lanes = _last(words ^ _DECIMAL_ZEROS, lengths)
+    return lanes, _are_digits(lanes) & (lanes & _POINT == _NONE)
 
 
 def number(lanes: Words) -> Ints:
     """The number whose eight digits stand in lanes."""
-    pairs = (lanes * np.uint64(2561)) >> _BITS
-    fours = ((pairs & np.uint64(0x00FF00FF00FF00FF)) * np.uint64(6553601)) >> np.uint64(16)
-    value: Words = ((fours & np.uint64(0x0000FFFF0000FFFF)) * np.uint64(42949672960001)) >> np.uint64(32)
-    return value.view(np.int64)
+    value = lanes * _TENS
+    value >>= _BITS
+    value &= _PAIRS
+    value *= _HUNDREDS
+    value >>= _TWO_LANES
+    value &= _FOURS
+    value *= _TEN_THOUSANDS
+    value >>= _HALF
+    found: Ints = value.view(np.int64)
+    return found

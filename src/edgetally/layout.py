@@ -31,23 +31,27 @@ _CHECKS = {
     **dict.fromkeys(("cache", "squid_code", "squid_peer"), WORD),
     **dict.fromkeys(("address", "word", "token", "path", "text", "user", "host", "url", "request", "uri"), TEXT),
 }
-_SPACE = ord(" ")
+_SPACE, _DASH = b" -"
 _LANES = 8
 
 
 class Check(NamedTuple):
-    """What eight bytes of a run must be: where they begin in it, which bits count, what these are, which are digits."""
+    """What up to eight bytes of a run must be: where they begin in it, which bits count, what these are, which are
+    digits, and how many bytes are to be fetched for that.
+    """
 
     offset: int
     mask: int
     value: int
     digits: int
+    width: int
 
 
 class Run(NamedTuple):
     """Text of one length. anchor: which of a line's anchors it holds first, and inset: how far in; -1 for none.
 
-    fields: (part, offset) of those in it.
+    fields: (part, offset) of those in it. dashed: the checks of a run without anchor and of a `-` behind it, where the
+    next run's place is known.
     """
 
     cells: tuple[int, ...]
@@ -55,6 +59,7 @@ class Run(NamedTuple):
     anchor: int
     inset: int
     checks: tuple[Check, ...]
+    dashed: tuple[Check, ...] = ()
 
 
 class Gap(NamedTuple):
@@ -116,16 +121,18 @@ def layout_of(fmt: LogFormat) -> Layout | None:
 
 
 def _checks(cells: Sequence[int]) -> Iterator[Check]:
-    """The fewest words that look at every character of a run that is known."""
+    """The fewest words that look at every character of a run that is not known."""
     place = 0
     while place < len(cells):
         if cells[place] == ANY:
             place += 1
             continue
-        lanes = list(enumerate(cells[place : place + _LANES]))
+        lanes = [(lane, cell) for lane, cell in enumerate(cells[place : place + _LANES]) if cell != ANY]
         mask = sum(0xFF << 8 * lane for lane, cell in lanes if cell >= 0)
         value = sum(cell << 8 * lane for lane, cell in lanes if cell >= 0)
-        yield Check(place, mask, value, sum(0xFF << 8 * lane for lane, cell in lanes if cell == DIGIT))
+        digits = sum(0xFF << 8 * lane for lane, cell in lanes if cell == DIGIT)
+        width = next(width for width in (1, 4, _LANES) if lanes[-1][0] < width)
+        yield Check(place, mask, value, digits, width)
         place += _LANES
 
 
@@ -160,16 +167,20 @@ def _anchored(
 ) -> Layout | None:
     """Say of every run which anchors it holds, and of the gaps before those without one what ends them."""
     placed, known, count = [], [], 0
-    for place, (cells, fields) in enumerate(runs):
+    for number, (cells, fields) in enumerate(runs):
         inset = cells.index(anchor) if anchor in cells else -1
-        placed.append(Run(tuple(cells), tuple(fields), count if inset >= 0 else -1, inset, tuple(_checks(cells))))
+        unknown = [ANY if place == inset else cell for place, cell in enumerate(cells)]  # the run is found by it
+        placed.append(Run(tuple(cells), tuple(fields), count if inset >= 0 else -1, inset, tuple(_checks(unknown))))
         count += cells.count(anchor)
-        if place and inset < 0 and place < len(runs) - 1:
-            if not _tells(cells[0], gaps[place - 1], gaps[place], runs[place + 1][0][0:1], anchor):
+        if number and inset < 0 and number < len(runs) - 1:
+            if not _tells(cells[0], gaps[number - 1], gaps[number], runs[number + 1][0][0:1], anchor):
                 return None
-            known.append(gaps[place - 1]._replace(stop=cells[0]))
-        elif place:
-            known.append(gaps[place - 1])
+            known.append(gaps[number - 1]._replace(stop=cells[0]))
+            following = runs[number + 1][0]
+            if (anchor in following or number + 2 == len(runs)) and gaps[number].check == TEXT:
+                placed[-1] = placed[-1]._replace(dashed=tuple(_checks([*cells, _DASH])))
+        elif number:
+            known.append(gaps[number - 1])
     twice = any(pair == (_SPACE, _SPACE) for cells, _ in runs for pair in zip(cells, cells[1:]))
     if anchor == _SPACE and twice:
         return None

@@ -17,6 +17,8 @@ from edgetally.config import DatabaseConfig
 from edgetally.database import check_schema, connect, set_where_known
 from edgetally.transaction import HOST_SECONDS, RECORDED, Incoming, Transaction
 
+STATEMENT_SECONDS = 20
+
 
 class FenceLostError(Exception):
     """Another aggregator holds the writer's row: this process must write nothing more, and end."""
@@ -40,7 +42,9 @@ class Ledger:
     def connection(self) -> pymysql.connections.Connection[Any]:
         """The open connection; a new one after a loss."""
         if self._connection is None:
-            connection = connect(self.config, self._losses)
+            # Who has waited for longer than the lease has lost it: the next address may answer
+            patience = max(STATEMENT_SECONDS, self.lease_seconds)
+            connection = connect(self.config, self._losses, read_timeout=patience, write_timeout=patience)
             check_schema(connection, self.config)
             # A frozen holder must not block a takeover; MySQL does not know this one
             set_where_known(connection, "idle_write_transaction_timeout = 10")
@@ -164,13 +168,13 @@ class Ledger:
 
     # --- receipts
 
-    def id(self) -> str:
-        """The ledger's id, made with the database."""
+    def identify(self) -> tuple[str, float]:
+        """The ledger's id, made with the database, and the database's clock, epoch seconds."""
         with self.connection.cursor() as cursor:
-            cursor.execute("SELECT id FROM ledger")
-            row = cursor.fetchone()
+            cursor.execute("SELECT (SELECT id FROM ledger), UNIX_TIMESTAMP(NOW(6))")
+            ledger, now = cursor.fetchone() or ("", 0)
         self.connection.rollback()
-        return str(row[0]) if row else ""
+        return str(ledger or ""), float(now)
 
     def states(self, stream: str, ask: Iterable[tuple[str, int, int, str]]) -> list[str]:
         """What became of the batches (generation, seq, revision, sha256 of the body) of a stream."""

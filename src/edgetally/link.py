@@ -31,7 +31,6 @@ from edgetally.dial import dial
 from edgetally.errors import EdgetallyError
 
 CONNECT_TIMEOUT = 5.0
-DEAD_SECONDS = 60
 READ_BYTES = 256 << 10
 CALL_BYTES = 8 << 20  # the library copies its send buffer at every write
 GRAB_WINDOW = 32  # jobs that a worker asks for at once
@@ -69,7 +68,7 @@ class _Connection(GearmanConnection):
 
     def _create_client_socket(self) -> None:
         try:
-            link = dial(self.gearman_host, self.gearman_port, CONNECT_TIMEOUT, DEAD_SECONDS)
+            link = dial(self.gearman_host, self.gearman_port, CONNECT_TIMEOUT)
         except OSError as error:
             self.throw_exception(exception=error)
         self.set_socket(link)

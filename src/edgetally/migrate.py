@@ -27,6 +27,7 @@ class Account:
     privileges: tuple[str, ...]
 
 
+LOCK_SECONDS = 50
 SERVICE = ("SELECT", "INSERT", "UPDATE", "DELETE", "EXECUTE")
 READONLY = ("SELECT", "SHOW VIEW")
 
@@ -39,6 +40,8 @@ def run(config: AggregatorConfig, admin: DatabaseConfig, account_host: str, read
     connection = connect(admin, database=None, autocommit=True)
     try:
         with connection.cursor() as cursor:
+            # One at a time, as far as they come to the same server; the role lets aggregators in one by one
+            cursor.execute("SELECT GET_LOCK('edgetally migrate', %s)", (LOCK_SECONDS,))
             done = _database(cursor, config.database.name) + _tables(cursor)
             for account in accounts:
                 done += _account(cursor, config.database, account)

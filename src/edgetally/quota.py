@@ -21,7 +21,7 @@ def make_room(config: EdgeConfig, spool: Spool, remove: bool = True) -> str | No
 
     remove: False only tells what would be.
     """
-    excess = max(_used(spool) - config.quota_bytes, config.reserve_bytes - _free(spool.root))
+    excess = max(used_bytes(spool) - config.quota_bytes, config.reserve_bytes - free_bytes(spool.root))
     for path in _removable(spool) if excess > 0 else ():
         if excess <= 0:
             break
@@ -35,12 +35,12 @@ def make_room(config: EdgeConfig, spool: Spool, remove: bool = True) -> str | No
 
 def _problem(config: EdgeConfig, spool: Spool) -> str:
     """Which limit is reached, why nothing more can be removed, and how to mend it."""
-    used, free = _used(spool), _free(spool.root)
+    used, free = used_bytes(spool), free_bytes(spool.root)
     if used > config.quota_bytes:
-        what = f"takes {_mib(used)}, more than its quota of {_mib(config.quota_bytes)} (edge_shipper_spool_quota)"
+        what = f"takes {mib(used)}, more than its quota of {mib(config.quota_bytes)} (edge_shipper_spool_quota)"
         mend = "see why the aggregator does not confirm it, or raise the quota"
     else:
-        what = f"has {_mib(free)} left on its disk, less than {_mib(config.reserve_bytes)} (edge_shipper_spool_reserve)"
+        what = f"has {mib(free)} left on its disk, less than {mib(config.reserve_bytes)} (edge_shipper_spool_reserve)"
         mend = "free some space"
     return (
         f"the rotation pauses: {spool.root} {what}, and what lies there is not confirmed yet, so nothing of it is "
@@ -48,17 +48,17 @@ def _problem(config: EdgeConfig, spool: Spool) -> str:
     )
 
 
-def _mib(size: int) -> str:
+def mib(size: int) -> str:
     return f"{size / (1 << 20):.0f} MiB"
 
 
-def _free(folder: Path) -> int:
+def free_bytes(folder: Path) -> int:
     """Bytes that those who are not root could still write, the measure of everything else on the machine."""
     status = os.statvfs(folder)
     return status.f_bavail * status.f_frsize
 
 
-def _used(spool: Spool) -> int:
+def used_bytes(spool: Spool) -> int:
     """Bytes on the disk of all that the spool keeps."""
     used = 0
     for folder in (spool.outbox, spool.sent, spool.held, *_folders(spool)):

@@ -5,10 +5,13 @@ Everything has one element a line, and a line that is not as its layout says is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, Callable, NamedTuple
+
 import numpy as np
 
 from edgetally.book import MAX_LINE
-from edgetally.buffer import CONTROLS, Buffer
+from edgetally.buffer import CONTROLS, Buffer, Bytes
 from edgetally.lanes import (
     HIGH_NIBBLES,
     SIX,
@@ -22,55 +25,78 @@ from edgetally.lanes import (
     kept,
     lowest,
     number,
+    true,
 )
-from edgetally.layout import DECIMAL, DIGITS, SIZE, WORD, Gap, Layout, Run
+from edgetally.layout import DECIMAL, DIGITS, SIZE, WORD, Check, Gap, Layout, Run
 
 _NEWLINE, _RETURN, _SPACE, _DASH, _BACKSLASH = b"\n\r -\\"
 _LONGEST_SEARCH = 512  # bytes, beyond which a gap's end is not looked for
 _LONGEST_NUMBER = 15
+_VIEWS = {1: "bytes", 4: "halves", 8: "words"}
+_RARE = 2  # bytes that a gap may not hold, which are looked for among all
+# What keeps the first n of 16 flags
+_FIRST_OF_16 = np.frombuffer(b"".join(bytes([255] * kept_ + [0] * (16 - kept_)) for kept_ in range(17)), "V16")
 
 
 class Lines:
-    """The lines of a block. starts, ends: all of them; rows: those with all anchors of their layout, and no oddity."""
+    """The lines of a block. starts, newlines, ends: of all of them; rows: those with all anchors, and no oddity.
+
+    An oddity is a control character, or too great a length.
+    """
 
     def __init__(self, buffer: Buffer, size: int, layout: Layout, escapes: bool) -> None:
-        self.buffer, self.layout = buffer, layout
-        controls, anchors = buffer.noted(size)
-        is_newline = buffer.bytes[controls] == _NEWLINE
-        clean = bool(is_newline.all())
-        newlines = controls if clean else controls[is_newline]
-        self.count = newlines.size
-        self.starts: Ints = np.empty_like(newlines)
-        self.starts[:1], self.starts[1:] = 0, newlines[:-1] + 1
-        self.newlines = self.ends = newlines
-        odd = np.zeros(0, np.int64)
+        self.buffer, self.layout, self._size = buffer, layout, size
+        hits = buffer.noted(size)
+        bytes_ = buffer.bytes.take(hits)
+        if escapes and layout.anchor == ord('"') and self.holds(b"\\"):
+            hits, bytes_ = _kept(hits, bytes_, ~self._escaped(hits, bytes_))
+        last = true(bytes_ == _NEWLINE)
+        self.count = last.size
+        self.newlines = self.ends = hits.take(last)
+        anchors = int(np.count_nonzero(bytes_ == layout.anchor))
+        clean = anchors + self.count == hits.size
         if not clean:
-            returns = buffer.bytes[np.maximum(newlines - 1, 0)] == _RETURN
-            self.ends = newlines - returns
-            odd = np.searchsorted(newlines, np.setdiff1d(controls[~is_newline], self.ends[returns]))
+            hits, bytes_, last = self._without_returns(hits, bytes_, last)
+        self.starts: Ints = np.empty_like(self.newlines)
+        self.starts[:1], self.starts[1:] = 0, self.newlines[:-1] + 1
+        self._hits, self._first = hits, last - layout.anchors
+        good = last == layout.anchors
+        good[1:] = last[1:] - last[:-1] == layout.anchors + 1
+        if not clean:
+            good[np.searchsorted(last, true((bytes_ != _NEWLINE) & (bytes_ != layout.anchor)))] = False
         if size > MAX_LINE:
-            odd = np.union1d(odd, np.flatnonzero(newlines - self.starts > MAX_LINE))
-        self.rows, self.anchors = self._whole(anchors, odd, escapes and buffer.holds(b"\\", size))
+            good &= self.newlines - self.starts <= MAX_LINE
+        self.rows = true(good)
+        self.all = self.rows.size == self.count
+        if not self.all:
+            self._first = self._first[self.rows]
 
-    def _whole(self, places: Ints, odd: Ints, escapes: bool) -> tuple[Ints, Ints]:
-        """The lines with the right number of anchors and no oddity, and where each of these is, one row an anchor."""
-        if escapes and self.layout.anchor == ord('"'):
-            places = places[~self._escaped(places)]
-        wanted = self.layout.anchors
-        if places.size == wanted * self.count and not odd.size:
-            table = np.ascontiguousarray(places.reshape(self.count, wanted).T)
-            if (table[0] >= self.starts).all() and (table[-1] < self.newlines).all():
-                return np.arange(self.count), table
-        last = np.searchsorted(places, self.newlines)
-        good = np.diff(last, prepend=0) == wanted
-        good[odd] = False
-        rows = np.flatnonzero(good)
-        return rows, places[(last[rows] - wanted) + np.arange(wanted)[:, None]]
+    def holds(self, byte: bytes) -> bool:
+        """Whether a byte is in the block."""
+        return self.buffer.holds(byte, self._size)
 
-    def _escaped(self, places: Ints) -> Bools:
+    def anchor(self, number: int) -> Ints:
+        """Where one of the anchors is, in each of the rows."""
+        if self.all:  # they lie side by side
+            table = self._hits.reshape(self.count, self.layout.anchors + 1)
+            return np.ascontiguousarray(table[:, number])
+        return self._hits.take(self._first + number)
+
+    def _without_returns(self, hits: Ints, bytes_: Bytes, last: Ints) -> tuple[Ints, Bytes, Ints]:
+        """What was noted, but for carriage returns that belong to a line's end."""
+        before = np.maximum(last - 1, 0)
+        returns = (bytes_[before] == _RETURN) & (hits[before] == self.newlines - 1)
+        keep = np.ones(hits.size, np.bool_)
+        keep[before[returns]] = False
+        self.ends = self.newlines - returns
+        hits, bytes_ = _kept(hits, bytes_, keep)
+        return hits, bytes_, true(bytes_ == _NEWLINE)
+
+    def _escaped(self, places: Ints, bytes_: Bytes) -> Bools:
         """Which anchors have an odd number of backslashes before them."""
         escaped: Bools = self.buffer.bytes[places - 1] == _BACKSLASH
-        rest, depth = np.flatnonzero(escaped), 2
+        escaped &= bytes_ == self.layout.anchor
+        rest, depth = true(escaped), 2
         while rest.size:
             rest = rest[self.buffer.bytes[places[rest] - depth] == _BACKSLASH]
             escaped[rest] = depth % 2 == 1
@@ -78,66 +104,115 @@ class Lines:
         return escaped
 
 
+def _kept(hits: Ints, bytes_: Bytes, keep: Bools) -> tuple[Ints, Bytes]:
+    return hits[keep], bytes_[keep]
+
+
 class Scan:
     """The whole lines of a block, and where their runs and gaps are. right: which are as the layout says, so far."""
 
     def __init__(self, lines: Lines) -> None:
         self.lines, self.buffer, self.layout = lines, lines.buffer, lines.layout
-        self.starts, self.ends = lines.starts[lines.rows], lines.ends[lines.rows]
+        self.starts = lines.starts if lines.all else lines.starts[lines.rows]
+        self.ends = lines.ends if lines.all else lines.ends[lines.rows]
         self.right: Bools = np.ones(lines.rows.size, np.bool_)
         self.runs: list[Ints] = []
         self.lefts: list[Ints] = []
         self.rights: list[Ints] = []
 
-    def find(self, tables: list[bytes | None]) -> None:
+    def find(self, tables: Sequence[bytes | None]) -> None:
         """Find runs and gaps, and look at both. tables: for each gap, which bytes it may not hold."""
-        layout = self.layout
+        layout, last = self.layout, len(self.layout.runs) - 1
         place = self.starts
+        known: Ints | None = None
         for number_, run in enumerate(layout.runs):
             if number_:
-                gap, table = layout.gaps[number_ - 1], tables[number_ - 1]
-                left = place
-                known = self._place_of(run, number_ == len(layout.runs) - 1)
-                place = self._end_of(left, gap, table) if known is None else known
+                left, known = place, self._place_of(number_)
+                place = self._end_of(left, number_, tables[number_ - 1]) if known is None else known
                 self.right &= place >= left
                 self.lefts.append(left)
                 self.rights.append(place)
             self.runs.append(place)
-            self._check(run, place)
+            if len(run.cells) > 1 or run.anchor >= 0 or not number_ or known is not None or tables[number_ - 1]:
+                self._check(run, place)  # of others it is known already
             place = place + len(run.cells) if run.cells else place
-        self.right &= place == self.ends
+        if layout.runs[last].anchor >= 0 or not last:
+            self.right &= place == self.ends
+        self._forget_wrong()
 
-    def _place_of(self, run: Run, last: bool) -> Ints | None:
+    def _forget_wrong(self) -> None:
+        """Put the parts of lines that are not right at places that can be looked at, whatever was found of them."""
+        wrong = true(~self.right)
+        if wrong.size:
+            for places in (self.runs, self.lefts, self.rights):
+                for number_, place in enumerate(places):
+                    places[number_] = place = place.copy()
+                    place[wrong] = 0
+
+    def _place_of(self, number_: int) -> Ints | None:
         """Where a run is that holds an anchor, or ends the line."""
+        run = self.layout.runs[number_]
         if run.anchor >= 0:
-            return np.asarray(self.lines.anchors[run.anchor] - run.inset)
-        return self.ends - len(run.cells) if last else None
+            anchors = self.lines.anchor(run.anchor)
+            return np.asarray(anchors - run.inset) if run.inset else anchors
+        if number_ < len(self.layout.runs) - 1:
+            return None
+        return self.ends - len(run.cells) if run.cells else self.ends
 
     def _check(self, run: Run, place: Ints) -> None:
         for check in run.checks:
-            words = self.buffer.words[place + check.offset if check.offset else place]
-            if check.mask:
-                self.right &= words & np.uint64(check.mask) == check.value
-            if check.digits:
-                lanes = (words ^ ZEROS) & np.uint64(check.digits)
-                self.right &= ((lanes + SIX) | lanes) & HIGH_NIBBLES & np.uint64(check.digits) == 0
+            self.right &= self._fits(check, place)
 
-    def _end_of(self, left: Ints, gap: Gap, table: bytes | None) -> Ints:
-        """Where a gap ends: at its stop, or at the first byte that it may not hold."""
-        end: Ints = left.copy()
-        rest, place = np.arange(left.size), left
+    def _fits(self, check: Check, place: Ints) -> Bools:
+        """Whether some bytes of a run are what they should be."""
+        view: np.ndarray[Any, Any] = getattr(self.buffer, _VIEWS[check.width])
+        type_ = view.dtype.type
+        found = view[check.offset :][place]
+        if not check.digits:
+            whole = 8 * check.width == check.mask.bit_length() and check.mask & (check.mask + 1) == 0
+            return np.asarray((found if whole else found & type_(check.mask)) == type_(check.value))
+        lanes = found ^ type_(int(ZEROS) & check.digits | check.value)
+        odd = lanes + type_(int(SIX) & check.digits)
+        odd |= lanes
+        odd &= type_(int(HIGH_NIBBLES) & check.digits | check.mask)
+        return np.asarray(odd == 0)
+
+    def _end_of(self, left: Ints, number_: int, table: bytes | None) -> Ints:
+        """Where the gap before a run ends, whose place is not known."""
+        stop, dashed = self.layout.gaps[number_ - 1].stop, self.layout.runs[number_].dashed
+        if table is None or not dashed:
+            return self._search(np.arange(left.size), left, stop, table)
+        # Mostly the field behind the run is `-`, and where that ends is known. The run is where it is then looked for
+        # if it stands there, and all bytes before it are such that it cannot stand earlier.
+        known = self._place_of(number_ + 1)
+        guess: Ints = np.asarray(known) - (1 + len(self.layout.runs[number_].cells))
+        fits = np.logical_and.reduce([self._fits(check, guess) for check in dashed])
+        self._look_for(table, left, np.where(fits, guess, left) if not fits.all() else guess)
+        rest = true(~fits)
+        if rest.size:
+            guess[rest] = self._search(rest, left[rest], stop, table)
+        return guess
+
+    def _search(self, rows: Ints, left: Ints, stop: int, table: bytes | None) -> Ints:
+        """The first place from left on where a byte is that ends a gap: its stop, or one that it may not hold."""
+        words = self.buffer.words[left]
+        flags = flags_of(words, stop) if table is None else _translated(words, table)
+        end = lowest(flags)  # right where there is one; the others are set again
+        end += left
+        rest = true(flags == 0)
+        place = left[rest] + 8
         for _ in range(_LONGEST_SEARCH // 8):
-            words = self.buffer.words[place]
-            flags = flags_of(words, gap.stop) if table is None else _translated(words, table)
-            missed = np.flatnonzero(flags == 0)
-            end[rest] = place + lowest(flags)  # right where there is one; the others are set again
-            if not missed.size:
+            if not rest.size:
                 return end
+            words = self.buffer.words[place]
+            flags = flags_of(words, stop) if table is None else _translated(words, table)
+            end[rest] = place + lowest(flags)
+            missed = true(flags == 0)
             rest, place = rest[missed], place[missed] + 8
-        self.right[rest], end[rest] = False, left[rest]
+        self.right[rows[rest]], end[rest] = False, left[rest]
         return end
 
-    def look(self, tables: list[bytes | None], skip: set[int]) -> None:
+    def look(self, tables: Sequence[bytes | None], skip: set[int]) -> None:
         """Look at what stands in the gaps. skip: those that are looked at elsewhere."""
         for place, gap in enumerate(self.layout.gaps):
             left, right, table = self.lefts[place], self.rights[place], tables[place]
@@ -159,15 +234,23 @@ class Scan:
     def _look_for(self, table: bytes, left: Ints, right: Ints) -> None:
         """Mark the lines that hold a byte where they may not. Many a field is one character, such as `-`."""
         length = right - left
-        self.right &= (np.frombuffer(table, np.uint8)[self.buffer.bytes[left]] == 0) | (length == 0)
-        rest = np.flatnonzero(length > 1)
-        left, length = left[rest], length[rest]
+        rest = true(length > 1)
+        if rest.size * 4 < length.size:
+            self.right &= (np.frombuffer(table, np.uint8)[self.buffer.bytes[left]] == 0) | (length <= 0)
+            left, length = left[rest], length[rest]
+        else:
+            flags = _translated(self.buffer.at("V16")[left], table)
+            flags = flags & _FIRST_OF_16.take(length, mode="clip").view(np.uint64)
+            if flags.any():
+                self.right &= flags[::2] | flags[1::2] == 0
+            rest = true(length > 16)
+            left, length = left[rest] + 16, length[rest] - 16
         while rest.size:
             words = _translated(self.buffer.words[left], table)
             bad = kept(words, length) != 0
             if bad.any():
                 self.right[rest[bad]] = False
-            more = np.flatnonzero(length > 8)
+            more = true(length > 8)
             rest, left, length = rest[more], left[more] + 8, length[more] - 8
 
     def numbers(self, place: int) -> Ints:
@@ -195,20 +278,25 @@ class Scan:
     def _digits(self, left: Ints, right: Ints) -> tuple[Ints, Bools]:
         """Whole numbers of at most 15 digits, and whether they are that."""
         length = right - left
-        lanes, good = digits_before(self.buffer.before[right], np.clip(length, 0, 8))
+        lanes, good = digits_before(self.buffer.before[right], length)
         value = number(lanes)
-        long = np.flatnonzero(length > 8)
+        long = true(length > 8)
         if long.size:
-            lanes, fine = digits_before(self.buffer.before[right[long] - 8], np.minimum(length[long] - 8, 8))
+            right, length = right[long], length[long]
+            lanes, good[long] = digits_before(self.buffer.before[right], np.full(long.size, 8))
+            value[long] = number(lanes)
+            lanes, fine = digits_before(self.buffer.before[right - 8], np.minimum(length - 8, 8))
             value[long] += number(lanes) * 10**8
-            good[long] &= fine & (length[long] <= _LONGEST_NUMBER)
+            good[long] &= fine & (length <= _LONGEST_NUMBER)
         return value, good
 
     def _decimal(self, left: Ints, right: Ints) -> tuple[Words, Bools]:
         """Numbers below 10,000 with three decimals, as lanes, and whether they are that."""
         length = right - left
-        lanes, good = decimal_before(self.buffer.before[right], np.clip(length, 0, 8))
-        return lanes, good & (length > 4) & (length <= 8)
+        lanes, good = decimal_before(self.buffer.before[right], length)
+        good &= length > 4
+        good &= length <= 8
+        return lanes, good
 
     def next(self, place: Ints, byte: int, words: int) -> Ints:
         """Where a byte is, from a place on; where it is not among so many words, far behind it."""
@@ -217,22 +305,36 @@ class Scan:
             flags = flags_of(self.buffer.words[place], byte)
             hit = flags != 0
             found[rest[hit]] = place[hit] + lowest(flags[hit])
-            missed = np.flatnonzero(~hit)
+            missed = true(~hit)
             if not missed.size:
                 break
             rest, place = rest[missed], place[missed] + 8
         return found
 
 
-def table_of(gap: Gap, layout: Layout) -> bytes | None:
-    """What maps the bytes that a gap may not hold to flags; None where it need not be looked at."""
-    seen = {layout.anchor, gap.stop}
+class Table(NamedTuple):
+    """What maps the bytes that a gap may not hold to flags. rare: these are all of them, if they are few."""
+
+    flags: bytes
+    rare: bytes
+
+    def of(self, holds: Callable[[bytes], bool]) -> bytes | None:
+        """The flags; None where no value has to be looked at. holds: whether a byte is anywhere among the lines."""
+        if self.rare and not any(holds(self.rare[place : place + 1]) for place in range(len(self.rare))):
+            return None
+        return self.flags
+
+
+def table_of(gap: Gap, layout: Layout) -> Table | None:
+    """What the bytes of a gap are looked up in; None where they need not be looked at."""
     if gap.check in (DECIMAL, WORD) or (gap.check in (DIGITS, SIZE) and not gap.padded):
         return None
-    if gap.allowed | seen >= frozenset(range(CONTROLS, 256)):
+    never = frozenset(range(CONTROLS, 256)) - gap.allowed - {layout.anchor, gap.stop}
+    if not never:
         return None
-    return bytes(0 if byte in gap.allowed else 0x80 for byte in range(256))
+    rare = bytes(never) if len(never) <= _RARE and (gap.stop < 0 or gap.stop not in gap.allowed) else b""
+    return Table(bytes(0 if byte in gap.allowed else 0x80 for byte in range(256)), rare)
 
 
-def _translated(words: Words, table: bytes) -> Words:
+def _translated(words: np.ndarray[Any, Any], table: bytes) -> Words:
     return np.frombuffer(words.tobytes().translate(table), np.uint64)

@@ -2,6 +2,7 @@
 
     outbox/  bodies not yet confirmed      sent/   confirmed by the ledger      held/  refused: a person must look
     raw/     archived raw logs, by log     state/  one small file a log         ledger the pinned ledger's id
+    clock    how far our clock is from the database's
 
 Nothing is ever written in place: a temporary file is synced, renamed, and its folder synced. Temporary names are fixed
 (`<name>.tmp`), so that what a crash leaves is overwritten by the next run and never piles up.
@@ -78,6 +79,7 @@ class Spool:
         self.outbox, self.sent, self.held, self.raw, self.state = (self.root / name for name in FOLDERS)
         self.paused = self.root / "paused"
         self.ledger = self.root / "ledger"
+        self.clock = self.root / "clock"
 
     def prepare(self) -> None:
         """Make the folders that are missing."""

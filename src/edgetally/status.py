@@ -9,25 +9,31 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from edgetally import table
-from edgetally.config import AGGREGATOR_CONFIG, EDGE_CONFIG, EdgeConfig, load_aggregator, load_edge
+from edgetally import __version__, clock, table
+from edgetally.config import AGGREGATOR_CONFIG, EDGE_CONFIG, EdgeConfig, load_edge
 from edgetally.errors import EdgetallyError
-from edgetally.quota import make_room
+from edgetally.quota import free_bytes, make_room, mib, used_bytes
 from edgetally.rotate import Stream, find_streams
 from edgetally.spool import BatchName, Spool
 
 LATE_SECONDS = 900  # a rotation or a confirmation that is older is worth a look
 
 
-def run(path: str | None, output: str) -> int:
-    """Print the status of the host, or of one configuration file. 0: ok; 1: a warning or worse."""
-    paths = [path] if path else [name for name in (EDGE_CONFIG, AGGREGATOR_CONFIG) if os.path.exists(name)]
-    if not paths:
-        raise EdgetallyError(
-            f"neither {EDGE_CONFIG} nor {AGGREGATOR_CONFIG} is here: run this on an edge or the aggregator, or name a "
-            "file with --config"
-        )
-    found = [_status_of(name) for name in paths]
+def run(path: str | None, output: str, metrics: str | None = None) -> int:
+    """Print the status of the host, or of one configuration file; with metrics, only write them to that file.
+
+    output: table, json or nagios. 0: ok; 1: a warning or worse. Nagios gets 0 ok, 1 warning, 2 critical, 3 unknown.
+    """
+    if output == "nagios":
+        from edgetally import nagios
+
+        return nagios.run(lambda: ask(path, lost=True))
+    if metrics:
+        from edgetally.metrics import write
+
+        write(metrics, ask(path, lost=True))
+        return 0
+    found = ask(path)
     if output == "json":
         print(json.dumps(found[0] if len(found) == 1 else found, indent=2))
     else:
@@ -35,12 +41,33 @@ def run(path: str | None, output: str) -> int:
     return int(any(status["state"] != "ok" for status in found))
 
 
-def _status_of(path: str) -> dict[str, Any]:
+def ask(path: str | None, lost: bool = False) -> list[dict[str, Any]]:
+    """The status of each part of the host. lost: a database that cannot be asked is a status, too, and no error."""
+    paths = [path] if path else [name for name in (EDGE_CONFIG, AGGREGATOR_CONFIG) if os.path.exists(name)]
+    if not paths:
+        raise EdgetallyError(
+            f"neither {EDGE_CONFIG} nor {AGGREGATOR_CONFIG} is here: run this on an edge or the aggregator, or name a "
+            "file with --config"
+        )
+    return [_status_of(name, lost) for name in paths]
+
+
+def _status_of(path: str, lost: bool) -> dict[str, Any]:
     try:
         is_edge = "edge" in json.loads(Path(path).read_bytes())
     except (OSError, ValueError, TypeError):
         is_edge = True  # loading it says what is wrong
-    return edge_status(load_edge(path)) if is_edge else aggregator_status(path)
+    if is_edge:
+        return edge_status(load_edge(path))
+    from edgetally.aggregator_status import aggregator_status, lost_status
+    from edgetally.database import DatabaseError
+
+    try:
+        return aggregator_status(path)
+    except DatabaseError as error:
+        if not lost:
+            raise
+        return lost_status(path, error)
 
 
 # --- the edge
@@ -49,7 +76,8 @@ def _status_of(path: str) -> dict[str, Any]:
 def edge_status(config: EdgeConfig) -> dict[str, Any]:
     """What lies in the spool and beside the logs. Times in epoch seconds, ages in seconds, sizes in bytes.
 
-    {"role": "edge", "edge", "state": ok|warning|critical, "problems": [sentence], "paused", "ledger",
+    {"role": "edge", "version", "edge", "state": ok|warning|critical, "problems": [sentence], "time", "paused",
+     "ledger", "clock": {"offset", "accuracy", "age"} or None, "spool": {"path", "used", "quota", "free"} or None,
      "logs": [{"log", "path", "generation", "next_seq", "last_rotation", "renamed": [path], "outbox", "outbox_bytes",
                "oldest_outbox", "sent", "held": [{"batch", "reason"}]}]}
     """
@@ -71,15 +99,34 @@ def edge_status(config: EdgeConfig) -> dict[str, Any]:
     no_room = make_room(config, spool, remove=False) if spool.root.is_dir() else None
     if no_room:
         problems.append(no_room)
+    offset = clock.load(spool.clock)
+    wrong = clock.problem(offset)
+    problems += [wrong] if wrong else []
     critical = bool(no_room) or any(log["held"] for log in logs)
     return {
         "role": "edge",
+        "version": __version__,
         "edge": config.edge,
         "state": "critical" if critical else "warning" if problems else "ok",
         "problems": problems,
+        "time": round(now, 3),
+        "clock": offset,
+        "spool": _room(config, spool),
         "paused": paused,
         "ledger": spool.ledger.read_text(encoding="utf-8").strip() if spool.ledger.exists() else None,
         "logs": logs,
+    }
+
+
+def _room(config: EdgeConfig, spool: Spool) -> dict[str, Any] | None:
+    """What the spool takes and may take, and what is free on its disk, in bytes; None where there is none."""
+    if not spool.root.is_dir():
+        return None
+    return {
+        "path": str(spool.root),
+        "used": used_bytes(spool),
+        "quota": config.quota_bytes,
+        "free": free_bytes(spool.root),
     }
 
 
@@ -135,17 +182,19 @@ def _log_problems(log: dict[str, Any], now: float, idle: bool) -> list[str]:
     ]
     name = log["log"]
     if log["path"] and not os.path.exists(log["path"]):
-        problems.append(f"log '{name}': {log['path']} is not there")
+        problems.append(f"log '{name}': {log['path']} is not there: see that its server runs, and `edgetally check`")
     if log["path"] and not idle and now - (log["last_rotation"] or 0.0) > LATE_SECONDS:
         ago = _age(now - log["last_rotation"]) + " ago" if log["last_rotation"] else "never"
         problems.append(f"log '{name}' was rotated {ago}: see that cron runs `edgetally ship`")
     if (log["oldest_outbox"] or 0) > LATE_SECONDS:
         problems.append(
-            f"log '{name}': {log['outbox']} batches wait, the oldest for {log['oldest_outbox'] / 60:.0f} min"
+            f"log '{name}': {log['outbox']} batches wait, the oldest for {log['oldest_outbox'] / 60:.0f} min: "
+            "`edgetally ship --now` says why"
         )
     if len(log["renamed"]) > 1:
         problems.append(
-            f"log '{name}': {len(log['renamed'])} renamed files are not finished, such as {log['renamed'][0]}"
+            f"log '{name}': {len(log['renamed'])} renamed files are not finished, such as {log['renamed'][0]}: "
+            "`edgetally ship --now` says why"
         )
     return problems
 
@@ -161,62 +210,6 @@ def _held_mend(reason: str) -> str:
         "mend the cause, have the aggregator take it with `edgetally quarantine retry`, and run "
         "`edgetally ship --reconcile` here"
     )
-
-
-# --- the aggregator
-
-
-def aggregator_status(path: str) -> dict[str, Any]:
-    """What the database says: who writes, how long ago, and what was refused.
-
-    {"role": "aggregator", "state", "problems": [sentence], "database", "ledger", "writer": {"holder", "epoch",
-     "commit_no", "age"}, "batches", "streams", "last_commit": seconds ago or None, "quarantine": {reason: payloads}}
-    """
-    from edgetally.database import check_schema, connect
-
-    config = load_aggregator(path)
-    connection = connect(config.database)
-    try:
-        check_schema(connection, config.database)
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT holder, epoch, txn, TIMESTAMPDIFF(MICROSECOND, renewed_at, UTC_TIMESTAMP(6)) / 1e6 FROM writer"
-            )
-            holder, epoch, commit_no, age = cursor.fetchone() or (b"", 0, 0, 0)
-            cursor.execute(
-                "SELECT COUNT(*), COUNT(DISTINCT stream_id), "
-                "TIMESTAMPDIFF(MICROSECOND, MAX(committed_at), UTC_TIMESTAMP(6)) / 1e6 FROM batch"
-            )
-            batches, streams, last = cursor.fetchone() or (0, 0, None)
-            cursor.execute("SELECT reason, COUNT(*) FROM quarantine GROUP BY reason ORDER BY reason")
-            quarantine = {str(reason): int(count) for reason, count in cursor.fetchall()}
-            cursor.execute("SELECT id FROM ledger")
-            (ledger,) = cursor.fetchone() or ("",)
-    finally:
-        connection.close()
-    problems = []
-    silent = not holder or float(age) > config.lease_seconds
-    if silent:
-        problems.append("no aggregator is at work: check `systemctl status edgetally-aggregator`")
-    if quarantine:
-        problems.append(f"{sum(quarantine.values())} payloads are in quarantine: they are not counted")
-    return {
-        "role": "aggregator",
-        "state": "critical" if silent else "warning" if problems else "ok",
-        "problems": problems,
-        "database": config.database.address,
-        "ledger": ledger,
-        "writer": {
-            "holder": holder.decode(),
-            "epoch": epoch,
-            "commit_no": commit_no,
-            "age": round(float(age), 1),
-        },
-        "batches": batches,
-        "streams": streams,
-        "last_commit": None if last is None else round(float(last), 1),
-        "quarantine": quarantine,
-    }
 
 
 # --- printing
@@ -241,8 +234,11 @@ def _edge_lines(status: dict[str, Any]) -> list[str]:
                 *(str(log["sent"]), str(len(log["held"]))),
             )
         )
+    room = status["spool"]
     return [
-        f"edge {status['edge']}: {status['state']}, ledger {status['ledger'] or 'not known yet'}",
+        f"edge {status['edge']}: {status['state']}, ledger {status['ledger'] or 'not known yet'}, "
+        f"clock {clock.say(status['clock'])}"
+        + (f", spool {mib(room['used'])} of {mib(room['quota'])}, {mib(room['free'])} free" if room else ""),
         *table.render(rows),
     ]
 
@@ -250,11 +246,22 @@ def _edge_lines(status: dict[str, Any]) -> list[str]:
 def _aggregator_lines(status: dict[str, Any]) -> list[str]:
     writer = status["writer"]
     return [
-        f"aggregator on {status['database']}: {status['state']}, ledger {status['ledger']}",
+        f"aggregator on {status['database']}: {status['state']}, ledger {status['ledger']}, "
+        f"clock {clock.say(status['clock'])}",
         f"writer      {writer['holder'] or 'none'}, epoch {writer['epoch']}, renewed {_age(writer['age'])} ago",
-        f"batches     {status['batches']} of {status['streams']} streams, the last {_age(status['last_commit'])} ago",
+        f"batches     about {status['batches']} of {status['streams']} streams, "
+        f"the last {_age(status['last_commit'])} ago",
+        *(f"job server  {_job_server_line(server)}" for server in status["job_servers"]),
         f"quarantine  {', '.join(f'{count} {reason}' for reason, count in status['quarantine'].items()) or 'empty'}",
     ]
+
+
+def _job_server_line(server: dict[str, Any]) -> str:
+    if not server["up"]:
+        return f"{server['server']}: not reached"
+    queues = (f"{queue['waiting']} {name} wait" for name, queue in server["queues"].items())
+    workers = (one["client_id"] or one["address"] for one in server["workers"])
+    return f"{server['server']}, {server['version']}: {', '.join(queues)}; worked by {', '.join(workers) or 'nobody'}"
 
 
 def _age(seconds: float | None) -> str:

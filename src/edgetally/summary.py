@@ -18,12 +18,14 @@ COLUMNS = ("channel", "requests", "bytes", "hits", "hit_bytes", "peak_mbps", "p9
 
 def summarise(tally: Tally) -> dict[str, Any]:
     """The object that `--output json` prints. Channels come by bytes, the biggest first; times are epoch seconds."""
-    slots = [slot for slot, _ in tally.cells]
+    slots = {slot for slot, _ in tally.cells}
     count = (max(slots) - min(slots)) // SLOT_SECONDS + 1 if slots else 0
-    cells: dict[str, list[Sequence[int | None]]] = {}
-    for (_, channel), cell in tally.cells.items():
-        cells.setdefault(channel, []).append(cell)
-    channels = [_channel(name, rows, count) for name, rows in cells.items()]
+    of_channel: dict[str, list[int]] = {}
+    for slot, channel in tally.cells:
+        of_channel.setdefault(channel, []).append(slot)
+    channels = [
+        _channel(name, [tally.cells[slot, name] for slot in found], count) for name, found in of_channel.items()
+    ]
     return {
         "lines": tally.lines,
         "counted": tally.counted,
@@ -54,7 +56,11 @@ def _channel(name: str, rows: Sequence[Sequence[int | None]], slots: int) -> dic
 
 def as_json(tally: Tally) -> str:
     """The summary as one JSON object."""
-    return json.dumps(summarise(tally), indent=2, ensure_ascii=False) + "\n"
+    text = io.StringIO()
+    json.dump(
+        summarise(tally), text, indent=2, ensure_ascii=False
+    )  # piece by piece: of many channels dumps() makes a list
+    return text.getvalue() + "\n"
 
 
 def as_csv(tally: Tally) -> str:

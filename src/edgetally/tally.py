@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, BinaryIO, Callable, Protocol, Union, cast
 
+from edgetally import start
 from edgetally.book import NO_HOST, Book, Reject, Tally, Window
 from edgetally.channels import ChannelMap
 from edgetally.errors import EdgetallyError
@@ -33,8 +34,8 @@ Progress = Callable[[int], object]
 class Engine(Protocol):
     """What reads files into a book."""
 
-    def read(self, name: str, stream: BinaryIO) -> None:
-        """Count one file. name: for the lines that are rejected."""
+    def read(self, name: str, stream: BinaryIO) -> int | None:
+        """Count one file; return how many lines it has, if that is known. name: for the lines that are rejected."""
 
 
 def tally(
@@ -71,9 +72,10 @@ def tally(
         from edgetally.jobs import count_ranges
 
         if engine == "numpy":
+            start.numpy()
             import edgetally.vector  # noqa: F401 once, and not in each process
         return count_ranges(cast("list[str]", sources), jobs, count, progress)
-    return count(sources, progress=progress)
+    return count(sources, progress=progress)[0]
 
 
 def _count(
@@ -87,19 +89,20 @@ def _count(
     max_spread: int,
     engine: str,
     progress: Progress | None = None,
-) -> Tally:
-    """Count in this process."""
+) -> tuple[Tally, int | None]:
+    """Count in this process; say how many lines the last file has, if the engine knows."""
     book = Book(fmt, channels, log, window, since, max_spread)
     chosen = _engine(fmt, book, engine)
+    lines = None
     for source in sources:
         name = _name_of(source)
         with _told_of(name), _without_collector():
             if isinstance(source, (str, os.PathLike)):
                 with _Watched(source, progress) if progress else open(source, "rb") as stream:
-                    chosen.read(name, unpacked(stream))
+                    lines = chosen.read(name, unpacked(stream))
             else:
-                chosen.read(name, source)
-    return book.close()
+                lines = chosen.read(name, source)
+    return book.close(), lines
 
 
 @contextmanager
@@ -156,6 +159,7 @@ def _name_of(source: Source) -> str:
 def _engine(fmt: LogFormat, book: Book, name: str) -> Engine:
     """An engine by name; the plain one where numpy's cannot read the format."""
     if name == "numpy":
+        start.numpy()
         from edgetally.vector import vector_engine
 
         return vector_engine(fmt, book) or PlainEngine(fmt, book)

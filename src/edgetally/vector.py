@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, Callable
 
 import numpy as np
 
@@ -17,8 +17,8 @@ from edgetally.book import MAX_LINE, REJECT_TEXT, TOO_LONG, Book
 from edgetally.buffer import Buffer
 from edgetally.formats import Key, LogFormat, clocks
 from edgetally.intern import LONGEST, Interner
-from edgetally.lanes import ZEROS, Ints, number
-from edgetally.layout import FIXED, WORD, Layout, layout_of
+from edgetally.lanes import ZEROS, Ints, Words, number, repeated, true
+from edgetally.layout import ANY, DIGIT, FIXED, WORD, Layout, layout_of
 from edgetally.plain import PlainEngine
 from edgetally.scan import Lines, Scan, table_of
 
@@ -36,6 +36,11 @@ _CACHED_MINUTES = 10_000
 _TARGET = re.compile(rb"(?:[^ ]+ )?(?:/|https?://[^/?#@ ]+)|CONNECT [^/?#@ ]+(?: HTTP)?")
 _SCHEME = 8  # no / ends a host before the end of http:// and one character
 _SECONDS = {"clf": 18, "iso": 17}  # where a time's second stands; what is around it changes once a minute
+_EPOCH_TAIL = np.uint64(0xFFFFFF00FFFF)  # the second word of an epoch: two digits, a point, and three more
+_TWO_LANES = np.uint64(16)
+# The number that two characters of a word make, -1 for what are no seconds
+_SIXTY = np.full(1 << 16, -1, np.int8)
+_SIXTY[[int.from_bytes(b"%02d" % number_, "little") for number_ in range(60)]] = range(60)
 _DURATIONS = {"us": 1, "ms": 1000, "seconds": 1_000_000}  # in microseconds
 
 
@@ -67,6 +72,7 @@ class VectorEngine:
         self._duration = place[fmt.roles["duration"][0]] if fmt.adds_duration or book.spreads else None
         self._unit = _DURATIONS[fmt.parts[fmt.roles["duration"][0]].kind] if self._duration is not None else 0
         self._clock = _Clock(fmt, layout)
+        self._layout = layout = self._clock.looks_at(layout)
         parts = [*fmt.roles.get("host", ()), *fmt.roles.get("hit", ())]
         self._words = [_Word(place[part], fmt.parts[part].kind, layout) for part in parts]
         # Words of few kinds are looked at once for each, too
@@ -77,8 +83,8 @@ class VectorEngine:
         self._sums = _Sums(book, self._words)
         self._buffer = Buffer(_ROOM, layout.anchor, layout.spaced)
 
-    def read(self, name: str, stream: BinaryIO) -> None:
-        """Count one file. name: for the lines that are rejected."""
+    def read(self, name: str, stream: BinaryIO) -> int:
+        """Count one file; return how many lines it has. name: for the lines that are rejected."""
         line = 1
         for size, head in _blocks(stream, self._buffer):
             if head:
@@ -88,6 +94,7 @@ class VectorEngine:
                 line += self._count(name, line, size)
         self._sums.close()
         self._slow.flush()
+        return line - 1
 
     def _count(self, name: str, line: int, size: int) -> int:
         """Count the whole lines at the buffer's beginning; return how many they are."""
@@ -95,8 +102,9 @@ class VectorEngine:
             self._forget()
         lines = Lines(self._buffer, size, self._layout, self._format.escapes)
         scan = Scan(lines)
-        scan.find(self._tables)
-        scan.look(self._tables, self._skip)
+        tables = [None if table is None else table.of(lines.holds) for table in self._tables]
+        scan.find(tables)
+        scan.look(tables, self._skip)
         sizes = sum((scan.numbers(place) for place in self._sizes[1:]), scan.numbers(self._sizes[0]))
         times = self._clock.read(scan)
         lasted = None if self._duration is None else scan.microseconds(self._duration, self._unit)
@@ -110,16 +118,16 @@ class VectorEngine:
         if left.size < lines.count:
             rest = np.ones(lines.count, np.bool_)
             rest[lines.rows[left]] = False
-            self._leave(name, line, lines, np.flatnonzero(rest))
+            self._leave(name, line, lines, true(rest))
         return lines.count
 
     def _find(self, scan: Scan, word: _Word) -> Ints:
         """The numbers of the values that a word has in each line; lines with a value that is not known are marked."""
         left, right = word.span(scan)
         numbers, places = word.interner.find(scan.buffer, left, right)
-        rows = np.flatnonzero((numbers < 0) & scan.right)
+        rows = true((numbers < 0) & scan.right)
         if rows.size > _FEW:  # the first of each kind, and then those who are of the same
-            firsts = rows[np.unique(places[rows], return_index=True)[1]]
+            firsts = np.array([*dict(zip(places[rows].tolist()[::-1], rows.tolist()[::-1])).values()])
             self._learn_all(scan, word, firsts, left, right, numbers, places)
             numbers[rows], _ = word.interner.find(scan.buffer, left[rows], right[rows])
             rows = rows[numbers[rows] < 0]
@@ -218,7 +226,7 @@ class _Word:
         left = scan.lefts[self._method]
         short = scan.buffer.bytes[target] == ord("/")
         end = np.where(short, target + 1, right)
-        long = np.flatnonzero(~short)
+        long = true(~short)
         if long.size:
             end[long] = np.minimum(scan.next(target[long] + _SCHEME, ord("/"), 8), right[long])
         return left, end
@@ -236,58 +244,87 @@ class _Clock:
         self._shape = re.compile(clocks.shape(self._kind))
         self.whole = self._kind in _SECONDS and not fmt.adds_duration
         self._minutes: dict[bytes, int] = {}
+        if self._kind in _SECONDS:
+            length, cells = len(FIXED[self._kind]), layout.runs[self._run].cells
+            self._whole_run = len(cells) <= 64 and DIGIT not in cells and cells.count(ANY) == length
+            if self._whole_run:  # what stands around it is looked at with it
+                self._cells, self._from = cells, 0
+            else:
+                self._cells, self._from = FIXED[self._kind], self._offset
+            self._second = self._offset - self._from + _SECONDS[self._kind]
+            self._words = 4 if len(self._cells) <= 32 else 8
+            kept = [lane < len(self._cells) and lane - self._second not in (0, 1) for lane in range(8 * self._words)]
+            self._mask = self._masks = np.frombuffer(bytes(255 * lane for lane in kept), np.uint64)
+
+    def looks_at(self, layout: Layout) -> Layout:
+        """The layout without the checks of the run that are made here."""
+        if self._kind not in _SECONDS or not self._whole_run:
+            return layout
+        runs = [run._replace(checks=()) if place == self._run else run for place, run in enumerate(layout.runs)]
+        return layout._replace(runs=tuple(runs))
 
     def read(self, scan: Scan) -> Ints:
         """The times that the log has; what is no time is marked."""
-        place = scan.runs[self._run] + self._offset
+        place = scan.runs[self._run]
         return self._epoch(scan, place) if self._kind == "epoch" else self._calendar(scan, place)
 
     def _epoch(self, scan: Scan, place: Ints) -> Ints:
         """Ten digits, a point, and three more, of which it is known that they are."""
-        words = scan.buffer.words
-        head = number(words[place] ^ ZEROS)
-        tail = number((words[place + 6] ^ ZEROS) & np.uint64(0xFFFFFF00FFFF0000))
-        return (head * 100 + tail // 10_000) * _MICROSECONDS + tail % 10_000 * 1000
+        words = scan.buffer.at("V16", self._offset)[place].view(np.uint64).reshape(-1, 2)
+        tail = (words[:, 1] ^ ZEROS) & _EPOCH_TAIL
+        tail <<= _TWO_LANES
+        rest = number(tail)
+        head = self._of_changes(words[:, 0].copy(), lambda rows: number(words[rows, 0] ^ ZEROS))
+        head *= 100 * _MICROSECONDS
+        head += rest * 1000
+        head -= rest // 10_000 * (10_000_000 - _MICROSECONDS)  # what stands before the point is seconds
+        return head
 
     def _calendar(self, scan: Scan, place: Ints) -> Ints:
         """A time with a date: it is looked up when more than its second changes from one line to the next."""
         if not place.size:
             return place
-        second, length, words = _SECONDS[self._kind], len(FIXED[self._kind]), scan.buffer.words
-        changed = np.zeros(place.size, np.bool_)
+        each = self._words
+        seconds = _SIXTY.take(scan.buffer.at("<u2", self._from + self._second)[place])
+        words = scan.buffer.at(f"V{8 * each}", self._from)[place].view(np.uint64)
+        if words.size > self._masks.size:
+            self._masks = np.concatenate([self._mask] * place.size)
+        words &= self._masks[: words.size]
+        changed = np.empty(place.size, np.bool_)
         changed[0] = True
-        for start in (*range(0, length - 8, 8), length - 8):
-            text = words[place + start] & np.uint64(_without(second - start))
-            changed[1:] |= text[1:] != text[:-1]
-        digits = (words[place + second] ^ ZEROS) & np.uint64(0xFFFF)
-        tens, ones = digits & np.uint64(0xFF), digits >> np.uint64(8)
-        scan.right &= (tens <= 5) & (ones <= 9)
-        seconds: Ints = (tens * np.uint64(10) + ones).view(np.int64)
-        firsts = np.flatnonzero(changed)
+        np.not_equal((words[each:] != words[:-each]).view(f"u{each}"), 0, out=changed[1:])
+        firsts = true(changed)
         minutes = np.array([self._minute(scan, int(at)) for at in place[firsts]], np.int64)
-        spread = np.repeat(minutes, np.diff(firsts, append=place.size))
-        scan.right &= spread >= 0
-        times: Ints = (spread + seconds) * _MICROSECONDS
+        spread = minutes if minutes.size == 1 else repeated(minutes, firsts, place.size)
+        if seconds.min() < 0 or minutes.min() < 0:
+            scan.right &= (seconds >= 0) & (spread >= 0)
+        times: Ints = spread + seconds
+        times *= _MICROSECONDS
         return times
 
+    @staticmethod
+    def _of_changes(words: Words, values: Callable[[Ints], Ints]) -> Ints:
+        """A value of each line that is the same as long as a word is. values: gives those of some lines."""
+        changed = np.empty(words.size, np.bool_)
+        changed[:1] = True
+        np.not_equal(words[1:], words[:-1], out=changed[1:])
+        firsts = true(changed)
+        return repeated(values(firsts), firsts, words.size)
+
     def _minute(self, scan: Scan, place: int) -> int:
-        """Epoch seconds of a time's minute, or -1."""
-        second = _SECONDS[self._kind]
-        text = scan.buffer.text(place, place + len(FIXED[self._kind]))
-        text = text[:second] + b"00" + text[second + 2 :]
+        """Epoch seconds of a time's minute, or -1, also where something else stands around it."""
+        place += self._from
+        text = scan.buffer.text(place, place + len(self._cells))
+        text = text[: self._second] + b"00" + text[self._second + 2 :]
         found = self._minutes.get(text)
         if found is None:
             if len(self._minutes) >= _CACHED_MINUTES:
                 self._minutes.clear()
-            time = self._time_of(text) if self._shape.fullmatch(text) else None
+            shown = text[self._second - _SECONDS[self._kind] :][: len(FIXED[self._kind])]
+            fits = len(text) == len(self._cells) and all(cell in (ANY, byte) for cell, byte in zip(self._cells, text))
+            time = self._time_of(shown) if fits and self._shape.fullmatch(shown) else None
             found = self._minutes[text] = -1 if time is None else int(time)
         return found
-
-
-def _without(lane: int) -> int:
-    """What leaves two lanes of a word out."""
-    out = 0xFFFF << 8 * lane if lane >= 0 else 0xFFFF >> -8 * lane
-    return ~out & (1 << 64) - 1
 
 
 class _Sums:
@@ -307,7 +344,7 @@ class _Sums:
         self, scan: Scan, times: Ints, sizes: Ints, kinds: list[Ints], whole: bool, lasted: Ints | None = None
     ) -> Ints:
         """Count the lines that are right; return which these are. lasted: for how long bytes are to be spread."""
-        rows = np.flatnonzero(scan.right)
+        rows = true(scan.right)
         if not rows.size:
             return rows
         if rows.size < times.size:
@@ -320,7 +357,10 @@ class _Sums:
         for numbers, size in zip(kinds[1:], shape[1:]):
             kind = kind * size + numbers
         if self._book.paths:
-            asked = np.flatnonzero(~np.isin(kind, [one for one in np.unique(kind).tolist() if self._asks_path(one)]))
+            asks = np.zeros(_room(self._words), np.bool_)
+            for one in true(np.bincount(kind) > 0).tolist():
+                asks[one] = self._asks_path(one)
+            asked = true(~asks[kind])
             rows, times, sizes, kind = rows[asked], times[asked], sizes[asked], kind[asked]
             if not rows.size:
                 return rows
@@ -335,8 +375,8 @@ class _Sums:
                 return counted
         first, last = int(times.min()), int(times.max())
         slots = times // _SLOT if first // _SLOT != last // _SLOT else None
-        for slot in [first // _SLOT] if slots is None else np.unique(slots).tolist():
-            inside = slice(None) if slots is None else np.flatnonzero(slots == slot)
+        for slot in [first // _SLOT] if slots is None else sorted(set(slots.tolist())):
+            inside = slice(None) if slots is None else true(slots == slot)
             self._add_to(times[inside], sizes[inside], kind[inside], whole)
         return counted
 
@@ -376,7 +416,7 @@ class _Sums:
 
     def _close(self, slot: int) -> None:
         requests, total = self._slots.pop(slot)
-        for kind in np.flatnonzero(requests).tolist():
+        for kind in true(requests > 0).tolist():
             self._book.add_to_slot(slot, self._key(kind), int(requests[kind]), int(total[kind]))
 
 

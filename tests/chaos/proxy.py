@@ -9,7 +9,7 @@ import threading
 
 
 class Proxy(threading.Thread):
-    """Forwards 127.0.0.1:port to a server. Its faults: cut() and lose_commit()."""
+    """Forwards 127.0.0.1:port to a server. Its faults: cut(), lose_commit(), and `frozen` while set."""
 
     def __init__(self, target: int) -> None:
         super().__init__(name="proxy", daemon=True)
@@ -17,6 +17,7 @@ class Proxy(threading.Thread):
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.commits_lost = 0
+        self.frozen = threading.Event()
         self._ending = threading.Event()
         self._cut = threading.Event()
         self._lose = threading.Event()
@@ -40,6 +41,9 @@ class Proxy(threading.Thread):
     def run(self) -> None:
         """Forward until closed."""
         while not self._ending.is_set():
+            if self.frozen.is_set():
+                self._ending.wait(0.05)
+                continue
             if self._cut.is_set():
                 self._cut.clear()
                 self._drop_all()

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import hashlib
 import json
 import os
 import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,8 +21,6 @@ ROOT = Path(__file__).resolve().parents[2]
 LAB = ROOT / "tests" / "lab" / "lab.py"
 NAME = "demo"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgetally"
-PINS = ROOT / "roles" / "gearmand" / "vars" / "main.yml"
-ANSWER_SECONDS = 5.0
 LOCAL_HINT = "`bin/demo --local` shows the same pipeline without containers"
 
 NEXT = """\
@@ -48,27 +44,16 @@ def lab(*arguments: str) -> int:
 
 
 def job_server_program() -> dict[str, str]:
-    """The environment that lets the lab build gearmand 0.14; empty, after a line that says so, where it cannot."""
-    name = "EDGETALLY_GEARMAND_TARBALL"
-    if os.environ.get(name):
-        say(f"gearmand 0.14 is built from {os.environ[name]}")
-        return {}
-    import yaml  # `bin/demo --down` does without the virtual environment
+    """The environment that lets the lab build gearmand; empty, after a line that says so, where it cannot."""
+    from tests.lab import tarball  # it needs the virtual environment, which `bin/demo --down` does without
 
-    release = yaml.safe_load(PINS.read_text("utf-8"))["__gearmand_releases"]["0.14"]
-    tarball = CACHE / "gearmand-0.14.tar.gz"
     try:
-        if not tarball.exists():
-            with urllib.request.urlopen(release["url"], timeout=ANSWER_SECONDS) as answer:
-                data = answer.read()
-            if hashlib.sha256(data).hexdigest() != release["sha256"]:
-                raise OSError("its checksum is another one")
-            tarball.write_bytes(data)
+        path = tarball.find()
     except OSError as error:
         say(f"gearmand 0.14 cannot be fetched from launchpad.net ({error}): the distribution's package is used")
         return {}
-    say("gearmand 0.14 is built from its release tarball")
-    return {name: str(tarball)}
+    say(f"gearmand is built from {path}")
+    return {tarball.VARIABLE: str(path)}
 
 
 def playbook(path: str, inventory: Path, log: Path, environment: dict[str, str]) -> None:
@@ -135,7 +120,7 @@ def demo(folder: Path, seconds: float) -> bool:
     inventory = Path(json.loads(lab_file.read_text("utf-8"))["inventory"])
     for old in (sent_file, log):
         old.unlink(missing_ok=True)
-    edges, database = reconcile.read_lab(str(lab_file))
+    edges, (database, *_) = reconcile.read_lab(str(lab_file))
     environment = job_server_program()
     with step("set up what an operator has: an origin, an nginx edge, a squid edge", remind=False):
         playbook("tests/lab/prepare.yml", inventory, log, {})

@@ -29,6 +29,9 @@ SLOT = 300
 SETTLE = 60  # seconds after the traffic's end in which a server may still write a line about it
 UNASSIGNED = "unassigned"
 LOCAL = ("sh", "-c")
+CLUSTER = (
+    "mariadb -N -B --init-command='SET SESSION wsrep_sync_wait = 1' edgetally"  # all that the others have committed
+)
 
 # One line of output for each host and first folder of the path: host, folder, requests, bytes. from and to are epoch
 # seconds. %.0f, because mawk's %d ends at 2^31; sums of doubles are exact up to 2^53.
@@ -111,6 +114,7 @@ class Database:
 
     run: tuple[str, ...] = LOCAL
     client: str = "mariadb -N -B edgetally"
+    name: str = ""
 
     def query(self, sql: str) -> list[list[str]]:
         """The rows of a query."""
@@ -282,8 +286,8 @@ def compare(sent_file: str, edges: Sequence[Edge], database: Database, missing: 
     return not found
 
 
-def read_lab(path: str) -> tuple[list[Edge], Database]:
-    """A lab's edges and its database, reached by ssh."""
+def read_lab(path: str) -> tuple[list[Edge], list[Database]]:
+    """A lab's edges and its database, reached by ssh: on the aggregator's host, or every node of a cluster."""
     lab = json.loads(Path(path).read_text("utf-8"))
 
     def ssh(host: dict[str, Any]) -> tuple[str, ...]:
@@ -294,10 +298,11 @@ def read_lab(path: str) -> tuple[list[Edge], Database]:
         for host in lab["hosts"]
         if "edges" in host["groups"]
     ]
-    aggregators = [host for host in lab["hosts"] if "aggregator" in host["groups"]]
-    if not edges or not aggregators:
-        raise ReconcileError(f"{path} has no edges or no aggregator")
-    return edges, Database(ssh(aggregators[0]))
+    databases = [Database(ssh(host), CLUSTER, host["name"]) for host in lab["hosts"] if "galera" in host["groups"]]
+    databases = databases or [Database(ssh(host)) for host in lab["hosts"] if "aggregator" in host["groups"]]
+    if not edges or not databases:
+        raise ReconcileError(f"{path} has no edges or no database")
+    return edges, databases
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -308,9 +313,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--wait", type=float, default=180.0, metavar="SECONDS", help="for the last batches")
     options = parser.parse_args(arguments)
     try:
-        edges, database = read_lab(options.lab)
-        missing = wait(database, edges, Sent(options.sent), options.wait)
-        return 0 if compare(options.sent, edges, database, missing) else 1
+        edges, databases = read_lab(options.lab)
+        missing = wait(databases[0], edges, Sent(options.sent), options.wait)
+        equal = []
+        for database in databases:
+            if database.name:
+                print(f"\n{database.name}")
+            equal.append(compare(options.sent, edges, database, missing))
+        return 0 if all(equal) else 1
     except (OSError, KeyError, ValueError, ReconcileError) as error:
         print(f"reconcile: {error}", file=sys.stderr)
         return 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,11 @@ def payload(seq: int) -> bytes:
     batch = Batch("edge1/a", f"{1:016x}", seq, covers, ("news",), ((slot, 0, 1, 10, None, None),))
     (body,) = batch.encode()
     return seal(batch.stream, derive_key(MASTER, "edge1"), body)
+
+
+def has(mariadb: servers.MariaDB, count: int) -> bool:
+    """Whether so many batches are committed."""
+    return mariadb.sql("SELECT COUNT(*) FROM batch", "edgetally") == f"{count}\n"
 
 
 @pytest.fixture
@@ -69,21 +75,34 @@ def test_the_aggregator_goes_on_with_the_next(
     def submit(low: int, high: int) -> None:
         link.submit([gearmand.address], FUNCTION, [link.Job(f"j{n}", payload(n)) for n in range(low, high)])
 
-    def committed(count: int) -> bool:
-        return mariadb.sql("SELECT COUNT(*) FROM batch", "edgetally") == f"{count}\n"
-
     with aggregator(file) as process:
         submit(1, 21)
-        wait_for("the first batches", lambda: committed(20))
+        wait_for("the first batches", lambda: has(mariadb, 20))
         first.close()
         submit(21, 41)
-        wait_for("batches over the second address", lambda: committed(40))
+        wait_for("batches over the second address", lambda: has(mariadb, 40))
         second.cut()
         submit(41, 61)
-        wait_for("batches after another loss", lambda: committed(60))
+        wait_for("batches after another loss", lambda: has(mariadb, 60))
         assert process.poll() is None
     second.close()
     assert mariadb.sql("SELECT SUM(bytes) FROM channel_traffic", "edgetally") == "600\n"
+
+
+def test_a_server_that_freezes_in_mid_work(
+    tcp: DatabaseConfig, gearmand: servers.Server, mariadb: servers.MariaDB, tmp_path: Path
+) -> None:
+    """It is waited for no longer than the lease lasts: a standby would be at work by then."""
+    first = Proxy(mariadb.port)
+    first.start()
+    hosts = (f"127.0.0.1:{first.port}", f"127.0.0.1:{mariadb.port}")
+    file = aggregator_file(tmp_path, dataclasses.replace(tcp, hosts=hosts), gearmand.address)
+    with aggregator(file):
+        for low, high in ((1, 11), (11, 21)):
+            link.submit([gearmand.address], FUNCTION, [link.Job(f"j{n}", payload(n)) for n in range(low, high)])
+            wait_for(f"{high - 1} batches", partial(has, mariadb, high - 1), 45)
+            first.frozen.set()
+    first.close()
 
 
 def test_migrate_reaches_the_database_as_the_service_does(

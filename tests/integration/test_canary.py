@@ -65,8 +65,8 @@ def test_a_worker_that_is_registered_and_does_nothing(
         os.kill(process.pid, signal.SIGSTOP)
         status, (one,) = canary(file, "--timeout", "1")
         assert (status, one["state"]) == (1, "unconfirmed")
-        assert "did not come back in 1 s" in one["problem"]
-        assert "no aggregator answered" in one["problem"]
+        assert "did not come back" in one["problem"]
+        assert "no aggregator answered in " in one["problem"]
         assert queue(gearmand, "edgetally.batch")[2] == 1
         os.kill(process.pid, signal.SIGCONT)
         wait_for("the late canary", lambda: mariadb.sql(COMMITTED).strip() == "1")

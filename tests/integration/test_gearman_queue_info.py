@@ -153,6 +153,18 @@ def test_thresholds(server: servers.Server) -> None:
         assert ask(server, **wanted)["healthy"] is True
 
 
+def test_a_retired_function(server: servers.Server) -> None:
+    """The server goes on listing what once had a worker: only a wanted worker tells that it has gone."""
+    with Peer(server) as worker:
+        worker.send(CAN_DO, BATCH)
+        becomes(server, (0, 0, 0, 1))
+    becomes(server, (0, 0, 0, 0))
+    assert ask(server)["healthy"] is True
+    found = ask(server, queues=["edgetally.batch"], min_workers=1)
+    assert (found["queues"]["edgetally.batch"]["registered"], found["workers"]) == (True, [])
+    assert found["problems"] == ["edgetally.batch: 0 workers, at least 1 wanted"]
+
+
 def test_odd_names(server: servers.Server) -> None:
     with Peer(server) as worker:
         for name in (b"caf\xe9", b"with\ttab", "vidéo".encode()):

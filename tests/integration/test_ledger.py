@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pymysql
@@ -18,6 +19,7 @@ from edgetally.errors import EdgetallyError
 from edgetally.ledger import FenceLostError, Ledger
 from edgetally.transaction import Incoming
 from tests.integration.conftest import MASTER
+from tests.servers import MariaDB
 
 NOW = int(time.time()) // 300 * 300 - 7200
 KEY = derive_key(MASTER, "edge1")
@@ -245,6 +247,20 @@ def test_a_second_migration_has_nothing_to_do(
     assert capsys.readouterr().out == f"set the password of {database.user}@localhost\n"
     migrate.run(config, admin, "localhost", ("reader", "secret"))
     assert "created account reader@%" in capsys.readouterr().out
+
+
+def test_migrations_at_the_same_time(
+    database: DatabaseConfig, admin: DatabaseConfig, mariadb: MariaDB, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two aggregators are rolled out at once: one makes everything, the others find it."""
+    mariadb.sql(f"DROP DATABASE {database.name}; DROP USER {database.user}@localhost")
+    config = AggregatorConfig(("127.0.0.1:1",), (MASTER,), database)
+    with ThreadPoolExecutor() as pool:
+        runs = [pool.submit(migrate.run, config, admin, "localhost", None) for _ in range(3)]
+        assert [run.result() for run in runs] == [0, 0, 0]
+    said = capsys.readouterr().out
+    assert (said.count("applied 0001"), said.count("nothing to do")) == (1, 2)
+    assert mariadb.sql("SELECT COUNT(*) FROM ledger", database.name) == "1\n"
 
 
 def test_partitions_reach_30_days_ahead(ledger: Ledger) -> None:

@@ -32,7 +32,7 @@ CHANNELS = {"news": "news.example.com", "video": "a.v.example.com", "unassigned"
 RULES = [{"channel": "news", "host": "news.example.com"}, {"channel": "video", "host": "*.v.example.com"}]
 NGINX = '$msec $host "$request" $status $bytes_sent $request_time $upstream_cache_status'
 FORMATS = {"edge1": f"log_format edgetally '{NGINX}';", "edge2": "vhost_combined"}
-# The program with another sleep: while it leaves the monotonic clock alone, libfaketime makes Python's own fail (EINVAL).
+# With another sleep: while it leaves the monotonic clock alone, libfaketime makes Python's own fail (EINVAL).
 SHIP = """
 import select, sys, time
 time.sleep = lambda seconds: select.select([], [], [], max(0, seconds))

@@ -197,6 +197,16 @@ def test_another_ledger_is_refused(
     assert len(edge.files("outbox")) == 1
 
 
+def test_an_edge_learns_from_its_receipts_how_wrong_its_clock_is(
+    edge: Edge, gearmand: servers.Server, database: DatabaseConfig, tmp_path: Path
+) -> None:
+    with aggregator(aggregator_file(tmp_path, database, gearmand.address)):
+        wait_for("empty outbox", lambda: edge.ship().returncode == 0 and edge.files("outbox") == [])
+    clock = json.loads(run("status", "--config", str(edge.config), "--output", "json").stdout)["clock"]
+    assert abs(clock["offset"]) <= clock["accuracy"] + 0.05, "they are one machine"
+    assert clock["age"] < 60
+
+
 def test_status_tells_how_an_edge_is(edge: Edge) -> None:
     done = run("status", "--config", str(edge.config), "--output", "json")
     status = json.loads(done.stdout)

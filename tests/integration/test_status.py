@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
-from edgetally.config import DatabaseConfig
+from edgetally.batch import CANARY_STREAM, Batch, derive_key, seal
+from edgetally.config import DatabaseConfig, load_aggregator
+from edgetally.ledger import Ledger
+from edgetally.payload import open_batch
 from tests import servers
-from tests.integration.conftest import aggregator, aggregator_file, queue, run, wait_for
+from tests.integration.conftest import MASTER, aggregator, aggregator_file, queue, run, wait_for
 
 
 @pytest.mark.parametrize("output", ["json", "table"])
@@ -43,3 +51,162 @@ def test_a_database_that_is_away_is_one_sentence(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "cannot be used" in done.stderr
+
+
+# --- the truth behind the numbers
+
+
+def asked(file: Path) -> dict[str, Any]:
+    done = status(file, "json")
+    assert done.stderr == ""
+    found: dict[str, Any] = json.loads(done.stdout)
+    assert (found["state"] == "ok") == (done.returncode == 0)
+    return found
+
+
+def test_a_worker_that_does_not_hold_the_lease(
+    tmp_path: Path, database: DatabaseConfig, gearmand: servers.Server
+) -> None:
+    """One aggregator is frozen, another has taken over: both are registered, and jobs go to both."""
+    (tmp_path / "second").mkdir()
+    first = aggregator_file(tmp_path, database, gearmand.address, lease_seconds=2)
+    second = aggregator_file(tmp_path / "second", database, gearmand.address, lease_seconds=2)
+    with aggregator(first) as frozen:
+        wait_for("the first", lambda: queue(gearmand, "edgetally.batch")[2] == 1)
+        wait_for("order", lambda: asked(first)["state"] == "ok")
+        os.kill(frozen.pid, signal.SIGSTOP)
+        wait_for("a silent lease", lambda: asked(first)["state"] == "critical", 30)
+        problems = asked(first)["problems"]
+        assert "no aggregator is at work" in problems[0]
+        assert f"{frozen.pid}' from 127.0.0.1 is registered" in problems[1]
+        with aggregator(second) as active:
+            wait_for("two workers", lambda: queue(gearmand, "edgetally.batch")[2] == 2, 40)
+            found = asked(first)
+            assert found["writer"]["holder"].endswith(f":{active.pid}")
+            assert len(found["job_servers"][0]["workers"]) == 2
+            (problem,) = found["problems"]
+            assert f"{frozen.pid}' from 127.0.0.1 is registered at {gearmand.address} and does not hold" in problem
+            assert "`systemctl status edgetally-aggregator`" in problem
+
+
+def test_a_job_server_that_is_gone_and_one_without_the_aggregator(
+    tmp_path: Path, database: DatabaseConfig, gearmand: servers.Server
+) -> None:
+    with servers.gearmand() as other, servers.gearmand() as stranger:
+        file = aggregator_file(tmp_path, database, gearmand.address, other.address)
+        with aggregator(file):
+            wait_for("the aggregator", lambda: queue(other, "edgetally.batch")[2] == 1)
+            wait_for("order", lambda: asked(file)["state"] == "ok")
+            (tmp_path / "wide").mkdir()
+            wide = aggregator_file(tmp_path / "wide", database, gearmand.address, other.address, stranger.address)
+            other.kill()
+            found = asked(wide)
+            assert [one["up"] for one in found["job_servers"]] == [True, False, True]
+            assert found["state"] == "warning"
+            assert f"{other.address} refused the connection" in found["problems"][0]
+            assert f"is not registered at {stranger.address}" in found["problems"][1]
+            gearmand.kill()
+            stranger.kill()
+            found = asked(wide)
+    assert (found["state"], len(found["problems"])) == ("critical", 3)
+
+
+def test_streams_that_are_silent_or_have_gaps(
+    tmp_path: Path, database: DatabaseConfig, mariadb: servers.MariaDB, gearmand: servers.Server, ledger: Ledger
+) -> None:
+    file = aggregator_file(tmp_path, database, gearmand.address)
+    now = int(mariadb.sql("SELECT UNIX_TIMESTAMP()"))
+    send = Sender(file, ledger)
+    send("edge1/access", 1, None, now - 600)
+    send("edge1/access", 2, now - 600, now - 300)
+    send("edge2/access", 1, None, now - 9000)
+    send("edge2/access", 3, now - 8000, now - 7000)  # two between them never came
+    send("edge3/access", 1, None, now - 900)
+    send("edge3/access", 2, now - 900, now - 600, log="absent")
+    send("edge4/old", 1, None, now - 3 * 86400)
+    send("edge4/old", 2, now - 250_000, now - 200_000)  # a gap, but not of the last day
+    send(CANARY_STREAM, 1, None, now - 90_000)
+    mariadb.sql("INSERT INTO edgetally.stream (name, retired_at) VALUES ('gone/access', UTC_TIMESTAMP())")
+    found = asked(file)
+    assert found["streams"] == 4
+    lags = {name: round(lag / 100) for name, lag in found["lag"].items()}
+    assert lags == {"edge1/access": 3, "edge2/access": 70, "edge3/access": 6, "edge4/old": 2000}
+    assert found["gaps"] == [
+        {"stream": "edge2/access", "from": now - 9000, "to": now - 8000, "reason": "missing"},
+        {"stream": "edge3/access", "from": now - 900, "to": now - 600, "reason": "absent"},
+    ]
+    problems = "\n".join(found["problems"])
+    assert "streams edge4/old, edge2/access sent nothing for 3333 min" in problems
+    assert "streams edge2/access, edge3/access had gaps in the last day: `edgetally report`" in problems
+    assert found["last_commit"] < 60
+    assert abs(found["clock"]["offset"]) < 5
+    for problem in found["problems"]:
+        assert re.search(r"`\w+ .*`", problem), problem
+
+
+def test_the_last_commit_is_no_canary_s(
+    tmp_path: Path, database: DatabaseConfig, mariadb: servers.MariaDB, gearmand: servers.Server, ledger: Ledger
+) -> None:
+    file = aggregator_file(tmp_path, database, gearmand.address)
+    now = int(mariadb.sql("SELECT UNIX_TIMESTAMP()"))
+    send = Sender(file, ledger)
+    send(CANARY_STREAM, 1, None, now)
+    assert (asked(file)["last_commit"], asked(file)["streams"]) == (None, 0)
+    send("edge1/access", 1, None, now)
+    mariadb.sql("UPDATE edgetally.batch SET committed_at = UTC_TIMESTAMP() - INTERVAL 1 HOUR WHERE seq = 1")
+    send(CANARY_STREAM, 1, None, now, revision=now)
+    assert 3600 <= asked(file)["last_commit"] < 3700
+
+
+class Sender:
+    """Commits empty batches as an aggregator does."""
+
+    def __init__(self, file: Path, ledger: Ledger) -> None:
+        self.config = load_aggregator(str(file))
+        self.ledger = ledger
+
+    def __call__(self, stream: str, seq: int, low: float | None, high: float, **fields: Any) -> None:
+        (body,) = Batch(stream, "0123456789abcdef", seq, (low, high), **fields).encode()
+        payload = seal(stream, derive_key(MASTER, stream.partition("/")[0]), body)
+        assert self.ledger.commit([open_batch(self.config, payload)]) == ["committed"]
+
+
+# --- for machines
+
+
+def test_metrics_and_nagios(
+    tmp_path: Path, database: DatabaseConfig, mariadb: servers.MariaDB, gearmand: servers.Server, ledger: Ledger
+) -> None:
+    file, out = aggregator_file(tmp_path, database, gearmand.address), tmp_path / "edgetally.prom"
+    now = int(mariadb.sql("SELECT UNIX_TIMESTAMP()"))
+    send = Sender(file, ledger)
+    send("edge1/access", 1, None, now - 300)
+    send("edge1/access", 2, now - 300, now - 100, continuity="broken")
+
+    def written() -> dict[Any, float]:
+        assert run("status", "--config", str(file), "--metrics", str(out)).returncode == 0
+        families = text_string_to_metric_families(out.read_text())
+        return {(one.name, *one.labels.values()): one.value for family in families for one in family.samples}
+
+    values = written()
+    assert values["edgetally_database_up",] == 1
+    assert values["edgetally_aggregator_active",] == 1
+    assert values["edgetally_job_server_up", gearmand.address] == 1
+    assert values["edgetally_queue_workers", "edgetally.batch", gearmand.address] == 0
+    assert values["edgetally_queue_jobs", "edgetally.batch", gearmand.address, "waiting"] == 0
+    assert values["edgetally_stream_gap_seconds", "edge1/access"] == 200
+    assert abs(values["edgetally_stream_covered_timestamp_seconds", "edge1/access"] - (now - 100)) < 5
+    assert abs(values["edgetally_last_commit_timestamp_seconds",] - now) < 60
+    done = run("status", "--config", str(file), "--nagios")
+    assert done.returncode == 1
+    assert done.stdout.startswith("EDGETALLY WARNING: aggregator: the active aggregator test is not registered at")
+    assert "'quarantine'=0;0 'gaps'=1;0" in done.stdout
+
+    lost = aggregator_file(tmp_path, DatabaseConfig("edgetally", "x", socket=str(tmp_path / "none")), gearmand.address)
+    assert lost == file
+    values = written()
+    assert (values["edgetally_database_up",], values["edgetally_job_server_up", gearmand.address]) == (0, 1)
+    assert values["edgetally_state", "aggregator"] == 2
+    done = run("status", "--config", str(file), "--nagios")
+    assert done.returncode == 2
+    assert done.stdout.startswith("EDGETALLY CRITICAL: aggregator: the database at ")

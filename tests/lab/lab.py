@@ -39,7 +39,7 @@ DEFAULT_LAB = "demo"
 DEFAULT_SUITE = "bookworm"
 BOOT_SECONDS = 90
 PODMAN_SECONDS = 300
-NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
 class LabError(Exception):
@@ -175,7 +175,7 @@ def choose(hosts: list[Host], only: str | None) -> list[Host]:
 def check_name(name: str) -> str:
     """Return name if it can name a lab."""
     if not NAME.fullmatch(name):
-        raise LabError(f"{name!r} cannot name a lab: use small letters, digits and hyphens")
+        raise LabError(f"{name!r} cannot name a lab: use small letters, digits, hyphens and underscores")
     return name
 
 

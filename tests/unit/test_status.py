@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from edgetally import status
 from edgetally.errors import EdgetallyError
@@ -117,7 +119,7 @@ def test_the_exit_status_tells(edge: Edge, capsys: pytest.CaptureFixture[str]) -
     edge.spool.hold(NAME, "conflict")
     assert status.run(str(edge.file), "table") == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "edge edge1: critical, ledger not known yet"
+    assert lines[0].startswith("edge edge1: critical, ledger not known yet, clock not measured yet, spool ")
     assert lines[1].split() == ["log", "next", "rotated", "unfinished", "outbox", "bytes", "oldest", "sent", "held"]
     assert lines[2].split()[0] == "access"
     assert lines[3].startswith("! batch access-")
@@ -130,3 +132,120 @@ def test_a_host_without_any_configuration_is_refused(tmp_path: Path, monkeypatch
         status.run(None, "table")
     with pytest.raises(EdgetallyError, match="cannot be read"):
         status.run(str(tmp_path / "other.json"), "table")
+
+
+# --- the clock, as the last receipt told
+
+
+def note_clock(edge: Edge, offset: float, accuracy: float = 0.1) -> None:
+    edge.spool.clock.write_text(json.dumps({"offset": offset, "accuracy": accuracy}))
+
+
+@pytest.mark.parametrize(
+    ("offset", "accuracy", "words"),
+    [
+        (0.2, 0.1, ""),
+        (-29.0, 0.1, ""),
+        (35.0, 6.0, ""),  # the answer took 12 s: it may be within 30
+        (120.0, 0.1, "the clock is 120 s ahead of the database's"),
+        (-400.0, 1.0, "the clock is 400 s behind the database's"),
+    ],
+)
+def test_a_clock_that_is_wrong_is_named(edge: Edge, offset: float, accuracy: float, words: str) -> None:
+    note_clock(edge, offset, accuracy)
+    found = edge_status(edge.config)
+    assert found["clock"]["offset"] == offset
+    assert (found["state"], bool(found["problems"])) == (("warning", True) if words else ("ok", False))
+    assert words in "".join(found["problems"])
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"offset": "x", "accuracy": 1}'])
+def test_a_damaged_clock_file_is_no_clock(edge: Edge, text: str) -> None:
+    edge.spool.clock.write_text(text)
+    assert edge_status(edge.config)["clock"] is None
+
+
+def test_the_room_of_the_spool_is_told(edge: Edge) -> None:
+    edge.spool.publish(NAME, [b"body" * 5000])
+    room = edge_status(edge.config)["spool"]
+    assert room["used"] >= 20_000
+    assert room["free"] > 0
+    assert (room["path"], room["quota"]) == (str(edge.spool.root), edge.config.quota_bytes)
+
+
+def test_every_problem_names_a_command(edge: Edge) -> None:
+    edge.spool.publish(NAME, [b"body"])
+    edge.spool.hold(NAME, "conflict")
+    late = NAME._replace(seq=8)
+    edge.spool.publish(late, [b"body"])
+    os.utime(edge.spool.outbox / str(late), (1, 1))
+    state = edge.spool.load_state("access")
+    assert state is not None
+    edge.spool.save_state("access", state.__class__(**{**state.__dict__, "last_to": 1.0}))
+    edge.log.unlink()
+    note_clock(edge, 99.0)
+    problems = edge_status(edge.config)["problems"]
+    assert len(problems) == 5
+    for problem in problems:
+        assert re.search(r"`\w+ .*`", problem), problem
+
+
+# --- Nagios
+
+
+def nagios(edge: Edge, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    code = status.run(str(edge.file), "nagios")
+    printed = capsys.readouterr().out
+    assert printed.count("\n") == 1
+    assert printed.count(" | ") == (code != 3)
+    return code, printed
+
+
+def test_nagios(edge: Edge, capsys: pytest.CaptureFixture[str]) -> None:
+    note_clock(edge, 0.25)
+    code, line = nagios(edge, capsys)
+    assert code == 0
+    assert line.startswith("EDGETALLY OK: edge edge1 | 'outbox'=0 'oldest'=0.0s;900 'held'=0;;0 'spool'=")
+    assert line.endswith("'edge clock'=0.25s\n")
+    edge.spool.paused.touch()
+    code, line = nagios(edge, capsys)
+    assert code == 1
+    assert line.startswith("EDGETALLY WARNING: edge edge1: shipping is paused")
+    edge.spool.publish(NAME, [b"body"])
+    edge.spool.hold(NAME, "quarantined:a|b\nc")
+    code, line = nagios(edge, capsys)
+    assert code == 2
+    assert line.startswith("EDGETALLY CRITICAL: edge edge1: ")
+    assert "quarantined:a/b c" in line
+    edge.file.write_text("{")
+    code, line = nagios(edge, capsys)
+    assert code == 3
+    assert line.startswith("EDGETALLY UNKNOWN: ")
+
+
+# --- metrics
+
+
+def test_metrics(edge: Edge, tmp_path: Path) -> None:
+    edge.spool.publish(NAME, [b"body"])
+    os.utime(edge.spool.outbox / str(NAME), (1000.0, 1000.0))
+    note_clock(edge, -1.5)
+    file = tmp_path / "metrics" / "edge.prom"
+    with pytest.raises(EdgetallyError, match="edge_shipper_metrics_dir"):
+        status.run(str(edge.file), "table", str(file))
+    file.parent.mkdir()
+    assert status.run(str(edge.file), "table", str(file)) == 0
+    assert [path.name for path in file.parent.iterdir()] == ["edge.prom"], "the temporary file is gone"
+    assert file.stat().st_mode & 0o777 == 0o644
+    families = {family.name: family for family in text_string_to_metric_families(file.read_text())}
+    values = {(one.name, *one.labels.values()): one.value for family in families.values() for one in family.samples}
+    assert values["edgetally_state", "edge"] == 1
+    assert values["edgetally_outbox_batches", "access"] == 1
+    assert values["edgetally_outbox_bytes", "access"] == 4
+    assert values["edgetally_outbox_oldest_timestamp_seconds", "access"] == pytest.approx(1000, abs=1)
+    assert values["edgetally_held_batches", "access"] == 0
+    assert values["edgetally_clock_offset_seconds", "edge"] == -1.5
+    assert values["edgetally_spool_quota_bytes",] == edge.config.quota_bytes
+    assert abs(values["edgetally_last_rotation_timestamp_seconds", "access"] - time.time()) < 60
+    with pytest.raises(EdgetallyError, match=r"end in \.prom"):
+        status.run(str(edge.file), "table", str(tmp_path / "metrics.txt"))

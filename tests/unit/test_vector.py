@@ -99,6 +99,51 @@ def test_hosts_with_the_same_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch
     assert len(found.cells) == 50
 
 
+def test_hosts_of_all_lengths_are_told_apart() -> None:
+    """They are compared by words: those that begin alike, and those as long as some words are, must not be mixed up."""
+    names = [f"{'x' * length}{end}" for length in (*range(1, 34), *range(60, 66)) for end in "ab"]
+    found = both(b"".join(line(name) for name in [*names, "z" * 70, *names] * 2))
+    assert len(found.cells) == len(names) + 1
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [(b" [28", b" (28"), (b"] ", b") "), (b"/May/", b"/Mai/"), (b":00 +", b":60 +"), (b":00 +", b":0x +")],
+)
+def test_what_stands_around_a_time_is_looked_at(good: bytes, bad: bytes) -> None:
+    """Where most lines have one time it is not read in each of them."""
+    text = line("a.example.com")
+    assert both(text * 3 + text.replace(good, bad) * 2 + text * 3).rejected == 2
+
+
+@pytest.mark.parametrize("user", [b"-", b"- -", b"a - -", b"", b"a b"])
+def test_users_that_are_no_dash_do_not_hide_a_bad_address(user: bytes) -> None:
+    text = line("a.example.com").replace(b" - - ", b" - " + user + b" ")
+    assert both(
+        text * 2 + text.replace(b"192.0.2.7", b"192.0.2.7 - -") + text.replace(b"192.0.2.7", b"192.0.2.z")
+    ).lines
+
+
+def test_numpy_starts_without_what_is_not_needed() -> None:
+    """And what is asked for later is there all the same."""
+    code = f"""if True:
+        import sys
+        sys.path.insert(0, {SOURCES["PYTHONPATH"]!r})
+        import io
+        from edgetally.formats import FORMATS
+        from edgetally.tally import tally
+        for fmt in FORMATS["combined"], FORMATS["squid"]:
+            assert tally([io.BytesIO((fmt.example.encode() + b"\\n") * 99)], fmt, None, engine="numpy").counted == 99
+        whole = "numpy.lib" in sys.modules
+        import numpy
+        print(whole, numpy.__version__)
+        assert numpy.unique([2, 1, 2]).tolist() == [1, 2] and numpy.ma.array([1]).sum() == 1
+    """
+    done = subprocess.run(["/usr/bin/python3", "-I", "-c", code], check=True, capture_output=True, text=True)
+    whole, version = done.stdout.split()
+    assert whole == "False" or not version.startswith("1."), "numpy 1 was imported as a whole"
+
+
 def test_sums_are_exact_where_floats_are_not() -> None:
     sizes = [10**15 - 1, 10**10 - 1, 1] * 50
     assert both(b"".join(line("a.example.com", size=size) for size in sizes)).bytes == sum(sizes)

@@ -41,6 +41,10 @@ class SmokeError(Exception):
     """The proof cannot go on; the text is one sentence."""
 
 
+class DiffersError(Exception):
+    """A step saw something else than what was expected: what comes after it would prove nothing."""
+
+
 class Peer:
     """A connection to the job server, as a client, as a worker, or to ask it in its text protocol."""
 
@@ -144,15 +148,15 @@ class Proof:
         self.function = f"edgetally.smoke.{secrets.token_hex(6)}"
         self.file = folder / "written-by-the-worker"
         self.processes: list[subprocess.Popen[str]] = []
-        self.failures = 0
 
     def see(self, step: str, expected: str, look: Callable[[], str]) -> None:
-        """Print one step; what is seen may take its time to become what is expected."""
+        """Print one step; what is seen may take its time to become what is expected. Raises DiffersError."""
         deadline = time.monotonic() + SECONDS
         while (seen := look()) != expected and time.monotonic() < deadline:
             time.sleep(0.05)
-        self.failures += seen != expected
         print(f"{'ok    ' if seen == expected else 'FAILED'}  {step}: expected {expected}, seen {seen}", flush=True)
+        if seen != expected:
+            raise DiffersError(step)
 
     def say(self, text: str) -> None:
         """Print a line that belongs to the step before."""
@@ -220,7 +224,9 @@ class Proof:
             self.say(NOTES)
             if job:
                 worker.send(WORK_COMPLETE, job[0], b"")
-        self.see("the job is done, the worker is gone", "0 0 0", self.status)
+            # 0.14 throws an answer away whose connection ends before it was read
+            self.see("the job is done", "0 0 1", self.status)
+        self.see("the worker is gone", "0 0 0", self.status)
 
     def finish(self, worker: Peer) -> None:
         """Do all jobs that wait, with nothing done."""
@@ -353,10 +359,14 @@ def prove(arguments: argparse.Namespace) -> int:
     """Run all steps and return the exit status."""
     with Peer(arguments.host, arguments.port), tempfile.TemporaryDirectory(prefix="gearmand-smoke-") as folder:
         proof = Proof(arguments, Path(folder))
-        with cleaning_up(proof):
-            proof.run()
-    print("all is as expected" if not proof.failures else f"{proof.failures} of it is not as expected")
-    return 1 if proof.failures else 0
+        try:
+            with cleaning_up(proof):
+                proof.run()
+        except DiffersError as error:
+            print(f"not as expected: {error}")
+            return 1
+    print("all is as expected")
+    return 0
 
 
 def main(words: list[str]) -> int:

@@ -12,8 +12,6 @@ from edgetally.errors import EdgetallyError
 from edgetally.formats import clocks
 from edgetally.formats.finding import BODY_BYTES, LOCAL_TIME, NO_HOST, START_TIME, UNQUOTED, Finding
 from edgetally.formats.pattern import (
-    QUICK_DURATIONS,
-    QUICK_TIMES,
     SELF_ENDING,
     SELF_STARTING,
     Part,
@@ -46,21 +44,21 @@ class Matcher(NamedTuple):
 
 
 class Quick(NamedTuple):
-    """A format's faster patterns, for blanked data of whole lines without control characters.
+    """A format's faster pattern, for blanked data of whole lines without control characters.
 
-    pattern: as many matches as lines mean that all fit, but for their times; any_line: one match a line, whose groups
-    are empty if it does not fit. time_of, duration_of, kind_of, size_of: what pick these of a match; a kind is a key
-    without its time. time: the kind of the time, which is to be looked at; duration: that of the duration.
+    split: gives what stands between the lines that fit, and after each such gap its line's groups, `groups` many. Where
+    lines that fit and lines in gaps are as many as there are, no match went over a line's end. time, duration, hit,
+    hosts, path, sizes: the groups that hold these; a size is the sum of its groups. A time is to be looked at.
     """
 
-    pattern: re.Pattern[bytes]
-    any_line: re.Pattern[bytes]
-    time_of: Callable[[Row], bytes]
-    duration_of: Callable[[Row], bytes] | None
-    kind_of: Callable[[Row], Key]
-    size_of: Callable[[Row], bytes]
-    time: str
-    duration: str
+    split: Callable[[bytes], list[bytes]]
+    groups: int
+    time: int
+    duration: int | None
+    hit: int | None
+    hosts: tuple[int, ...]
+    path: int | None
+    sizes: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -165,26 +163,20 @@ class LogFormat:
             groups += [(role, number) for role in inside]
         return pattern, {role: [groups.index(pair) for pair in wanted if pair[0] == role] for role in _RANK}
 
-    def quick(self, paths: bool = False, durations: bool = False) -> Quick | None:
-        """Compile the faster pattern, or None where the format's time or duration has none."""
-        durations = durations or self.adds_duration
-        time = self.parts[self.roles["time"][0]].kind
-        duration = self.parts[self.roles["duration"][0]].kind if durations else ""
-        if time not in QUICK_TIMES or duration not in ("", *QUICK_DURATIONS):
-            return None
-        pattern, places = self._pattern(paths, durations, quick_pattern_of)
-        kind = [place for role in ("host", "hit", "path") for place in places[role]]
-        first = itemgetter(places["time"][0])
-        lasted = itemgetter(places["duration"][0]) if durations else None
+    def quick(self, paths: bool = False, durations: bool = False) -> Quick:
+        """Compile the faster pattern."""
+        pattern, places = self._pattern(paths, durations or self.adds_duration, quick_pattern_of)
+        whole = re.compile(rb"(?m)^" + pattern + rb"\n")
+        first = {role: next(iter(found), None) for role, found in places.items()}
         return Quick(
-            re.compile(rb"(?m)^" + pattern + rb"\n"),
-            re.compile(rb"(?m)^(?:" + pattern + rb"\n|.*\n)"),
-            first,
-            lasted,
-            _picker(kind),
-            _adder(places["size"]),
-            time,
-            duration,
+            whole.split,
+            whole.groups,
+            places["time"][0],
+            first["duration"],
+            first["hit"],
+            tuple(places["host"]),
+            first["path"],
+            tuple(places["size"]),
         )
 
     @property
@@ -211,8 +203,15 @@ class LogFormat:
     def request_of(self, key: Key) -> tuple[str, bool | None]:
         """Read a key without its time: the host (empty for none), and whether it was a hit (None: not said)."""
         hosts = len(self.roles.get("host", ()))
-        host = next(filter(None, map(normal_host, key[:hosts])), "")
-        return host, self.hit.fullmatch(key[hosts]) is not None if self.hit_known else None
+        return self.host_of(key[:hosts]), self.is_hit(key[hosts]) if self.hit_known else None
+
+    def host_of(self, hosts: Key) -> str:
+        """The host of a request, of what a line says of it in the order of precedence; empty for none."""
+        return next(filter(None, map(normal_host, hosts)), "")
+
+    def is_hit(self, word: bytes) -> bool:
+        """Whether the cache's word means a hit."""
+        return self.hit.fullmatch(word) is not None
 
     def blanked(self, data: bytes) -> bytes:
         r"""The data, as long as before, with every escaped quote or backslash (\" and \\) replaced by ~~.

@@ -178,35 +178,39 @@ def _but(stop: str) -> bytes:
 _USER = rb'(?:""|' + _but('"[') + rb"*(?:\[(?!\d)" + _but('"[') + rb"*){0,9999})"
 
 
-def _request(part: Part, host: bool, path: bool, but: Callable[[str], bytes] = _but) -> bytes:
+def _request(part: Part, host: bool, path: bool, but: Callable[[str], bytes] = _but, own: bytes = b"") -> bytes:
     """A request line or a URL alone: an absolute URI or CONNECT's host:port gives the host, then comes the path.
 
     Whatever else stands there (`-`, a TLS hello, `error:invalid-request`) is text, with neither; squid writes the last
-    for a CONNECT that it refuses, too.
+    for a CONNECT that it refuses, too. own: what makes a repetition possessive, if it may be.
     """
-    method = rb"" if part.kind == "url" else but(part.stop + " ") + rb"+ "
-    authority = _whole(but(part.stop + " /?#"), host)
-    target = rb"(?:[A-Za-z][A-Za-z0-9+.-]*://|(?<=CONNECT )(?!error:))" + authority
+    method = rb"" if part.kind == "url" else but(part.stop + " ") + rb"+" + own + rb" "
+    authority = _whole(but(part.stop + " /?#"), host, own)
+    target = rb"(?:[A-Za-z][A-Za-z0-9+.-]*" + own + rb"://|(?<=CONNECT )(?!error:))" + authority
     if path:
-        target = rb"(?:" + target + rb")?" + rb"(?:(?=/)" + _whole(but(part.stop + " ?#"), True) + rb")?"
-    return rb"(?:" + method + target + rb")?" + but(part.stop) + rb"*"
+        target = rb"(?:" + target + rb"|)" + rb"(?:(?=/)" + _whole(but(part.stop + " ?#"), True, own) + rb"|)"
+    return rb"(?:" + method + target + rb"|)" + but(part.stop) + rb"*" + own
 
 
-def _whole(character: bytes, capture: bool) -> bytes:
+def _whole(character: bytes, capture: bool, own: bytes = b"") -> bytes:
     """All that there is of a class: giving some of it back is tried in one step, not at each place of a long line."""
-    return _group(character + rb"*", capture) + rb"(?!" + character + rb")"
+    return _group(character + rb"*" + own, capture) + (b"" if own else rb"(?!" + character + rb")")
 
 
 def _group(pattern: bytes, capture: bool) -> bytes:
     return (rb"(" if capture else rb"(?:") + pattern + rb")"
 
 
+# --------------------------------------------------------------------------------------------------------------------
+# The faster pattern
+
 # Where nothing has to be tried a second time, a possessive item is twice as fast. Python 3.9 and 3.10 have none.
 _OWN = b"+" if sys.version_info >= (3, 11) else b""
 _QUICK: dict[str, bytes] = {
     "clf": rb".{26}",
-    "iso": rb"[0-9T:+Z-]+" + _OWN,
+    "iso": rb".{25}",
     "epoch": rb"\d{10}\.\d{3}",
+    "pad": rb" *" + _OWN,
     "size": rb"\d{1,15}" + _OWN + rb"|-",
     "number": rb"\d*" + _OWN + rb"|-",
     "seconds": rb"\d{1,15}" + _OWN + rb"\.\d{3}|-",
@@ -217,19 +221,17 @@ _QUICK: dict[str, bytes] = {
     "user": rb'[^"\[]*',
     "squid_code": rb"[A-Z][A-Z_]*" + _OWN,
     "squid_peer": rb"[A-Z][A-Z0-9_]*" + _OWN + rb"|-",
-    "squid_type": rb"(?: [^ \n]+" + _OWN + rb")?",
+    "squid_type": rb" [!-\xff]+" + _OWN + rb"|",
 }
 _STOPS = {"word": ' "', "token": " ", "path": " ", "text": "", "host": "", "request": "", "url": ""}
-QUICK_DURATIONS = ("seconds", "ms", "us")
-QUICK_TIMES = frozenset({"clf", "iso", "epoch"})
 
 
 def quick_pattern_of(part: Part, roles: Sequence[str], following: str) -> bytes:
-    """A pattern that is faster, and takes what pattern_of does, and more.
+    """A pattern that is faster, and takes what pattern_of does, but for values that are seldom seen.
 
     following: the literal after the part, empty at the line's end, a NUL where another field follows. The pattern may
     run over the end of a line, and take control characters: who uses it makes sure that there are none, and that there
-    are as many matches as lines. A time is to be looked at; a value that is seldom seen may be left out.
+    are as many matches as lines. Of a time it may take more than is one: it is to be looked at.
     """
     if part.kind in _QUICK:
         return _group(_QUICK[part.kind], bool(roles))
@@ -238,12 +240,23 @@ def quick_pattern_of(part: Part, roles: Sequence[str], following: str) -> bytes:
     stop = (part.stop if part.kind in ("text", "host", "request", "url", "word") else "") + _STOPS[part.kind]
     if not following:
         stop += "\n"
-    if part.kind in ("request", "url") and roles:
-        return _request(part._replace(stop=stop), "host" in roles, "path" in roles, _quick_but)
-    least = rb"+" if part.kind in ("word", "token", "path") else rb"*"
     own = _OWN if not following or following[0] in stop else b""
+    if part.kind in ("request", "url") and roles:
+        return _request(part._replace(stop=stop), "host" in roles, "path" in roles, _quick_but, own)
+    least = rb"+" if part.kind in ("word", "token", "path") else rb"*"
     return _group(_quick_but(stop) + least + own, bool(roles))
 
 
 def _quick_but(stop: str) -> bytes:
-    return rb"[^" + re.escape("".join(dict.fromkeys(stop))).encode() + rb"]"
+    """A class of all characters but those in `stop`, in the form that is looked at fastest.
+
+    All but one character takes 0.4 ns a character, ranges 1 to 2, all but two 3.
+    """
+    stops = sorted(set(stop) - {"\n"})
+    if not stops:
+        return b"."
+    if len(set(stop)) == 1:
+        return rb"[^" + re.escape(stop[0]).encode() + rb"]"
+    bounds = [0x1F, *map(ord, stops), 0x100]
+    ranges = [(low + 1, high - 1) for low, high in zip(bounds, bounds[1:]) if low + 1 < high]
+    return b"[" + b"".join(rb"\x%02x-\x%02x" % pair for pair in ranges) + b"]"

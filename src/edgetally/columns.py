@@ -1,0 +1,275 @@
+"""The plain engine's faster way: all lines of a block are matched at once, and added up column by column.
+
+One call of a pattern cuts a block into what does not fit, and the fields of the lines that do; of these every n-th is a
+column. What is the same in many lines (a time, a host) is looked at once. Sizes stay texts until a slot is done.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import compress
+from typing import Any, Callable, Union
+
+from edgetally.book import Book
+from edgetally.formats import Key, LogFormat, clocks
+from edgetally.formats.log_format import Quick
+
+_MICROSECONDS = 1_000_000
+# The fewest characters of a duration that are less than a second.
+_FRACTION = {"seconds": 4, "ms": 3, "us": 6, "ns": 9}
+_OPEN_SLOTS = 4
+_OPEN_LINES = 20_000
+
+# A line's hosts, and its path where that is asked for: one text, or several.
+Rest = Union[bytes, tuple[bytes, ...], None]
+_Sizes = defaultdict[Any, defaultdict[Any, "list[bytes]"]]
+
+
+def newlines_in(data: bytes) -> int:
+    """How many lines end in the data. Of one byte, count() is many times slower than this."""
+    return len(data) - len(data.replace(b"\n", b""))
+
+
+def total(sizes: Sequence[bytes]) -> int:
+    """The sum of sizes as logged; `-` is 0."""
+    try:
+        return sum(map(int, sizes))
+    except ValueError:
+        return sum(int(size) for size in sizes if size != b"-")
+
+
+class Columns:
+    """Counts blocks of lines into a book."""
+
+    def __init__(self, fmt: LogFormat, book: Book) -> None:
+        self._format, self._book = fmt, book
+        self._quick: Quick = fmt.quick(book.paths, book.spreads)
+        self._kind = fmt.parts[fmt.roles["time"][0]].kind
+        self._clock, self._shape = clocks.reader(self._kind), re.compile(clocks.shape(self._kind))
+        self._duration = fmt.parts[fmt.roles["duration"][0]].kind if self._quick.duration is not None else ""
+        self._lasted = _duration_reader(self._duration)
+        self._open: dict[int, _Sizes] = {}
+        self._lines = 0
+
+    def count(self, data: bytes, lines: int) -> list[bytes] | None:
+        """Count the lines that fit, of whole ones without control characters.
+
+        Returns the gaps: the lines that are left before each line that was counted, and after the last one. None:
+        nothing was counted, since a match went over the end of a line, or a time is none.
+        """
+        found = self._quick.split(data)
+        step = self._quick.groups + 1
+        gaps = found[::step]
+        left = b"".join(gaps)
+        if len(gaps) - 1 + (newlines_in(left) if left else 0) != lines:
+            return None
+        if len(gaps) > 1 and not self._add([found[group::step] for group in range(1, step)], len(gaps) - 1):
+            return None
+        return gaps if left else []
+
+    def _add(self, columns: list[list[bytes]], rows: int) -> bool:
+        """Add lines; nothing where a time is none."""
+        quick = self._quick
+        lasted = columns[quick.duration] if quick.duration is not None else []
+        moments = self._moments(columns[quick.time], lasted)
+        if moments is None:
+            return False
+        sizes = columns[quick.sizes[0]]
+        if len(quick.sizes) > 1:
+            sizes = [b"%d" % total(parts) for parts in zip(*(columns[group] for group in quick.sizes))]
+        hits: list[Any] = columns[quick.hit] if quick.hit is not None else [b""] * rows
+        chosen = [*quick.hosts, *(() if quick.path is None else (quick.path,))]
+        rests: list[Any] = columns[chosen[0]] if len(chosen) == 1 else list(zip(*(columns[group] for group in chosen)))
+        table = _Table(moments, sizes, hits, rests or [()] * rows, lasted)
+        slot = moments.common_slot(self._book)
+        if slot is not None:
+            self._add_slot(slot, table)
+        else:
+            slots = moments.slots(self._book)
+            for slot in set(slots):
+                part = table.chosen([its == slot for its in slots])
+                if slot is None:
+                    self._add_singly(part)
+                else:
+                    self._add_slot(slot, part)
+        return True
+
+    def _add_slot(self, slot: int, table: _Table) -> None:
+        """Add lines of one slot."""
+        if self._book.spreads:
+            table = self._spread(slot, table)
+        groups = self._open.get(slot)
+        if groups is None:
+            if len(self._open) >= _OPEN_SLOTS:
+                self.flush()
+            groups = self._open[slot] = defaultdict(lambda: defaultdict(list))
+        for hit, rest, size in zip(table.hits, table.rests, table.sizes):
+            groups[hit][rest].append(size)
+        self._lines += len(table.sizes)
+        if self._lines > _OPEN_LINES:
+            self.flush()
+
+    def _add_singly(self, table: _Table) -> None:
+        """Add lines of which the book has to look at each: outside its window, or before its beginning."""
+        for row, (hit, rest, size) in enumerate(zip(table.hits, table.rests, table.sizes)):
+            time, kind = table.moments.time(table.places[row]), self._kind_of(hit, rest)
+            if self._book.spreads:
+                self._book.spread(time, self._lasted(table.lasted[row]) // 1000, kind, total([size]))
+            else:
+                self._book.add(time, kind, 1, total([size]))
+
+    def _spread(self, slot: int, table: _Table) -> _Table:
+        """Book the transfers that began before their slot; return the others. Most are too short to be looked at."""
+        margin = int(min(map(table.moments.time, table.places)) - slot)
+        safe = len(str(margin)) - 1 + _FRACTION.get(self._duration, 0) if margin else 0
+        begun = set()
+        for row in [row for row, text in enumerate(table.lasted) if len(text) > safe]:
+            time, took = table.moments.time(table.places[row]), self._lasted(table.lasted[row]) // 1000
+            if round(time * _MICROSECONDS) // 1000 - took < slot * 1000:
+                kind = self._kind_of(table.hits[row], table.rests[row])
+                self._book.spread(time, took, kind, total([table.sizes[row]]))
+                begun.add(row)
+        return table.chosen([row not in begun for row in range(len(table.sizes))]) if begun else table
+
+    def _kind_of(self, hit: bytes | None, rest: Rest) -> Key:
+        """A kind, as the book wants it. Without a text are the groups of what a line does not have."""
+        values = rest if isinstance(rest, tuple) else (rest,)
+        hosts = len(self._quick.hosts)
+        told = () if self._quick.hit is None else (hit or b"",)
+        return (*(value or b"" for value in values[:hosts]), *told, *(value or b"" for value in values[hosts:]))
+
+    def flush(self) -> None:
+        """Put all that is counted into the book."""
+        for slot, groups in self._open.items():
+            for hit, by_rest in groups.items():
+                for rest, sizes in by_rest.items():
+                    self._book.add_to_slot(slot, self._kind_of(hit, rest), len(sizes), total(sizes))
+        self._open.clear()
+        self._lines = 0
+
+    def _moments(self, times: list[bytes], lasted: list[bytes]) -> _Moments | None:
+        """The times of matches; None where one is none."""
+        if self._kind == "epoch" and not self._format.adds_duration:
+            return _Epochs(times)
+        seconds = {}
+        for text in set(times):
+            time = self._clock(text) if self._shape.fullmatch(text) else None
+            if time is None:
+                return None
+            seconds[text] = time
+        if not self._format.adds_duration:
+            return _Texts(seconds, times)
+        starts = {text: round(time * _MICROSECONDS) for text, time in seconds.items()}
+        return _Numbers([starts[text] + took for text, took in zip(times, map(self._lasted, lasted))], _MICROSECONDS)
+
+
+def _duration_reader(kind: str) -> Callable[[bytes], int]:
+    """What gives a duration in microseconds. The faster pattern takes only digits for the two that servers log most."""
+    if kind in ("ms", "us"):
+        return (lambda text: int(text) * 1000) if kind == "ms" else int
+    return clocks.microseconds(kind or "us")
+
+
+class _Table:
+    """Lines, column by column. places: where in the moments the time of each is."""
+
+    def __init__(
+        self,
+        moments: _Moments,
+        sizes: list[bytes],
+        hits: list[Any],
+        rests: list[Any],
+        lasted: list[bytes],
+        places: Sequence[int] = (),
+    ) -> None:
+        self.moments, self.sizes, self.hits, self.rests, self.lasted = moments, sizes, hits, rests, lasted
+        self.places = places or range(len(sizes))
+
+    def chosen(self, selectors: list[bool]) -> _Table:
+        """Some of the lines."""
+        columns = (self.sizes, self.hits, self.rests, self.lasted, self.places)
+        return _Table(self.moments, *(list(compress(column, selectors)) for column in columns))
+
+
+class _Moments:
+    """When the transfers of some lines ended, in epoch seconds."""
+
+    def common_slot(self, book: Book) -> int | None:
+        """The slot of all of them, if they have one."""
+        return _slot_of(self._bounds(), book)
+
+    def _bounds(self) -> tuple[float, float]:
+        """The first and the last of them."""
+        raise NotImplementedError
+
+    def slots(self, book: Book) -> list[int | None]:
+        """The slot of each, None where the book has to look at the time itself."""
+        raise NotImplementedError
+
+    def time(self, row: int) -> float:
+        """One of them."""
+        raise NotImplementedError
+
+
+def _slot_of(bounds: tuple[float, float], book: Book) -> int | None:
+    slot = book.common_slot(*bounds)
+    if slot is not None:
+        book.saw(*bounds)
+    return slot
+
+
+class _Texts(_Moments):
+    """Times as texts that come again and again. seconds: of each text the epoch seconds."""
+
+    def __init__(self, seconds: dict[bytes, float], texts: list[bytes]) -> None:
+        self._seconds, self._texts = seconds, texts
+
+    def _bounds(self) -> tuple[float, float]:
+        return min(self._seconds.values()), max(self._seconds.values())
+
+    def slots(self, book: Book) -> list[int | None]:
+        found = {text: _slot_of((time, time), book) for text, time in self._seconds.items()}
+        return [found[text] for text in self._texts]
+
+    def time(self, row: int) -> float:
+        return self._seconds[self._texts[row]]
+
+
+class _Numbers(_Moments):
+    """Times as numbers, which differ from line to line. unit: how many of them are a second."""
+
+    def __init__(self, values: list[int], unit: int) -> None:
+        self._values, self._unit = values, unit
+
+    def _bounds(self) -> tuple[float, float]:
+        return min(self._values) / self._unit, max(self._values) / self._unit
+
+    def slots(self, book: Book) -> list[int | None]:
+        unit, bounds = self._unit, dict[int, tuple[int, int]]()
+        seconds = [value // unit for value in self._values]
+        for second, value in zip(seconds, self._values):
+            low, high = bounds.get(second, (value, value))
+            bounds[second] = (min(low, value), max(high, value))
+        found = {second: _slot_of((low / unit, high / unit), book) for second, (low, high) in bounds.items()}
+        return [found[second] for second in seconds]
+
+    def time(self, row: int) -> float:
+        return self._values[row] / self._unit
+
+
+class _Epochs(_Moments):
+    """Times as texts of ten digits, a dot and three more: the lowest number is the text that sorts first."""
+
+    def __init__(self, texts: list[bytes]) -> None:
+        self._texts = texts
+
+    def _bounds(self) -> tuple[float, float]:
+        return float(min(self._texts)), float(max(self._texts))
+
+    def slots(self, book: Book) -> list[int | None]:
+        return _Numbers([int(text.replace(b".", b"")) for text in self._texts], 1000).slots(book)
+
+    def time(self, row: int) -> float:
+        return float(self._texts[row])

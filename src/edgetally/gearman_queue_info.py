@@ -1,0 +1,1 @@
+../../library/gearman_queue_info.py

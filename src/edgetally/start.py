@@ -1,0 +1,52 @@
+"""numpy's core without the rest of it, which the engine does not need and which takes more than half of its start."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec, module_from_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+_THREADS = "OPENBLAS_NUM_THREADS"  # they cost more to start than all that is done here takes
+
+
+def numpy() -> None:
+    """Import numpy, or of numpy 1 its core alone. Whatever else it is asked for then, it becomes itself to answer."""
+    os.environ.setdefault(_THREADS, "1")
+    spec = None if "numpy" in sys.modules else find_spec("numpy")
+    if spec is None or not _has_known_core(spec):
+        return
+    sys.modules["numpy"] = module = module_from_spec(spec)
+    try:
+        _fill(module)
+    except Exception:  # one unlike those that this was tried with: it is imported as usual
+        del sys.modules["numpy"]
+
+
+def _has_known_core(spec: ModuleSpec) -> bool:
+    """Whether this is a numpy 1. Later ones call their core something else, and import less at once."""
+    folders = spec.submodule_search_locations or [""]
+    return (Path(folders[0]) / "core" / "numeric.py").exists() and not (
+        Path(folders[0]) / "_core" / "numeric.py"
+    ).exists()
+
+
+def _fill(module: ModuleType) -> None:
+    """Import the core into the package, which is not executed; what else it is asked for, it then becomes itself."""
+    globals_: Any = __import__("numpy._globals", fromlist=["_NoValue"])
+    vars(module).update(_NoValue=globals_._NoValue, _CopyMode=globals_._CopyMode)
+    core = __import__("numpy.core", fromlist=["core"])
+    for part in (core.multiarray, core):
+        vars(module).update({name: getattr(part, name) for name in part.__all__})
+
+    def complete(name: str) -> Any:
+        del vars(module)["__getattr__"]
+        spec = module.__spec__
+        if spec is not None and spec.loader is not None:
+            spec.loader.exec_module(module)
+        return getattr(module, name)
+
+    vars(module)["__getattr__"] = complete
