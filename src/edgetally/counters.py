@@ -24,7 +24,10 @@ READERS = 2
 AHEAD = 4  # channels that are read while one is worked on
 TIMEOUT = 3600
 SNAPSHOT_TRIES = 50
-_SUMS = "SUM(requests), SUM(bytes), SUM(hits), SUM(hit_bytes), SUM(cache_requests), SUM(cache_bytes)"
+_SUMS = ", ".join(f"SUM({name})" for name in Counts._fields)
+# Sums of floats take MariaDB a third of the time; below 2^53 they are exact.
+_FLOATS = ", ".join(f"SUM({name} + 0e0)" for name in Counts._fields)
+_EXACT = 1 << 53
 _WHERE = "FROM channel_traffic WHERE channel_id IN %s AND slot >= %s AND slot < %s"
 
 T = TypeVar("T")
@@ -109,12 +112,15 @@ class Counters:
 
     def _read(self, cursor: Any, ids: Sequence[int]) -> Found:
         cursor.execute(
-            f"SELECT COUNT(*), {_SUMS}, GROUP_CONCAT(slot), GROUP_CONCAT(bytes) {_WHERE}",
+            f"SELECT COUNT(*), {_FLOATS}, GROUP_CONCAT(slot), GROUP_CONCAT(bytes) {_WHERE}",
             (ids, *self._span),
         )
         rows, *counts, slots, text = cursor.fetchone()
         if not rows:
             return None, []
+        if max(counts) >= _EXACT:
+            cursor.execute(f"SELECT {_SUMS} {_WHERE}", (ids, *self._span))
+            counts = cursor.fetchone()
         sizes = list(map(int, text.split(",")))
         if len(sizes) != rows or slots.count(",") != rows - 1:
             raise EdgetallyError(

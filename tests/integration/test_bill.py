@@ -290,6 +290,15 @@ def test_the_series_are_what_the_database_has(config: AggregatorConfig, mariadb:
         assert list(day) == list(map(int, sums.split()))
 
 
+def test_more_bytes_than_a_float_holds_are_exact(config: AggregatorConfig, mariadb: servers.MariaDB) -> None:
+    """Floats are added up where they are exact, and nowhere else."""
+    huge = (1 << 53) + 1
+    commit(config.database, [batch("edge1/a", 1, (None, START + 900.0), {START: huge, START + 300: 2})])
+    with open_any(config, start=str(START), end=str(START + 900)) as made:
+        line = made.data["channels"][0]
+        assert (line["bytes"], line["peak_bytes"]) == (huge + 2, huge)
+
+
 def test_a_channel_that_was_renamed_in_mid_month(config: AggregatorConfig, tmp_path: Path) -> None:
     """Both names are one line, slot by slot, and the bill says so; circles and nonsense are refused."""
     file = str(tmp_path / "aggregator.json")
