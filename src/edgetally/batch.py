@@ -260,7 +260,7 @@ def _is_time(value: Any) -> bool:
 
 
 @lru_cache(maxsize=10_000)
-def _is_name(value: Any) -> bool:
+def is_name(value: Any) -> bool:
     return isinstance(value, str) and 0 < len(value.encode()) <= 255 and value.isprintable()
 
 
@@ -305,7 +305,7 @@ def _checks(batch: Batch) -> list[tuple[str, bool]]:
         ("covers[0] is null in a generation's first batch alone", (low is None) == (batch.seq == 1)),
         ("its continuity is neither ok nor broken", batch.continuity in ("ok", "broken")),
         ("its log is neither ok, absent nor disk_full", batch.log in ("ok", "absent", "disk_full")),
-        ("a channel has no usable name", all(map(_is_name, batch.channels)) and len(set(batch.channels)) == names),
+        ("a channel has no usable name", all(map(is_name, batch.channels)) and len(set(batch.channels)) == names),
         ("a row is not a row", _are_rows(batch.rows, names)),
         ("an unassigned host is not one", all(_is_host(*host) for host in batch.unassigned_hosts)),
         ("it names more unassigned hosts than 20", len(batch.unassigned_hosts) <= UNASSIGNED_HOSTS),

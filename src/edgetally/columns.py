@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from itertools import compress
 from typing import Any, Callable, Union
 
 from edgetally.book import Book
@@ -87,9 +86,11 @@ class Columns:
         if slot is not None:
             self._add_slot(slot, table)
         else:
-            slots = moments.slots(self._book)
-            for slot in set(slots):
-                part = table.chosen([its == slot for its in slots])
+            rows_of: dict[int | None, list[int]] = defaultdict(list)
+            for row, slot in enumerate(moments.slots(self._book)):
+                rows_of[slot].append(row)
+            for slot, chosen_rows in rows_of.items():
+                part = table.chosen(chosen_rows)
                 if slot is None:
                     self._add_singly(part)
                 else:
@@ -131,7 +132,7 @@ class Columns:
                 kind = self._kind_of(table.hits[row], table.rests[row])
                 self._book.spread(time, took, kind, total([table.sizes[row]]))
                 begun.add(row)
-        return table.chosen([row not in begun for row in range(len(table.sizes))]) if begun else table
+        return table.chosen([row for row in range(len(table.sizes)) if row not in begun]) if begun else table
 
     def _kind_of(self, hit: bytes | None, rest: Rest) -> Key:
         """A kind, as the book wants it. Without a text are the groups of what a line does not have."""
@@ -187,10 +188,10 @@ class _Table:
         self.moments, self.sizes, self.hits, self.rests, self.lasted = moments, sizes, hits, rests, lasted
         self.places = places or range(len(sizes))
 
-    def chosen(self, selectors: list[bool]) -> _Table:
-        """Some of the lines."""
-        columns = (self.sizes, self.hits, self.rests, self.lasted, self.places)
-        return _Table(self.moments, *(list(compress(column, selectors)) for column in columns))
+    def chosen(self, rows: Sequence[int]) -> _Table:
+        """Some of the lines. A column that the format does not have stays empty."""
+        columns: tuple[Sequence[Any], ...] = (self.sizes, self.hits, self.rests, self.lasted, self.places)
+        return _Table(self.moments, *([column[row] for row in rows] if column else [] for column in columns))
 
 
 class _Moments:

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from edgetally import table
-from edgetally.batch import _is_name
+from edgetally.batch import is_name
 from edgetally.bill import Alias, resolve
 from edgetally.channels import UNASSIGNED
 from edgetally.config import AggregatorConfig
@@ -123,7 +123,7 @@ def alias(config: AggregatorConfig, old: str, new: str) -> int:
     Raises EdgetallyError for what makes no sense; closed months stay as they are.
     """
     for name in (old, new):
-        if not _is_name(name) or name != name.strip():
+        if not is_name(name) or name != name.strip():
             raise EdgetallyError(f"{name!r} is no channel's name: at most 255 bytes, no space around it")
         if name == UNASSIGNED:
             raise EdgetallyError(f"'{UNASSIGNED}' is what no rule matches: give it a channel rule, and replay")
