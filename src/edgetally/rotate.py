@@ -186,7 +186,8 @@ def _mend(spool: Spool, stream: Stream, state: State) -> State:
         known = item.seq < state.next_seq - 1 or (item.seq == state.next_seq - 1 and item.end <= last_to)
         if item.generation == state.generation and not known:
             last_to = max(last_to, item.end)
-            state = replace(state, next_seq=item.seq + 1, last_to=last_to, live=None)
+            renamed = spool.saved_at(stream.log) if item.seq >= state.next_seq else state.renamed
+            state = replace(state, next_seq=item.seq + 1, last_to=last_to, live=None, renamed=renamed)
     while published := spool.find(BatchName(stream.log, state.generation, state.next_seq)):
         last_to = max(last_to, _covers_end(published))
         state = replace(state, next_seq=state.next_seq + 1, last_to=last_to, live=None)
@@ -296,7 +297,7 @@ class _Rotation:
     def _adopt(self, old: Path) -> str:
         """Make the file that another rotator renamed a batch of its own."""
         changed = old.stat().st_mtime
-        later = [path.name for path in self._siblings() if path != old and path.stat().st_mtime > changed]
+        later = [path.name for path in _siblings(self.stream) if path != old and path.stat().st_mtime > changed]
         if str(old) != self.state.path:  # else it is the live log of a path that was changed in the configuration
             self.problems.append(
                 f"another program rotated {self.stream.path} to {old.name}: its lines are counted, but take this log "
@@ -307,14 +308,8 @@ class _Rotation:
 
     def _unwatched(self) -> str:
         """No file is known to compare with (a crash, an absent log): a file that changed since tells of a rotator."""
-        if self.state.last_to is None:
-            return ""
-        # Files have the kernel's time, and last_to may be of a clock that was ahead. Where the kernel's own clock went
-        # back, nobody can tell what changed since.
-        noted = self.spool.saved_at(self.stream.log)
-        since = min(self.state.last_to, noted) if noted <= time.time() else 0.0
-        changed = [path.name for path in self._siblings() if path.stat().st_ctime >= since]
-        return self._broken(f"{changed[0]} may hold lines") if changed else ""
+        changed = _rotated_since(self.stream, self.state)
+        return self._broken(f"{changed[0].name} may hold lines") if changed else ""
 
     def _broken(self, why: str) -> str:
         self.problems.append(
@@ -337,18 +332,6 @@ class _Rotation:
                             return folder / entry.name
         return None
 
-    def _siblings(self) -> list[Path]:
-        """Files beside the log that another rotator may have made of it."""
-        name = self.stream.path.name
-        with os.scandir(self.stream.path.parent) as entries:
-            return sorted(
-                Path(entry.path)
-                for entry in entries
-                if entry.name.startswith((f"{name}.", f"{name}-"))
-                and _MARK not in entry.name
-                and entry.is_file(follow_symlinks=False)
-            )
-
     def _take(self, source: Path, end: float, mark: str) -> None:
         """Rename one file to the next batch's name, then note it in the state."""
         state = self.state
@@ -367,12 +350,38 @@ class _Rotation:
             os.close(os.open(item.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
         else:
             rename_exclusively(source, item.path)
+        renamed = item.folder.stat().st_mtime
         sync_folder(item.folder)
+        path = str(self.stream.path)
         self.state = replace(
-            state, path=str(self.stream.path), next_seq=state.next_seq + 1, last_to=item.end, live=None
+            state, path=path, next_seq=state.next_seq + 1, last_to=item.end, live=None, renamed=renamed
         )
         self.spool.save_state(self.stream.log, self.state)
         self.made.append(item)
+
+
+def _siblings(stream: Stream) -> list[Path]:
+    """Files beside a log that another rotator may have made of it."""
+    name = stream.path.name
+    with os.scandir(stream.path.parent) as entries:
+        return sorted(
+            Path(entry.path)
+            for entry in entries
+            if entry.name.startswith((f"{name}.", f"{name}-"))
+            and _MARK not in entry.name
+            and entry.is_file(follow_symlinks=False)
+        )
+
+
+def _rotated_since(stream: Stream, state: State) -> list[Path]:
+    """Files that may hold lines of a live log that nobody has noted: renamed or made since the last rotation.
+
+    Where the kernel's clock went back, nobody can tell what changed since: then all of them.
+    """
+    if state.last_to is None:
+        return []
+    since = state.renamed if state.renamed <= time.time() else 0.0
+    return [path for path in _siblings(stream) if path.stat().st_ctime >= since]
 
 
 def extend(spool: Spool, stream: Stream, item: Renamed, end: float) -> Renamed:
@@ -403,10 +412,14 @@ def note_full(spool: Spool, stream: Stream) -> bool:
 
 
 def record_live(spool: Spool, stream: Stream) -> bool:
-    """Note the device, inode and size of the live log that the server made. False where there is none."""
+    """Note the device, inode and size of the live log that the server made. False where there is none.
+
+    Nor is it noted where another rotator has been here in the meantime: it may not be the log that the server made
+    first, and the next rotation has to say so.
+    """
     live = stream.live()
     state = spool.load_state(stream.log)
-    if live is None or state is None:
+    if live is None or state is None or _rotated_since(stream, state):
         return False
     spool.save_state(stream.log, replace(state, live=Live(live.st_dev, live.st_ino, live.st_size)))
     return True

@@ -61,7 +61,11 @@ class Live(NamedTuple):
 
 @dataclass(frozen=True)
 class State:
-    """What a log's rotations have come to. last_to: end of the last rotation's covers, epoch s, None before any."""
+    """What a log's rotations have come to.
+
+    last_to: end of the last rotation's covers, epoch s, None before any. renamed: when its file was renamed, epoch s by
+    the clock of the log's file system, never earlier than it was; covers may have been extended since.
+    """
 
     stream: str
     path: str
@@ -69,6 +73,7 @@ class State:
     next_seq: int = 1
     last_to: float | None = None
     live: Live | None = None
+    renamed: float = 0.0
 
 
 class Spool:

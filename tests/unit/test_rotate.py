@@ -22,6 +22,7 @@ from edgetally.errors import EdgetallyError
 from edgetally.rotate import (
     Renamed,
     Stream,
+    extend,
     find_streams,
     installed,
     is_closed,
@@ -61,6 +62,7 @@ def started(edge: Edge, seq: int = 5, **fields: object) -> State:
         seq,
         round(time.time() - 300, 3),
         Live(live.st_dev, live.st_ino, live.st_size) if live else None,
+        edge.log.parent.stat().st_mtime,
     )
     state = replace(state, **fields)  # type: ignore[arg-type]
     edge.spool.save_state("access", state)
@@ -413,12 +415,59 @@ def test_a_rotator_is_seen_after_the_clock_was_ahead(edge: Edge) -> None:
 def test_after_the_kernels_clock_went_back_any_trace_of_a_rotator_counts(edge: Edge) -> None:
     edge.log.with_suffix(".log.1").write_text("old\n")
     edge.log.write_text("line\n")
-    time.sleep(0.02)
-    started(edge, last_to=time.time(), live=None)
-    ahead = time.time() + 150
-    os.utime(edge.spool.state / "access.json", (ahead, ahead))
+    started(edge, live=None, renamed=time.time() + 150)
     (item,), _ = turn(edge)
     assert item.mark == "broken"
+
+
+def test_a_rotator_between_the_rename_and_the_note_of_the_new_log_is_seen(edge: Edge) -> None:
+    """The log that the server made first is gone before anybody has noted it."""
+    edge.log.touch()
+    rotate(edge.config, edge.spool, edge.stream, load_state(edge.spool, edge.stream))
+    edge.log.write_text("lines\n")
+    edge.log.rename(edge.log.with_suffix(".log.1"))
+    edge.log.write_text("line\n")
+    assert not record_live(edge.spool, edge.stream)
+    (item,), problems = turn(edge)
+    assert item.mark == "broken"
+    assert "access.log.1 may hold lines" in " ".join(problems)
+    edge.log.write_text("line\n")
+    time.sleep(0.02)
+    (item,), problems = turn(edge)
+    assert (item.mark, problems) == ("", [])
+
+
+def test_a_rotator_is_seen_though_the_last_batch_was_extended_past_it(edge: Edge) -> None:
+    """A run was killed before it noted the new log; that was moved away; old transfers still go to the renamed one."""
+    edge.log.touch()
+    (item,), _ = rotate(edge.config, edge.spool, edge.stream, load_state(edge.spool, edge.stream))
+    edge.log.write_text("lines\n")
+    edge.log.rename(edge.log.with_suffix(".log.1"))
+    extend(edge.spool, edge.stream, item, time.time() + 1)
+    edge.log.write_text("line\n")
+    (following,), _ = turn(edge)
+    assert following.mark == "broken"
+
+
+@pytest.mark.parametrize("rotated", [True, False])
+def test_a_rotator_after_a_kill_between_the_rename_and_the_state(edge: Edge, rotated: bool) -> None:
+    edge.log.touch()
+    turn(edge)
+    edge.log.write_text("line\n")
+    edge.log.with_suffix(".log.1").touch()
+    time.sleep(0.02)
+    record_live(edge.spool, edge.stream)
+    before = edge.spool.load_state("access")
+    assert before is not None
+    edge.spool.save_state("access", before)
+    time.sleep(0.02)
+    rotate(edge.config, edge.spool, edge.stream, before)
+    edge.spool.save_state("access", before)
+    if rotated:
+        edge.log.with_suffix(".log.2").write_text("lines\n")
+    edge.log.write_text("line\n")
+    (item,), _ = turn(edge)
+    assert item.mark == ("broken" if rotated else "")
 
 
 def test_a_clock_that_went_back_is_said_and_times_still_rise(edge: Edge) -> None:
