@@ -102,13 +102,14 @@ def make(
     keep: gets every channel's series, stores it, and gives its sha256 (hex), which then stands in the bill.
     covered: what became of every (stream, slot), where that was found out already.
     """
+    aliases, ids = _billed_names(counters, channel)
+    names = sorted(ids)
+    each = counters.each([ids[name] for name in names])
     if covered is None:
         covered = coverage(counters.cursor, period, counters.now)
     missing = _Missing(counters, period, covered)
-    aliases, ids = _billed_names(counters, channel)
     maker = _Maker(period, contracts, percents, _whole_groups(counters, contracts, channel))
-    names = sorted(ids)
-    for name, (counts, sizes) in zip(names, counters.each([ids[name] for name in names])):
+    for name, (counts, sizes) in zip(names, each):
         if counts is None:
             continue
         series_sha256 = keep(name, counters.series(ids[name], sizes)) if keep else None

@@ -270,7 +270,7 @@ def _add_report(commands: _Commands[argparse.ArgumentParser]) -> None:
         "report", help="the bill: per channel bytes, requests, hit ratio, peak, 95th percentile"
     )
     command.add_argument("--config", default=AGGREGATOR_CONFIG, metavar="FILE")
-    command.add_argument("--month", metavar="YYYY-MM", help="a month; without any time, this month so far")
+    command.add_argument("--month", metavar="YYYY-MM", help="a month, or last; without any time, this month so far")
     command.add_argument("--from", dest="start", metavar="TIME", help="2026-11-23T14:05, or epoch seconds")
     command.add_argument("--to", dest="end", metavar="TIME")
     command.add_argument(
@@ -286,7 +286,22 @@ def _add_report(commands: _Commands[argparse.ArgumentParser]) -> None:
     command.add_argument(
         "--out", metavar="FILE", help="write to a file; of html a folder of pages too, unless it ends in .html"
     )
+    command.add_argument(
+        "--link",
+        action="append",
+        default=[],
+        type=_link,
+        metavar="LABEL=URL",
+        help="html: a link at the head of every page, such as 'Last month=last/'",
+    )
     command.set_defaults(run=_report)
+
+
+def _link(text: str) -> tuple[str, str]:
+    label, _, url = text.partition("=")
+    if not label or not url:
+        raise argparse.ArgumentTypeError(f"{text!r} is no link: write it as 'Last month=last/'")
+    return label, url
 
 
 def _report(options: argparse.Namespace) -> int:
@@ -306,6 +321,7 @@ def _report(options: argparse.Namespace) -> int:
         contract_file=options.contracts,
         output=options.output,
         out=options.out,
+        links=options.link,
     )
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import queue
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from typing import Any, Optional, TypeVar
 
@@ -24,11 +24,13 @@ READERS = 2
 AHEAD = 4  # channels that are read while one is worked on
 TIMEOUT = 3600
 SNAPSHOT_TRIES = 50
-_SUMS = ", ".join(f"SUM({name})" for name in Counts._fields)
-# Sums of floats take MariaDB a third of the time; below 2^53 they are exact.
-_FLOATS = ", ".join(f"SUM({name} + 0e0)" for name in Counts._fields)
+_SUMMED = [name for name in Counts._fields if name != "bytes"]  # those are added up here, slot by slot
+_SUMS = ", ".join(f"SUM({name})" for name in _SUMMED)
+# Sums of floats take MariaDB half the time; below 2^53 they are exact.
+_FLOATS = ", ".join(f"SUM({name} + 0e0)" for name in _SUMMED)
 _EXACT = 1 << 53
-_WHERE = "FROM channel_traffic WHERE channel_id IN %s AND slot >= %s AND slot < %s"
+# The primary key gives a channel's slots in their order.
+_WHERE = "FROM channel_traffic FORCE INDEX (PRIMARY) WHERE channel_id IN %s AND slot >= %s AND slot < %s"
 
 T = TypeVar("T")
 Found = tuple[Optional[Counts], list[int]]
@@ -37,16 +39,18 @@ Found = tuple[Optional[Counts], list[int]]
 class Counters:
     """The counters of one period. now: the database's clock, epoch s; commit_no: the last commit that is seen."""
 
-    def __init__(self, connections: Sequence[Any], period: Period, now: float, commit_no: int) -> None:
+    def __init__(
+        self, connections: Sequence[Any], pool: ThreadPoolExecutor, period: Period, now: float, commit_no: int
+    ) -> None:
         self.cursor = connections[0].cursor()
         self.now = now
         self.commit_no = commit_no
         self._period = period
         self._span = (period.start, period.end)
+        self._pool = pool
         self._readers: queue.SimpleQueue[Any] = queue.SimpleQueue()
         for connection in connections[1:]:
             self._readers.put(connection)
-        self._slots = ",".join(map(str, range(period.start, period.end, SLOT_SECONDS)))
         self._days = "0"
         starts = [str(period.start + day.first * SLOT_SECONDS) for day in period.days()[1:]]
         if starts:
@@ -84,11 +88,11 @@ class Counters:
 
     def series(self, ids: Sequence[int], sizes: list[int] | None = None) -> Series:
         """The series of some channels, summed. sizes: the bytes of every slot, where they are known already."""
-        if sizes is None:
-            sizes = self._read(self.cursor, ids)[1]
-        return Series(sizes or [0] * self._period.slots, self._read_days(self.cursor, ids))
+        return self._read_series(self.cursor, ids, sizes)
 
     def _read_ahead(self, read: Callable[[Any, Sequence[int]], T], wanted: Sequence[Sequence[int]]) -> Iterator[T]:
+        """Begin to read, and give what was read in its order."""
+
         def work(ids: Sequence[int]) -> T:
             connection = self._readers.get()
             try:
@@ -97,53 +101,77 @@ class Counters:
             finally:
                 self._readers.put(connection)
 
-        waiting: deque[Future[T]] = deque()
-        with ThreadPoolExecutor(READERS) as pool:
-            try:
-                for ids in wanted:
-                    waiting.append(pool.submit(work, ids))
-                    if len(waiting) > AHEAD:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
-            finally:
-                for future in waiting:
-                    future.cancel()
+        waiting = deque(self._pool.submit(work, ids) for ids in wanted[:AHEAD])
+
+        def give() -> Iterator[T]:
+            for ids in wanted[AHEAD:]:
+                waiting.append(self._pool.submit(work, ids))
+                yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+
+        return give()
 
     def _read(self, cursor: Any, ids: Sequence[int]) -> Found:
-        cursor.execute(
-            f"SELECT COUNT(*), {_FLOATS}, GROUP_CONCAT(slot), GROUP_CONCAT(bytes) {_WHERE}",
-            (ids, *self._span),
-        )
-        rows, *counts, slots, text = cursor.fetchone()
+        what = f"SELECT COUNT(*), MIN(slot), MAX(slot), {_FLOATS}, GROUP_CONCAT(bytes) {_WHERE}"
+        cursor.execute(what, (ids, *self._span))
+        rows, first, last, *floats, text = cursor.fetchone()
         if not rows:
             return None, []
-        if max(counts) >= _EXACT:
-            cursor.execute(f"SELECT {_SUMS} {_WHERE}", (ids, *self._span))
-            counts = cursor.fetchone()
-        sizes = list(map(int, text.split(",")))
-        if len(sizes) != rows or slots.count(",") != rows - 1:
+        if len(ids) == 1 and last - first == (rows - 1) * SLOT_SECONDS:
+            slots: Iterable[int] = range(first, last + 1, SLOT_SECONDS)
+        else:  # some slots between are empty, or two channels are billed as one
+            cursor.execute(f"SELECT GROUP_CONCAT(slot), GROUP_CONCAT(bytes) {_WHERE}", (ids, *self._span))
+            there, text = cursor.fetchone()
+            slots = map(int, there.split(","))
+        sizes = self._place(rows, slots, list(map(int, text.split(","))))
+        (counts,) = self._exact(cursor, ids, [floats])
+        return _counts(counts, sum(sizes)), sizes
+
+    def _place(self, rows: int, slots: Iterable[int], found: list[int]) -> list[int]:
+        """The bytes of every slot of the period, of those of some slots."""
+        if len(found) != rows:
             raise EdgetallyError(
-                f"the database cut a channel's slots short ({len(sizes)} of {rows}): let max_allowed_packet be larger, "
+                f"the database cut a channel's slots short ({len(found)} of {rows}): let max_allowed_packet be larger, "
                 "or report a shorter time"
             )
-        if slots != self._slots:  # some slots are empty, or two channels are billed as one
-            start, whole = self._period.start, [0] * self._period.slots
-            for slot, size in zip(map(int, slots.split(",")), sizes):
-                whole[(slot - start) // SLOT_SECONDS] += size
-            sizes = whole
-        return Counts(*map(int, counts)), sizes
+        start, count = self._period.start, self._period.slots
+        if isinstance(slots, range):
+            before = (slots.start - start) // SLOT_SECONDS
+            return [0] * before + found + [0] * (count - before - rows) if rows < count else found
+        sizes = [0] * count
+        for slot, size in zip(slots, found):
+            sizes[(slot - start) // SLOT_SECONDS] += size
+        return sizes
 
-    def _read_series(self, cursor: Any, ids: Sequence[int]) -> Series:
-        sizes = self._read(cursor, ids)[1]
-        return Series(sizes or [0] * self._period.slots, self._read_days(cursor, ids))
+    def _exact(
+        self, cursor: Any, ids: Sequence[int], floats: Sequence[Sequence[float]], what: str = "", group: str = ""
+    ) -> Iterable[Sequence[float]]:
+        """Sums of floats as they are, where they are exact, else asked for again as integers."""
+        if all(max(sums) < _EXACT for sums in floats):
+            return floats
+        cursor.execute(f"SELECT {what}{_SUMS} {_WHERE}{group}", (ids, *self._span))
+        rows: Sequence[Sequence[float]] = cursor.fetchall()
+        return rows
 
-    def _read_days(self, cursor: Any, ids: Sequence[int]) -> list[Counts]:
-        days = [Counts() for _ in self._period.days()]
-        cursor.execute(f"SELECT {self._days} AS day, {_SUMS} {_WHERE} GROUP BY day", (ids, *self._span))
-        for day, *counts in cursor.fetchall():
-            days[day] = Counts(*map(int, counts))
-        return days
+    def _read_series(self, cursor: Any, ids: Sequence[int], sizes: list[int] | None = None) -> Series:
+        if sizes is None:
+            sizes = self._read(cursor, ids)[1]
+        sizes = sizes or [0] * self._period.slots
+        what, group = f"{self._days} AS day, ", " GROUP BY day"
+        cursor.execute(f"SELECT {what}{_FLOATS} {_WHERE}{group}", (ids, *self._span))
+        found = {int(day): counts for day, *counts in self._exact(cursor, ids, cursor.fetchall(), what, group)}
+        return Series(
+            sizes,
+            [
+                _counts(found.get(number, [0] * len(_SUMMED)), sum(sizes[day.first : day.first + day.slots]))
+                for number, day in enumerate(self._period.days())
+            ],
+        )
+
+
+def _counts(summed: Sequence[float], size: int) -> Counts:
+    return Counts(bytes=size, **dict(zip(_SUMMED, map(int, summed))))
 
 
 @contextmanager
@@ -163,7 +191,8 @@ def open_counters(config: DatabaseConfig, period: Period) -> Iterator[Counters]:
         with connections[0].cursor() as cursor:
             cursor.execute("SELECT UNIX_TIMESTAMP(NOW(6))")
             (now,) = cursor.fetchone()
-        yield Counters(connections, period, float(now), max(commits))
+        pool = stack.enter_context(ThreadPoolExecutor(READERS))
+        yield Counters(connections, pool, period, float(now), max(commits))
 
 
 def _snapshot(connection: Any) -> int:

@@ -89,7 +89,7 @@ def parse_period(month: str | None, start: str | None, end: str | None, zone: st
         if low >= high:
             raise EdgetallyError(f"--from {start} is not before --to {end}: exchange them")
         return Period(low, high, where)
-    name = month or datetime.now(where).strftime("%Y-%m")
+    name = named_month(month, where) or datetime.now(where).strftime("%Y-%m")
     begin, over = month_bounds(name, where)
     so_far = int(time.time()) // SLOT_SECONDS * SLOT_SECONDS + SLOT_SECONDS
     if begin >= so_far:
@@ -97,11 +97,18 @@ def parse_period(month: str | None, start: str | None, end: str | None, zone: st
     return Period(begin, min(over, so_far), where, name, over)
 
 
+def named_month(month: str | None, zone: ZoneInfo) -> str | None:
+    """A month's own name: `last` is the one before this one."""
+    if month != "last":
+        return month
+    return (datetime.now(zone).replace(day=1) - timedelta(days=1)).strftime("%Y-%m")
+
+
 def month_bounds(name: str, zone: ZoneInfo) -> tuple[int, int]:
     """When a month such as 2026-11 begins and ends in a zone, epoch s. Raises EdgetallyError for what is no month."""
     match = re.fullmatch(r"([0-9]{4})-(0[1-9]|1[0-2])", name)
     if not match or match[1] < "1971":
-        raise EdgetallyError(f"--month {name!r} is not a month: write it as 2026-11")
+        raise EdgetallyError(f"--month {name!r} is not a month: write it as 2026-11, or last")
     first = datetime(int(match[1]), int(match[2]), 1, tzinfo=zone)
     after = (first + timedelta(days=32)).replace(day=1)
     return int(first.timestamp()), int(after.timestamp())

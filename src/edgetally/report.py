@@ -17,15 +17,24 @@ from edgetally.bill import PERCENTS, open_bill
 from edgetally.closed import AnyBill, Closed, find_closed
 from edgetally.config import AggregatorConfig
 from edgetally.errors import EdgetallyError
-from edgetally.period import parse_period
+from edgetally.period import named_month, parse_period, parse_zone
 from edgetally.series import canonical
 
 WIDTH = 110
 FORMULA = ("=", "+", "-", "@")  # a spreadsheet takes a text that begins with one of these for a formula
 
 
-def run(config: AggregatorConfig, output: str = "table", out: str | None = None, **what: Any) -> int:
-    """Print a bill, or write it to a file. what: see open_any. Exit status 0 when it is complete, else 1."""
+def run(
+    config: AggregatorConfig,
+    output: str = "table",
+    out: str | None = None,
+    links: Sequence[tuple[str, str]] = (),
+    **what: Any,
+) -> int:
+    """Print a bill, or write it to a file. Exit status 0 when it is complete, else 1.
+
+    links: (label, URL) at the head of HTML pages; what: see open_any.
+    """
     if output == "html":
         from edgetally import page
     with open_any(config, **what) as bill:
@@ -33,7 +42,7 @@ def run(config: AggregatorConfig, output: str = "table", out: str | None = None,
         if later:
             print(f"edgetally: {later}", file=sys.stderr)
         if output == "html":
-            page.write(bill, out)
+            page.write(bill, out, links)
         else:
             _put(OUTPUTS[output](bill), out)
         return 0 if bill.data["completeness"]["complete"] else 1
@@ -61,17 +70,18 @@ def open_any(
 ) -> Iterator[AnyBill]:
     """The bill of a closed month from its snapshot, of any other time from the database; options as people give them.
 
-    month, or start and end; without all of them this month so far. zone: without one, that of the closing or of the
-    contracts, else UTC.
+    month (a name, or last), or start and end; without all of them this month so far. zone: without one, that of the
+    closing or of the contracts, else UTC.
     """
     percents = parse_percents(percentiles)
+    agreed = load_contracts(config, contract_file)
+    month = named_month(month, parse_zone(zone or agreed.zone() or "UTC"))
     closed = find_closed(config, month, zone) if month else None
     if closed is not None:
         with closed:
             closed.narrow(channel, percents)
             yield closed
         return
-    agreed = load_contracts(config, contract_file)
     period = parse_period(month, start, end, zone or agreed.zone() or "UTC")
     with open_bill(config, period, agreed, channel, percents) as made:
         yield made

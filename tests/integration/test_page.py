@@ -313,6 +313,19 @@ def test_the_next_pages_take_the_place_of_the_last_ones(pages: Pages, tmp_path: 
     assert [path.name for path in tmp_path.iterdir()] == ["page"], "nothing is left beside it"
 
 
+def test_every_page_has_the_links_that_are_asked_for(pages: Pages, browser: Chrome, tmp_path: Path) -> None:
+    out = tmp_path / "page"
+    report = ("report", "--config", str(pages.config), *MONTH, "--output", "html", "--out", str(out))
+    assert run(*report, "--link", "<Last> month=../last?a=b").returncode == 1
+    for path in out.iterdir():
+        browser.get(path.as_uri())
+        link = browser.find_element(By.LINK_TEXT, "<Last> month")
+        assert link.get_dom_attribute("href") == "../last?a=b"
+        assert messages(browser) == []
+    done = run(*report, "--link", "nowhere")
+    assert (done.returncode, "'nowhere' is no link" in done.stderr) == (2, True)
+
+
 def test_a_folder_of_somebody_else_is_not_replaced(pages: Pages, tmp_path: Path) -> None:
     (tmp_path / "letter").write_text("dear")
     done = run("report", "--config", str(pages.config), *MONTH, "--output", "html", "--out", str(tmp_path))

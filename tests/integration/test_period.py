@@ -14,7 +14,7 @@ import pymysql
 import pytest
 
 import edgetally
-from edgetally import bill, link
+from edgetally import bill, link, page
 from edgetally.adjustments import adjustments, total
 from edgetally.batch import FUNCTION, Batch, derive_key, seal
 from edgetally.closed import find_closed
@@ -66,9 +66,10 @@ def test_a_closed_month_never_changes(config: AggregatorConfig, mariadb: servers
     commit(config.database, september())
     done = close(config)
     assert (done.returncode, done.stderr) == (0, "")
-    before = {output: report(config, output) for output in ("json", "csv", "table")}
+    before = {output: report(config, output) for output in ("json", "csv", "table", "html")}
     sha256 = hashlib.sha256(before["json"].encode()).hexdigest()
     assert sha256 in done.stdout
+    assert 'data-value="30000"' in before["html"]
     assert mariadb.sql(
         "SELECT name, SHA2(UNCOMPRESS(snapshot), 256), LOWER(HEX(sha256)) FROM period", "edgetally"
     ).split("\t") == ["2026-09 UTC", sha256, sha256 + "\n"]
@@ -122,6 +123,18 @@ def test_the_series_of_a_closed_month_come_from_its_snapshot(
     assert [one["percent"] for one in more["channels"][0]["percentiles"]] == ["95", "99.9"]
     assert more["total"]["bytes"] == 30_000
     assert json.loads(report(config, "json", "--channel", "x*"))["channels"] == []
+
+
+def test_one_file_that_would_be_too_large_is_not_made(
+    config: AggregatorConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(config.database, september())
+    out = tmp_path / "bill.html"
+    for largest in (5_000, 100_000):  # seen before the page is made, and after it
+        monkeypatch.setattr(page, "LARGEST", largest)
+        with open_any(config, month="2026-09") as made, pytest.raises(EdgetallyError, match="name a folder"):
+            page.write(made, str(out))
+    assert not out.exists()
 
 
 def test_the_same_bytes_after_an_upgrade(config: AggregatorConfig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timezone, tzinfo
 
 import pytest
 
@@ -32,6 +32,30 @@ def test_a_month_that_is_not_over_ends_with_the_slot_of_now() -> None:
     period = parse_period(now.strftime("%Y-%m"), None, None, "UTC")
     assert period == parse_period(None, None, None, "UTC")
     assert 0 <= period.end - now.timestamp() <= 600
+
+
+@pytest.mark.parametrize(
+    ("now", "zone", "last"),
+    [
+        ("2026-12-01T00:00:00", "UTC", "2026-11"),
+        ("2026-11-30T23:30:00", "UTC", "2026-10"),
+        ("2026-11-30T23:30:00", "Europe/Berlin", "2026-11"),
+        ("2026-01-31T12:00:00", "UTC", "2025-12"),
+    ],
+)
+def test_last_is_the_month_before_in_the_bills_zone(
+    monkeypatch: pytest.MonkeyPatch, now: str, zone: str, last: str
+) -> None:
+    moment = datetime.fromisoformat(now).replace(tzinfo=timezone.utc)
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Clock:
+            return cls.fromtimestamp(moment.timestamp(), tz)
+
+    monkeypatch.setattr("edgetally.period.datetime", Clock)
+    monkeypatch.setattr("edgetally.period.time.time", moment.timestamp)
+    assert parse_period("last", None, None, zone).name == last
 
 
 def test_a_span_grows_to_whole_slots() -> None:

@@ -8,7 +8,7 @@ a channel's file is made of a digest.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from edgetally.closed import AnyBill
 from edgetally.errors import EdgetallyError
@@ -19,12 +19,13 @@ from edgetally.page.sheet import Sheet, make
 LARGEST = 2_000_000  # bytes of a page
 
 
-def write(bill: AnyBill, out: str | None) -> None:
+def write(bill: AnyBill, out: str | None, links: Sequence[tuple[str, str]] = ()) -> None:
     """Write the pages to the folder `out`, or to one file where its name ends in .html, or to standard output.
 
+    links: (label, URL) at the head of every page.
     For a folder one channel at a time is in memory.
     """
-    renderer = Renderer(bill.data)
+    renderer = Renderer(bill.data, links)
     lines, period, contracts = bill.data["channels"], bill.data["period"], renderer.contracts
     sheets = (
         make(line, series, period, contracts.get(line["channel"], ()))

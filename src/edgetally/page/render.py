@@ -24,7 +24,7 @@ UPLOT = "youplot"  # the package that carries uPlot's files as they were release
 class Renderer:
     """Makes the pages of one bill."""
 
-    def __init__(self, bill: dict[str, Any]) -> None:
+    def __init__(self, bill: dict[str, Any], links: Sequence[tuple[str, str]] = ()) -> None:
         environment = Environment(
             loader=FunctionLoader(_own),
             autoescape=True,
@@ -46,6 +46,7 @@ class Renderer:
         rule = bill["total"]["percentiles"][0]
         self.shared = {
             "bill": bill,
+            "links": links,
             "made": self._moment(bill["made"]),
             "percent": f"p{rule['percent']}",
             "percentile": (
