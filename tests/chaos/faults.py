@@ -56,7 +56,6 @@ def kill_aggregator(world: World, chance: random.Random) -> bool:
     victim.wait()
     if active:
         _await_takeover(world)
-    world.aggregators.tend()
     return True
 
 
@@ -71,7 +70,6 @@ def freeze_aggregator(world: World, chance: random.Random) -> bool:
     else:
         time.sleep(chance.uniform(0.1, LEASE_SECONDS))
     victim.send_signal(signal.SIGCONT)
-    world.aggregators.tend()
     return True
 
 
@@ -87,7 +85,6 @@ def abandon_aggregator(world: World, chance: random.Random) -> bool:
     world.aggregators.abandon(victim)
     world.mariadb.signal(signal.SIGCONT)
     _await_takeover(world)
-    world.aggregators.tend()
     for cache in world.caches:
         age_outbox(cache)
     return True
@@ -157,7 +154,6 @@ def _crash(world: World, server: servers.Server, chance: random.Random) -> bool:
     server.kill()
     time.sleep(chance.uniform(0.0, 0.5))
     server.start()
-    world.aggregators.tend()
     return True
 
 
@@ -294,7 +290,6 @@ def roll_back_database(world: World, chance: random.Random) -> bool:
             world.mariadb.kill()
             copy_tree(source, target)
             world.mariadb.start()
-            world.aggregators.tend()
             time.sleep(pause)
         for cache in world.caches:
             cache.rolled_back = True
@@ -316,7 +311,6 @@ def fill_database(world: World, chance: random.Random) -> bool:
     if not _epoch(world):
         world.mariadb.kill()
         world.mariadb.start()
-        world.aggregators.tend()
     return True
 
 

@@ -27,6 +27,7 @@ from tests.edge import Edge, wait_for
 ROOT = Path(__file__).resolve().parents[2]
 MASTER = "a master key for the campaign, long enough"
 LEASE_SECONDS = 3
+RESTART_SECONDS = 0.5
 SPOOL_BYTES = 24 << 20
 DATABASE_BYTES = 320 << 20
 
@@ -130,22 +131,24 @@ class Cache(threading.Thread):
         self.signal(signal.SIGKILL)
 
 
-class Aggregators:
+class Aggregators(threading.Thread):
     """Two aggregator processes; what ends is started again, as systemd does."""
 
     def __init__(self, config: Path, folder: Path, mutant: str) -> None:
+        super().__init__(name="aggregators")
         self._command = program(mutant, "aggregate", "--config", str(config))
         self._log = folder / "aggregator.log"
         self._lock = threading.Lock()
+        self._stop_asked = threading.Event()
         self.processes: list[subprocess.Popen[bytes]] = []
         self.abandoned: list[subprocess.Popen[bytes]] = []  # stopped for good, with whatever they hold
 
-    def tend(self) -> None:
-        """Start what is missing."""
-        with self._lock:
-            self.processes = [process for process in self.processes if process.poll() is None]
-            while len(self.processes) < 2:
-                with self._log.open("ab") as log:
+    def run(self) -> None:
+        """Start what is missing, until the end."""
+        while not self._stop_asked.wait(RESTART_SECONDS):
+            with self._lock, self._log.open("ab") as log:
+                self.processes = [process for process in self.processes if process.poll() is None]
+                while len(self.processes) < 2:
                     self.processes.append(
                         subprocess.Popen(self._command, env=_environment(), stderr=log, stdin=subprocess.DEVNULL)
                     )
@@ -153,11 +156,16 @@ class Aggregators:
     def abandon(self, process: subprocess.Popen[bytes]) -> None:
         """Stop a process for good; another one takes its place."""
         process.send_signal(signal.SIGSTOP)
-        self.processes.remove(process)
-        self.abandoned.append(process)
+        with self._lock:
+            if process in self.processes:
+                self.processes.remove(process)
+                self.abandoned.append(process)
 
     def end(self) -> None:
         """End all."""
+        self._stop_asked.set()
+        if self.is_alive():
+            self.join()
         for process in [*self.processes, *self.abandoned]:
             process.kill()
             process.wait()
@@ -225,7 +233,7 @@ class World(contextlib.ExitStack):
 
     def start(self) -> None:
         """Let all begin, and see the first batches committed."""
-        self.aggregators.tend()
+        self.aggregators.start()
         for cache in self.caches:
             self.callback(subprocess.run, ["umount", "--lazy", str(cache.folder / "spool")], check=True)
             cache.writer.start()
@@ -254,7 +262,6 @@ class World(contextlib.ExitStack):
             cache.writer.quiet.set()
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
-            self.aggregators.tend()
             waiting = [cache for cache in self.caches if self._unfinished(cache)]
             if not waiting:
                 return True
