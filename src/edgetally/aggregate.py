@@ -2,7 +2,7 @@
 
 A job is completed only after its transaction is committed; the next jobs are collected and checked meanwhile. A second
 aggregator stands by, registers nothing, and takes over when the first has not renewed the writer's row for
-lease_seconds.
+lease_seconds, or gives it up because it reaches no job server.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from edgetally.batch import (
 from edgetally.config import AggregatorConfig
 from edgetally.database import DEADLOCK, NO_ROOM, RETRY, DatabaseError, check_schema, connect, error_code
 from edgetally.ledger import FenceLostError, Ledger
-from edgetally.link import GRAB_WINDOW, Held, Worker
+from edgetally.link import GRAB_WINDOW, Held, Worker, unreachable
 from edgetally.payload import open_batch, open_request
 from edgetally.transaction import RECORDED, Incoming
 
@@ -66,8 +66,11 @@ class Aggregator:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._ask_to_end())
         try:
-            self._stand_by()
-            return self._work()
+            self._check_durability()
+            while not self.stop.is_set():
+                self._stand_by()
+                self._work()
+            return 0
         except StoppedError:
             return 0
         except FenceLostError:
@@ -96,14 +99,29 @@ class Aggregator:
     # --- the lease
 
     def _stand_by(self) -> None:
-        """Wait until the writer's row is ours. No function is registered before."""
-        self._check_durability()
-        while not self._steadily(self.ledger.acquire):
-            holder = self._steadily(self.ledger.writer)["holder"]
-            self.say("lease", f"standing by: {holder} is the active aggregator")
+        """Wait until a job server answers and the writer's row is ours. No function is registered before."""
+        while True:
+            cut_off = self._cut_off()
+            if cut_off:
+                self.say("lease", f"standing by: no job server can be reached ({cut_off})")
+            elif self._steadily(self.ledger.acquire):
+                break
+            else:
+                holder = self._steadily(self.ledger.writer)["holder"]
+                self.say("lease", f"standing by: {holder} is the active aggregator")
             if self.stop.wait(STANDBY_SECONDS):
                 raise StoppedError
         self.say("lease", f"active: {self.ledger.holder} holds the writer's row, epoch {self.ledger.epoch}")
+
+    def _cut_off(self) -> str:
+        """Why each job server cannot be reached; empty where one can: another aggregator may reach one, if not we."""
+        causes = []
+        for server in self.config.job_servers:
+            cause = unreachable(server)
+            if not cause:
+                return ""
+            causes.append(f"{server}: {cause}")
+        return "; ".join(causes)
 
     def _check_durability(self) -> None:
         """A database that does not flush at COMMIT can lose what it has confirmed."""
@@ -123,9 +141,10 @@ class Aggregator:
 
     # --- the work
 
-    def _work(self) -> int:
+    def _work(self) -> None:
         """Collect and check a group while a thread writes the one before: there is never more than one in its hands.
 
+        Until it is asked to end, or no job server can be reached for lease_seconds: then another may have the lease.
         The connection to the database is the thread's while it has a group, and this one's while it has none.
         """
         config = self.config
@@ -137,11 +156,14 @@ class Aggregator:
             limit_bytes=GROUP_BYTES,
         )
         flight: Future[Answers] | None = None
+        reached = time.monotonic()
         try:
             with ThreadPoolExecutor(1, "writer") as writer:
-                while not self.stop.is_set():
+                while not self.stop.is_set() and time.monotonic() - reached < config.lease_seconds:
                     jobs = worker.wait(1.0, until=flight.done) if flight else worker.wait(1.0, GRAB_WINDOW)
                     self._report_lost(worker)
+                    if worker.is_connected() or flight:
+                        reached = time.monotonic()
                     batches = [(job, open_batch(config, job.payload)) for job in jobs if job.function == FUNCTION]
                     if flight and (jobs or flight.done()):
                         self._land(worker, flight)
@@ -158,7 +180,6 @@ class Aggregator:
         finally:
             worker.close()
         self._steadily(self.ledger.release)
-        return 0
 
     def _report_lost(self, worker: Worker) -> None:
         for server in self.config.job_servers:

@@ -258,6 +258,15 @@ def _connect(server: str) -> _Client:
     return client
 
 
+def unreachable(server: str) -> str:
+    """Why a job server's port cannot be reached; empty where it can."""
+    try:
+        dial(*parse_server(server), CONNECT_TIMEOUT).close()
+    except OSError as error:
+        return _cause(error)
+    return ""
+
+
 class Held(NamedTuple):
     """A job that a worker holds until it completes it."""
 
@@ -419,6 +428,10 @@ class Worker(_Guard, GearmanWorker):
         self._send(SEND_SECONDS)
         jobs, self._held, self._size = self._held, [], 0
         return jobs
+
+    def is_connected(self) -> bool:
+        """Whether any job server is."""
+        return bool(self._live())
 
     def wake(self) -> None:
         """Have `wait` look at its `until` again. May be called by another thread."""

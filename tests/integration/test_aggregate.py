@@ -266,6 +266,32 @@ def test_a_lost_job_server_is_said_once_and_come_back_to(
     assert log(config.parent).count("cannot be reached") == 1
 
 
+def test_an_aggregator_that_no_job_server_answers_lets_another_one_in(
+    tmp_path: Path, gearmand: servers.Server, database: DatabaseConfig, mariadb: servers.MariaDB
+) -> None:
+    """The network between them is cut: the database alone is of no use to it, and the other one reaches both."""
+    first, second = tmp_path / "1", tmp_path / "2"
+    first.mkdir()
+    second.mkdir()
+    with servers.gearmand(tmp_path / "cut-off") as gone:
+        files = [aggregator_file(folder, database, server.address, lease_seconds=2)
+                 for folder, server in ((first, gone), (second, gearmand))]  # fmt: skip
+        with aggregator(files[0]) as process:
+            wait_for("active aggregator", lambda: "active: " in log(first))
+            with aggregator(files[1]):
+                wait_for("a standby", lambda: "standing by" in log(second))
+                gone.kill()
+                submit(gearmand, body_of(1))
+                wait_for("commit", lambda: total(mariadb) == "1\t100", timeout=30)
+                wait_for("reason", lambda: f"standing by: no job server can be reached ({gone.address}: " in log(first))
+                gone.start()
+                wait_for("another reason", lambda: log(first).endswith(" is the active aggregator\n"))
+            wait_for("the first again", lambda: log(first).count("active: ") == 2)
+            submit(gone, body_of(2))
+            wait_for("commit", lambda: total(mariadb) == "2\t200")
+            assert process.poll() is None
+
+
 def test_the_report_of_what_was_committed(config: Path, gearmand: servers.Server, mariadb: servers.MariaDB) -> None:
     submit(gearmand, *(body_of(seq, size=37_500_000 * seq) for seq in range(1, 11)))
     with aggregator(config):
