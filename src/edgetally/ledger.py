@@ -22,6 +22,10 @@ DROP_SECONDS = 5  # to wait for those who read what is to be dropped
 STATEMENT_SECONDS = 20
 
 
+# A database that was restored from a backup counts some epochs twice, for other holders.
+_HELD = "id = 1 AND epoch = %s AND holder = %s"
+
+
 class FenceLostError(Exception):
     """Another aggregator holds the writer's row: this process must write nothing more, and end."""
 
@@ -95,15 +99,20 @@ class Ledger:
     def release(self) -> None:
         """Let the next aggregator in at once."""
         with self.connection.cursor() as cursor:
-            cursor.execute("UPDATE writer SET holder = '' WHERE id = 1 AND epoch = %s", (self.epoch,))
+            cursor.execute(f"UPDATE writer SET holder = '' WHERE {_HELD}", self._held)  # noqa: S608
         self.connection.commit()
         self.epoch = 0
+
+    @property
+    def _held(self) -> tuple[int, bytes]:
+        return self.epoch, self.holder.encode()
 
     @contextmanager
     def _transaction(self) -> Iterator[Transaction]:
         """One fenced transaction. Raises FenceLostError before anything is written where the row is another's."""
         with self._under(
-            "UPDATE writer SET txn = txn + 1, renewed_at = UTC_TIMESTAMP(6) WHERE id = 1 AND epoch = %s", (self.epoch,)
+            f"UPDATE writer SET txn = txn + 1, renewed_at = UTC_TIMESTAMP(6) WHERE {_HELD}",  # noqa: S608
+            self._held,
         ) as transaction:
             yield transaction
 

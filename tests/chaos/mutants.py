@@ -69,7 +69,8 @@ def no_fence() -> None:
     transaction = Ledger._transaction
 
     def unfenced(self: Ledger) -> Any:
-        self.epoch = self.writer()["epoch"]
+        row = self.writer()
+        self.epoch, self.holder = row["epoch"], row["holder"]
         return transaction(self)
 
     _Ledger._transaction = unfenced

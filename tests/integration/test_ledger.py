@@ -171,6 +171,17 @@ def test_only_the_holder_writes(ledger: Ledger, database: DatabaseConfig) -> Non
     other.disconnect()
 
 
+def test_an_epoch_that_comes_twice_is_one_holders_alone(ledger: Ledger) -> None:
+    """The database was restored from a backup, and another aggregator took the row over under the same number."""
+    with ledger.connection.cursor() as cursor:
+        cursor.execute("UPDATE writer SET holder = 'other'")
+    ledger.connection.commit()
+    with pytest.raises(FenceLostError):
+        ledger.renew()
+    ledger.release()
+    assert ledger.writer()["holder"] == "other"
+
+
 def test_a_released_lease_is_free_at_once(ledger: Ledger, database: DatabaseConfig) -> None:
     ledger.release()
     assert Ledger(database, "other").acquire()
