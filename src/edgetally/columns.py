@@ -1,7 +1,7 @@
 """The plain engine's faster way: all lines of a block are matched at once, and added up column by column.
 
 One call of a pattern cuts a block into what does not fit, and the fields of the lines that do; of these every n-th is a
-column. What is the same in many lines (a time, a host) is looked at once. Sizes stay texts until a slot is done.
+column. What is the same in many lines (a time, a host) is looked at once.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from operator import add
 from typing import Any, Callable, Union
 
 from edgetally.book import Book
@@ -19,11 +20,12 @@ _MICROSECONDS = 1_000_000
 # The fewest characters of a duration that are less than a second.
 _FRACTION = {"seconds": 4, "ms": 3, "us": 6, "ns": 9}
 _OPEN_SLOTS = 4
-_OPEN_LINES = 20_000
+_OPEN_KINDS = 20_000
+_ONE = 1 << 90  # a line, in a number that has its bytes below that; no log has so many
 
 # A line's hosts, and its path where that is asked for: one text, or several.
 Rest = Union[bytes, tuple[bytes, ...], None]
-_Sizes = defaultdict[Any, defaultdict[Any, "list[bytes]"]]
+_Sums = defaultdict[Any, "defaultdict[Any, int]"]  # by the cache's word and the rest: lines and bytes in one number
 
 
 def newlines_in(data: bytes) -> int:
@@ -31,12 +33,17 @@ def newlines_in(data: bytes) -> int:
     return len(data) - len(data.replace(b"\n", b""))
 
 
-def total(sizes: Sequence[bytes]) -> int:
-    """The sum of sizes as logged; `-` is 0."""
+def numbers_of(sizes: Sequence[bytes]) -> list[int]:
+    """Sizes as logged; `-` is 0."""
     try:
-        return sum(map(int, sizes))
+        return list(map(int, sizes))
     except ValueError:
-        return sum(int(size) for size in sizes if size != b"-")
+        return [0 if size == b"-" else int(size) for size in sizes]
+
+
+def total(sizes: Sequence[bytes]) -> int:
+    """The sum of sizes as logged."""
+    return sum(numbers_of(sizes))
 
 
 class Columns:
@@ -49,8 +56,7 @@ class Columns:
         self._clock, self._shape = clocks.reader(self._kind), re.compile(clocks.shape(self._kind))
         self._duration = fmt.parts[fmt.roles["duration"][0]].kind if self._quick.duration is not None else ""
         self._lasted = _duration_reader(self._duration)
-        self._open: dict[int, _Sizes] = {}
-        self._lines = 0
+        self._open: dict[int, _Sums] = {}
 
     def count(self, data: bytes, lines: int) -> list[bytes] | None:
         """Count the lines that fit, of whole ones without control characters.
@@ -61,7 +67,7 @@ class Columns:
         found = self._quick.split(data)
         step = self._quick.groups + 1
         gaps = found[::step]
-        left = b"".join(gaps)
+        left = b"".join(gaps) if any(gaps) else b""
         if len(gaps) - 1 + (newlines_in(left) if left else 0) != lines:
             return None
         if len(gaps) > 1 and not self._add([found[group::step] for group in range(1, step)], len(gaps) - 1):
@@ -75,9 +81,9 @@ class Columns:
         moments = self._moments(columns[quick.time], lasted)
         if moments is None:
             return False
-        sizes = columns[quick.sizes[0]]
-        if len(quick.sizes) > 1:
-            sizes = [b"%d" % total(parts) for parts in zip(*(columns[group] for group in quick.sizes))]
+        sizes = numbers_of(columns[quick.sizes[0]])
+        for group in quick.sizes[1:]:
+            sizes = list(map(add, sizes, numbers_of(columns[group])))
         hits: list[Any] = columns[quick.hit] if quick.hit is not None else [b""] * rows
         chosen = [*quick.hosts, *(() if quick.path is None else (quick.path,))]
         rests: list[Any] = columns[chosen[0]] if len(chosen) == 1 else list(zip(*(columns[group] for group in chosen)))
@@ -105,11 +111,10 @@ class Columns:
         if groups is None:
             if len(self._open) >= _OPEN_SLOTS:
                 self.flush()
-            groups = self._open[slot] = defaultdict(lambda: defaultdict(list))
+            groups = self._open[slot] = defaultdict(lambda: defaultdict(int))
         for hit, rest, size in zip(table.hits, table.rests, table.sizes):
-            groups[hit][rest].append(size)
-        self._lines += len(table.sizes)
-        if self._lines > _OPEN_LINES:
+            groups[hit][rest] += _ONE + size
+        if sum(map(len, groups.values())) > _OPEN_KINDS:
             self.flush()
 
     def _add_singly(self, table: _Table) -> None:
@@ -117,9 +122,9 @@ class Columns:
         for row, (hit, rest, size) in enumerate(zip(table.hits, table.rests, table.sizes)):
             time, kind = table.moments.time(table.places[row]), self._kind_of(hit, rest)
             if self._book.spreads:
-                self._book.spread(time, self._lasted(table.lasted[row]) // 1000, kind, total([size]))
+                self._book.spread(time, self._lasted(table.lasted[row]) // 1000, kind, size)
             else:
-                self._book.add(time, kind, 1, total([size]))
+                self._book.add(time, kind, 1, size)
 
     def _spread(self, slot: int, table: _Table) -> _Table:
         """Book the transfers that began before their slot; return the others. Most are too short to be looked at."""
@@ -130,7 +135,7 @@ class Columns:
             time, took = table.moments.time(table.places[row]), self._lasted(table.lasted[row]) // 1000
             if round(time * _MICROSECONDS) // 1000 - took < slot * 1000:
                 kind = self._kind_of(table.hits[row], table.rests[row])
-                self._book.spread(time, took, kind, total([table.sizes[row]]))
+                self._book.spread(time, took, kind, table.sizes[row])
                 begun.add(row)
         return table.chosen([row for row in range(len(table.sizes)) if row not in begun]) if begun else table
 
@@ -145,10 +150,10 @@ class Columns:
         """Put all that is counted into the book."""
         for slot, groups in self._open.items():
             for hit, by_rest in groups.items():
-                for rest, sizes in by_rest.items():
-                    self._book.add_to_slot(slot, self._kind_of(hit, rest), len(sizes), total(sizes))
+                for rest, sums in by_rest.items():
+                    lines, size = divmod(sums, _ONE)
+                    self._book.add_to_slot(slot, self._kind_of(hit, rest), lines, size)
         self._open.clear()
-        self._lines = 0
 
     def _moments(self, times: list[bytes], lasted: list[bytes]) -> _Moments | None:
         """The times of matches; None where one is none."""
@@ -179,7 +184,7 @@ class _Table:
     def __init__(
         self,
         moments: _Moments,
-        sizes: list[bytes],
+        sizes: list[int],
         hits: list[Any],
         rests: list[Any],
         lasted: list[bytes],
