@@ -19,7 +19,7 @@ from edgetally.formats.log_format import Quick
 _MICROSECONDS = 1_000_000
 # The fewest characters of a duration that are less than a second.
 _FRACTION = {"seconds": 4, "ms": 3, "us": 6, "ns": 9}
-_OPEN_SLOTS = 4
+_OPEN_SLOTS = 2
 _OPEN_KINDS = 20_000
 _ONE = 1 << 90  # a line, in a number that has its bytes below that; no log has so many
 
@@ -114,7 +114,7 @@ class Columns:
             groups = self._open[slot] = defaultdict(lambda: defaultdict(int))
         for hit, rest, size in zip(table.hits, table.rests, table.sizes):
             groups[hit][rest] += _ONE + size
-        if sum(map(len, groups.values())) > _OPEN_KINDS:
+        if sum(len(kinds) for groups in self._open.values() for kinds in groups.values()) > _OPEN_KINDS:
             self.flush()
 
     def _add_singly(self, table: _Table) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections.abc import Sequence
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, TextIO
 
 from edgetally import SLOT_SECONDS, table
 from edgetally.percentile import mbps, nearest_rank
@@ -54,32 +53,27 @@ def _channel(name: str, rows: Sequence[Sequence[int | None]], slots: int) -> dic
     }
 
 
-def as_json(tally: Tally) -> str:
-    """The summary as one JSON object."""
-    text = io.StringIO()
-    json.dump(
-        summarise(tally), text, indent=2, ensure_ascii=False
-    )  # piece by piece: of many channels dumps() makes a list
-    return text.getvalue() + "\n"
+def write_json(tally: Tally, out: TextIO) -> None:
+    """Write the summary as one JSON object, piece by piece: the text of many channels is long."""
+    json.dump(summarise(tally), out, indent=2, ensure_ascii=False)
+    out.write("\n")
 
 
-def as_csv(tally: Tally) -> str:
-    """The channels as CSV with a header line; an unknown hit count is an empty field."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+def write_csv(tally: Tally, out: TextIO) -> None:
+    """Write the channels as CSV with a header line; an unknown hit count is an empty field."""
+    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(summarise(tally)["channels"])
-    return text.getvalue()
 
 
-def as_table(tally: Tally) -> str:
-    """The channels for people, with a line of sums below and the span of time above."""
+def write_table(tally: Tally, out: TextIO) -> None:
+    """Write the channels for people, with a line of sums below and the span of time above."""
     summary = summarise(tally)
     rows = [list(COLUMNS)] + [[_shown(row[column]) for column in COLUMNS] for row in summary["channels"]]
     if len(rows) > 2:
         rows.append(["total", _shown(tally.counted), _shown(tally.bytes), *_total_hits(summary["channels"]), "", ""])
     span = f"{_moment(tally.first)} to {_moment(tally.last)}, {tally.lines} lines, {tally.rejected} rejected"
-    return "\n".join([span, "", *table.render(rows)]) + "\n"
+    out.writelines(f"{line}\n" for line in (span, "", *table.render(rows)))
 
 
 def _total_hits(channels: Sequence[dict[str, Any]]) -> list[str]:

@@ -15,7 +15,7 @@ from edgetally.errors import EdgetallyError
 from edgetally.formats import FORMATS, LogFormat, is_pasted, parse_format
 from edgetally.tally import Progress, Tally, tally, unpacked
 
-OUTPUTS = {"table": summary.as_table, "json": summary.as_json, "csv": summary.as_csv}
+OUTPUTS = {"table": summary.write_table, "json": summary.write_json, "csv": summary.write_csv}
 DEFAULT_FORMAT = "combined"
 
 _LONG_INPUT = 100 << 20  # bytes, which take about a second
@@ -53,7 +53,7 @@ def run(
     with _progress(files) as progress:
         sources = [_source(name) for name in files or ["-"]]
         result = tally(sources, log, rules, engine=engine, jobs=jobs, max_spread=max_spread or 0, progress=progress)
-    sys.stdout.write(OUTPUTS[output](result))
+    OUTPUTS[output](result, sys.stdout)
     if output != "json":
         _explain(result, log)
     return 1 if result.rejected else 0
