@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,7 @@ Fault = Callable[[World, random.Random], bool]  # false where there was nothing 
 TAKEOVER_SECONDS = 30.0
 NO_TAKEOVER = "takeovers not seen"
 LATE_TAKEOVER = "takeovers late"
+NOBODY = "nobody"
 
 
 def kill_ship(world: World, chance: random.Random) -> bool:
@@ -55,7 +57,7 @@ def kill_aggregator(world: World, chance: random.Random) -> bool:
     victim.kill()
     victim.wait()
     if active:
-        _await_takeover(world)
+        _await_takeover(world, victim)
     return True
 
 
@@ -66,7 +68,7 @@ def freeze_aggregator(world: World, chance: random.Random) -> bool:
         return False
     victim.send_signal(signal.SIGSTOP)
     if chance.random() < 0.6:
-        _await_takeover(world)
+        _await_takeover(world, victim)
     else:
         time.sleep(chance.uniform(0.1, LEASE_SECONDS))
     victim.send_signal(signal.SIGCONT)
@@ -84,7 +86,7 @@ def abandon_aggregator(world: World, chance: random.Random) -> bool:
     time.sleep(chance.uniform(0.5, 1.5))
     world.aggregators.abandon(victim)
     world.mariadb.signal(signal.SIGCONT)
-    _await_takeover(world)
+    _await_takeover(world, victim)
     for cache in world.caches:
         age_outbox(cache)
     return True
@@ -96,28 +98,30 @@ def _end_one(world: World) -> None:
     oldest.wait()
 
 
-def _await_takeover(world: World) -> None:
-    """Wait for another epoch. The time counts in which the database answers: without it nobody can take over."""
+def _await_takeover(world: World, victim: subprocess.Popen[bytes]) -> None:
+    """Wait until the writer's row is another's than the victim's, who holds it, or did a moment ago.
+
+    The time counts in which the database answers: without it nobody can take over.
+    """
     began = last = time.monotonic()
-    answered = 0.0
-    before, whole = _epoch(world), True
+    answered, whole = 0.0, True
     while answered < TAKEOVER_SECONDS and last - began < 3 * TAKEOVER_SECONDS:
         time.sleep(0.05)
-        epoch, now = _epoch(world), time.monotonic()
-        whole = whole and bool(before and epoch)
-        if epoch and epoch != before:
+        holder, now = _holder(world), time.monotonic()
+        whole = whole and bool(holder)
+        if holder and not holder.endswith((f":{victim.pid}", NOBODY)):
             if whole:
                 world.takeovers.append(now - began)
             return
-        answered += (now - last) if epoch else 0.0
+        answered += (now - last) if holder else 0.0
         last = now
     world.count(LATE_TAKEOVER if answered >= TAKEOVER_SECONDS else NO_TAKEOVER)
 
 
-def _epoch(world: World) -> str:
-    """The epoch and its holder: a database that was rolled back counts some epochs twice."""
+def _holder(world: World) -> str:
+    """Who holds the writer's row, or nobody; empty where the database does not answer."""
     with contextlib.suppress(servers.ServerError):
-        return world.mariadb.sql("SELECT epoch, holder FROM writer", "edgetally")
+        return world.mariadb.sql("SELECT holder FROM writer", "edgetally").strip() or NOBODY
     return ""
 
 
@@ -308,7 +312,7 @@ def fill_database(world: World, chance: random.Random) -> bool:
             world.mariadb.kill()
     finally:
         ballast.unlink()
-    if not _epoch(world):
+    if not _holder(world):
         world.mariadb.kill()
         world.mariadb.start()
     return True

@@ -119,8 +119,8 @@ def _invariants(world: World) -> list[str]:
         "(channel_id, slot) WHERE NOT (c.requests <=> t.r AND c.bytes <=> t.b)",
         "batches without a body": "SELECT COUNT(*) FROM batch LEFT JOIN batch_body USING "
         "(stream_id, generation, seq, revision, part) WHERE body IS NULL",
-        "connections that wrote under two epochs, so past the fence": "SELECT COUNT(*) FROM (SELECT boot, connection "
-        "FROM witness GROUP BY 1, 2 HAVING COUNT(*) > 1) two",
+        "connections that wrote while the row was of two holders, so past the fence": "SELECT COUNT(*) FROM (SELECT "
+        "boot, connection FROM witness GROUP BY 1, 2 HAVING COUNT(*) > 1) two",
     }.items():
         number = int(world.mariadb.sql(query, "edgetally"))
         if number:

@@ -31,14 +31,16 @@ RESTART_SECONDS = 0.5
 SPOOL_BYTES = 24 << 20
 DATABASE_BYTES = 320 << 20
 
-# Notes under which epoch and from which connection each batch was written. A server's start begins new connections.
+# Notes whose the writer's row was, and from which connection, as each batch was written. A server's start begins new
+# connections.
 # Every batch needs room on the disk besides, so that a full one is felt at once.
 _WITNESS = """
-CREATE TABLE IF NOT EXISTS witness (boot INT, connection BIGINT, epoch BIGINT, PRIMARY KEY (boot, connection, epoch));
+CREATE TABLE IF NOT EXISTS witness
+  (boot INT, connection BIGINT, holder VARBINARY(255), PRIMARY KEY (boot, connection, holder));
 CREATE TABLE IF NOT EXISTS boot (id INT AUTO_INCREMENT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS padding (id BIGINT AUTO_INCREMENT PRIMARY KEY, data LONGBLOB);
 CREATE TRIGGER witness AFTER INSERT ON batch FOR EACH ROW
-  INSERT IGNORE INTO witness SELECT (SELECT MAX(id) FROM boot), CONNECTION_ID(), epoch FROM writer;
+  INSERT IGNORE INTO witness SELECT (SELECT MAX(id) FROM boot), CONNECTION_ID(), holder FROM writer;
 CREATE TRIGGER pad AFTER INSERT ON batch FOR EACH ROW FOLLOWS witness
   INSERT INTO padding (data) VALUES (REPEAT('x', 65536));
 """
