@@ -69,8 +69,8 @@ class Cells(Mapping[tuple[int, str], Cell]):
         cells[channel] = cells.get(channel, 0) + added
 
     def merge(self, other: Cells) -> None:
-        """Add those of another tally of the same format."""
-        self.hit_known = other.hit_known
+        """Add those of another tally."""
+        self.hit_known = (self.hit_known or not self._slots) and (other.hit_known or not other._slots)
         for slot, cells in other._slots.items():
             own = self._slots.setdefault(slot, {})
             for channel, added in cells.items():
@@ -119,6 +119,18 @@ class Tally:
     def lines(self) -> int:
         """Lines read: those counted and those rejected. Blank lines and W3C directives are not lines."""
         return self.counted + self.rejected
+
+    def merge(self, other: Tally) -> None:
+        """Add another tally."""
+        for name in ("counted", "rejected", "skewed", "clipped", "set_aside", "bytes"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.first = min((time for time in (self.first, other.first) if time is not None), default=None)
+        self.last = max((time for time in (self.last, other.last) if time is not None), default=None)
+        self.cells.merge(other.cells)
+        for host, (requests, size) in other.unassigned_hosts.items():
+            before = self.unassigned_hosts.get(host, [0, 0])
+            self.unassigned_hosts[host] = [before[0] + requests, before[1] + size]
+        self.rejects = [*self.rejects, *other.rejects][:REJECTS]
 
 
 class _Place(NamedTuple):

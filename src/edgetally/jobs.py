@@ -7,11 +7,9 @@ import os
 import pickle
 import signal
 from collections.abc import Iterator, Sequence
-from functools import partial
-from typing import Any, BinaryIO, Callable, NamedTuple, Optional
+from typing import Any, BinaryIO, Callable, NamedTuple
 
-from edgetally.book import REJECTS, Tally
-from edgetally.columns import newlines_in
+from edgetally.book import Tally
 from edgetally.errors import EdgetallyError
 
 _LEAST = 8 << 20  # a smaller range is not worth a process
@@ -44,7 +42,7 @@ class Slice(io.FileIO):
         return data
 
 
-Found = tuple[Tally, Optional[int]]
+Found = tuple[Tally, int]
 Count = Callable[[list[Slice]], Found]
 
 
@@ -53,21 +51,19 @@ def count_ranges(
 ) -> Tally:
     """Tally plain files with several processes; the result is the same as that of one.
 
-    count: counts streams, and says how many lines these have, if it knows. progress: is told of the bytes of a range
-    that is counted. Raises OSError and EdgetallyError as counting does, and the latter where a process is killed.
+    count: counts streams, and says how many lines the last of these has. progress: is told of the bytes of a range that
+    is counted. Raises OSError and EdgetallyError as counting does, and the latter where a process is killed.
     """
     ranges, total = [part for path in paths for part in _cut(path, jobs)], Tally()
     workers = [_Worker(count, ranges[number::jobs]) for number in range(min(jobs, len(ranges)))]
-    before: int | None = 0  # lines of the same file
+    before = 0  # lines of the same file
     try:
         for number, part in enumerate(ranges):
             found, lines = workers[number % jobs].result()
             before = before if part.start else 0
-            if found.rejects:
-                before = _lines_before(part) if before is None else before
-                found.rejects = [reject._replace(line=reject.line + before) for reject in found.rejects]
-            before = None if before is None or lines is None else before + lines
-            _add(total, found)
+            found.rejects = [reject._replace(line=reject.line + before) for reject in found.rejects]
+            before += lines
+            total.merge(found)
             if progress:
                 progress(part.end - part.start)
     finally:
@@ -134,21 +130,3 @@ def _cut(path: str, jobs: int) -> Iterator[Range]:
             yield Range(path, start, file.tell())
             start = file.tell()
     yield Range(path, start, size)
-
-
-def _lines_before(part: Range) -> int:
-    with Slice(Range(part.path, 0, part.start)) as stream:
-        return sum(map(newlines_in, iter(partial(stream.read, 1 << 20), b"")))
-
-
-def _add(total: Tally, found: Tally) -> None:
-    """Add one tally to another."""
-    for name in ("counted", "rejected", "skewed", "clipped", "set_aside", "bytes"):
-        setattr(total, name, getattr(total, name) + getattr(found, name))
-    total.first = min((time for time in (total.first, found.first) if time is not None), default=None)
-    total.last = max((time for time in (total.last, found.last) if time is not None), default=None)
-    total.cells.merge(found.cells)
-    for host, (requests, size) in found.unassigned_hosts.items():
-        before = total.unassigned_hosts.get(host, [0, 0])
-        total.unassigned_hosts[host] = [before[0] + requests, before[1] + size]
-    total.rejects = [*total.rejects, *found.rejects][:REJECTS]

@@ -12,14 +12,14 @@ from collections.abc import Iterator, Sequence
 from itertools import compress
 from typing import BinaryIO, NamedTuple
 
-from edgetally.book import MAX_LINE, REJECT_TEXT, TOO_LONG, Book
+from edgetally.book import MAX_LINE, REJECT_TEXT, TOO_LONG, Book, Tally
 from edgetally.columns import Columns, newlines_in, total
 from edgetally.formats import Key, LogFormat
 
 _CONTROLS = [bytes([byte]) for byte in range(32) if byte != ord("\n")]
 _BLOCK = 256 << 10  # at most MAX_LINE: only a line that began in an earlier block can be too long
 # Of W3C logs, by their names: any other # can be the beginning of a client's text, and is rejected.
-_DIRECTIVE = re.compile(rb"#(?:Version|Fields|Software|Date|Start-Date|End-Date|Remark):")
+DIRECTIVE = re.compile(rb"#(?:Version|Fields|Software|Date|Start-Date|End-Date|Remark):")
 
 
 class _Block(NamedTuple):
@@ -93,8 +93,8 @@ class PlainEngine:
         self._matcher = fmt.matcher(book.paths, book.spreads)
         self._columns = Columns(fmt, book)
 
-    def read(self, name: str, stream: BinaryIO) -> None:
-        """Count one file. name: for the lines that are rejected."""
+    def read(self, name: str, stream: BinaryIO) -> int:
+        """Count one file; return how many lines it has. name: for the lines that are rejected."""
         line = 1
         for block in _blocks(stream, _BLOCK):
             if block.too_long:
@@ -104,7 +104,8 @@ class PlainEngine:
                 newlines = newlines_in(block.data)
                 self.count(name, block.data, range(line, line + newlines))
                 line += newlines
-        self._columns.flush()
+        self.flush()
+        return line - 1
 
     def count(self, name: str, block: bytes, numbers: Sequence[int]) -> None:
         """Count a block of whole lines. numbers: each line's number in the file."""
@@ -125,6 +126,10 @@ class PlainEngine:
     def flush(self) -> None:
         """Put all that is counted into the book."""
         self._columns.flush()
+
+    def close(self) -> Tally:
+        """The finished tally."""
+        return self._book.close()
 
     def _count_exactly(self, name: str, block: bytes, data: bytes, numbers: Sequence[int]) -> None:
         """Count lines with the format's own pattern, and reject what it does not fit. data: the block, blanked."""
@@ -172,7 +177,7 @@ class PlainEngine:
                 continue
             found = pattern.fullmatch(read)
             if found is None:
-                if not _DIRECTIVE.match(text):
+                if not DIRECTIVE.match(text):
                     self._book.reject(name, number, "", text)
             elif key_of(found.groups(b"")) in timeless:
                 self._book.reject(name, number, "its time is no time", text)

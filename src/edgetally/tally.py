@@ -23,6 +23,8 @@ __all__ = ["ENGINES", "Reject", "Source", "Tally", "Window", "tally", "unpacked"
 
 ENGINES = ("auto", "numpy", "plain")
 
+W3C = "w3c"  # the server of formats whose logs say themselves what they hold
+
 _GZIP = b"\x1f\x8b"
 _PACKED = 8  # about how many times smaller gzip makes a log
 _WORTH_NUMPY = 45 << 20  # bytes that the plain engine reads in the time that numpy takes to start
@@ -34,8 +36,11 @@ Progress = Callable[[int], object]
 class Engine(Protocol):
     """What reads files into a book."""
 
-    def read(self, name: str, stream: BinaryIO) -> int | None:
-        """Count one file; return how many lines it has, if that is known. name: for the lines that are rejected."""
+    def read(self, name: str, stream: BinaryIO) -> int:
+        """Count one file; return how many lines it has. name: for the lines that are rejected."""
+
+    def close(self) -> Tally:
+        """The finished tally."""
 
 
 def tally(
@@ -56,9 +61,9 @@ def tally(
     files: paths (plain or gzip, by content) or open binary files. channels: None makes the line's host its channel, or
     `all` where the format has none. log: the log's name, for the channel rules. since: epoch seconds; lines that end
     in an earlier second are set aside. max_spread: over how many seconds at most the bytes of a transfer are spread, 0
-    for the slot of its end alone. engine: one of ENGINES; jobs: how many processes count, where no file is packed
-    or open already; the result depends on neither. progress: is told of bytes when they are read. Raises EdgetallyError
-    for a file that cannot be read.
+    for the slot of its end alone. engine: one of ENGINES; jobs: how many processes count, where no file is packed, open
+    already, or in sections; the result depends on neither. progress: is told of bytes when they are read. Raises
+    EdgetallyError for a file that cannot be read.
     """
     sources = list(files)
     if max_spread:
@@ -68,7 +73,7 @@ def tally(
     count = partial(
         _count, fmt=fmt, channels=channels, log=log, window=window, since=since, max_spread=max_spread, engine=engine
     )
-    if jobs > 1 and all(isinstance(source, str) and not _is_packed(source) for source in sources):
+    if jobs > 1 and fmt.server != W3C and all(isinstance(source, str) and not _is_packed(source) for source in sources):
         from edgetally.jobs import count_ranges
 
         if engine == "numpy":
@@ -89,11 +94,10 @@ def _count(
     max_spread: int,
     engine: str,
     progress: Progress | None = None,
-) -> tuple[Tally, int | None]:
-    """Count in this process; say how many lines the last file has, if the engine knows."""
-    book = Book(fmt, channels, log, window, since, max_spread)
-    chosen = _engine(fmt, book, engine)
-    lines = None
+) -> tuple[Tally, int]:
+    """Count in this process; say how many lines the last file has."""
+    chosen = _engine(fmt, lambda fmt: Book(fmt, channels, log, window, since, max_spread), engine)
+    lines = 0
     for source in sources:
         name = _name_of(source)
         with _told_of(name), _without_collector():
@@ -102,7 +106,7 @@ def _count(
                     lines = chosen.read(name, unpacked(stream))
             else:
                 lines = chosen.read(name, source)
-    return book.close(), lines
+    return chosen.close(), lines
 
 
 @contextmanager
@@ -156,8 +160,13 @@ def _name_of(source: Source) -> str:
     return name if isinstance(name, str) else NO_HOST
 
 
-def _engine(fmt: LogFormat, book: Book, name: str) -> Engine:
+def _engine(fmt: LogFormat, make_book: Callable[[LogFormat], Book], name: str) -> Engine:
     """An engine by name; the plain one where numpy's cannot read the format."""
+    if fmt.server == W3C:
+        from edgetally.sections import SectionEngine
+
+        return SectionEngine(fmt, make_book)
+    book = make_book(fmt)
     if name == "numpy":
         start.numpy()
         from edgetally.vector import vector_engine

@@ -13,7 +13,7 @@ from typing import BinaryIO, Callable
 import numpy as np
 
 from edgetally import SLOT_SECONDS
-from edgetally.book import MAX_LINE, REJECT_TEXT, TOO_LONG, Book
+from edgetally.book import MAX_LINE, REJECT_TEXT, TOO_LONG, Book, Tally
 from edgetally.buffer import Buffer
 from edgetally.formats import Key, LogFormat, clocks
 from edgetally.intern import LONGEST, Interner
@@ -95,6 +95,10 @@ class VectorEngine:
         self._sums.close()
         self._slow.flush()
         return line - 1
+
+    def close(self) -> Tally:
+        """The finished tally."""
+        return self._book.close()
 
     def _count(self, name: str, line: int, size: int) -> int:
         """Count the whole lines at the buffer's beginning; return how many they are."""

@@ -19,7 +19,7 @@ from edgetally import book, tally_command
 from edgetally.channels import UNASSIGNED, ChannelMap
 from edgetally.errors import EdgetallyError
 from edgetally.formats import FORMATS, LogFormat, parse_format
-from edgetally.plain import _DIRECTIVE
+from edgetally.plain import DIRECTIVE
 from edgetally.summary import summarise, write_csv, write_table
 from edgetally.tally import Tally, Window, tally
 
@@ -237,7 +237,7 @@ def test_any_bytes_give_one_result_whatever_the_blocks(data: bytes, fmt: LogForm
     texts = [text for text in data.split(b"\n") if text.strip()]
     pattern = fmt.matcher().pattern
     texts = list(map(fmt.blanked, texts))
-    lines = [text for text in texts if pattern.fullmatch(text) or not _DIRECTIVE.match(text)]
+    lines = [text for text in texts if pattern.fullmatch(text) or not DIRECTIVE.match(text)]
     assert whole.lines == len(lines) == whole.counted + whole.rejected
     assert whole.counted <= sum(1 for text in lines if pattern.fullmatch(text))
     assert sum(cell[0] or 0 for cell in whole.cells.values()) == whole.counted
