@@ -144,7 +144,8 @@ def _completeness(found: dict[str, Any]) -> list[str]:
     expected, streams = found["expected"], found["streams"]
     if not expected:
         return ["No stream has delivered anything for this time."]
-    words = [f"{streams:,} streams, each a log of an edge, have {expected:,} slots of five minutes in this period."]
+    many = f"{streams:,} streams, each a log of an edge, have" if streams != 1 else "One stream, a log of an edge, has"
+    words = [f"{many} {expected:,} slots of five minutes in this period."]
     words += [f"{found['received']:,} had traffic, {found['empty']:,} had none although the log was whole."]
     if found["late"]:
         words += [f"{found['late']:,} of them came more than half an hour late, and are counted."]
