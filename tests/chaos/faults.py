@@ -250,12 +250,16 @@ def restore_spool(world: World, chance: random.Random) -> bool:
     """
     cache = chance.choice(world.caches)
     spool, copy = cache.folder / "spool", cache.folder / "copy"
+
+    def restore() -> None:
+        copy_tree(spool / "held", copy / "held")
+        copy_tree(copy, spool)
+
     with world.disaster:
         if cache.rolled_back or not _at_rest(cache, lambda: copy_tree(spool, copy)):
             return False
         time.sleep(chance.uniform(0.5, 2.0))
-        copy_tree(spool / "held", copy / "held")
-        return _at_rest(cache, lambda: copy_tree(copy, spool))
+        return _at_rest(cache, restore)
 
 
 def _at_rest(cache: Cache, action: Callable[[], None]) -> bool:
