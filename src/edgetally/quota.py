@@ -16,12 +16,12 @@ from edgetally.rotate import Renamed
 from edgetally.spool import Spool
 
 
-def make_room(config: EdgeConfig, spool: Spool, remove: bool = True) -> str | None:
+def make_room(config: EdgeConfig, spool: Spool, remove: bool = True, more: int = 0) -> str | None:
     """Remove archived raw logs until the spool fits. Returns a sentence where it does not fit even so, else None.
 
-    remove: False only tells what would be.
+    remove: False only tells what would be; more: bytes that are to come.
     """
-    excess = max(used_bytes(spool) - config.quota_bytes, config.reserve_bytes - free_bytes(spool.root))
+    excess = more + max(used_bytes(spool) - config.quota_bytes, config.reserve_bytes - free_bytes(spool.root))
     for path in _removable(spool) if excess > 0 else ():
         if excess <= 0:
             break

@@ -103,7 +103,7 @@ class Replay:
                 found = True
                 try:
                     self._replay(number, low, high, change)
-                except _SkippedError as error:
+                except (EdgetallyError, OSError) as error:
                     change.skipped += 1
                     self._say(f"batch {_text(number)} is left as it is: {error}")
         if log and not found:

@@ -25,6 +25,8 @@ from edgetally.spool import FILE_MODE, BatchName, Live, Spool, State, sync_folde
 REOPEN_SECONDS = 10.0
 LIVE_SECONDS = 1.0  # how long a server may take to make its new log after it has closed the old one
 TICK = 0.001  # times in names have three decimals
+HEAD_BYTES = 4096
+NOWHERE = Live(0, 0, 0)
 BACKWARDS_SECONDS = 1.0  # a clock that went back by more is worth a message
 
 _MARK = ".edgetally-"
@@ -72,12 +74,13 @@ class Renamed(NamedTuple):
 
 @dataclass(frozen=True)
 class Stream:
-    """One log file of this edge. name: `<edge>/<log>`; path: the live log, links resolved; marker: see `installed`."""
+    """One log file of this edge. name: `<edge>/<log>`; path: the live log, links resolved; others: other logs' paths."""
 
     name: str
     log: str
     path: Path
     config: LogConfig
+    others: frozenset[Path] = frozenset()
 
     def renamed(self) -> list[Renamed]:
         """The log's renamed files that are not archived yet, oldest first."""
@@ -124,7 +127,8 @@ def find_streams(config: EdgeConfig) -> tuple[list[Stream], list[str]]:
             else:
                 paths[path] = name
                 streams[name] = Stream(f"{config.edge}/{name}", name, path, log)
-    return list(streams.values()), problems
+    all_paths = frozenset(paths)
+    return [replace(stream, others=all_paths - {stream.path}) for stream in streams.values()], problems
 
 
 def _expand(log: LogConfig) -> list[tuple[str, Path]]:
@@ -186,8 +190,7 @@ def _mend(spool: Spool, stream: Stream, state: State) -> State:
         known = item.seq < state.next_seq - 1 or (item.seq == state.next_seq - 1 and item.end <= last_to)
         if item.generation == state.generation and not known:
             last_to = max(last_to, item.end)
-            renamed = spool.saved_at(stream.log) if item.seq >= state.next_seq else state.renamed
-            state = replace(state, next_seq=item.seq + 1, last_to=last_to, live=None, renamed=renamed)
+            state = replace(state, next_seq=item.seq + 1, last_to=last_to, live=None)
     while published := spool.find(BatchName(stream.log, state.generation, state.next_seq)):
         last_to = max(last_to, _covers_end(published))
         state = replace(state, next_seq=state.next_seq + 1, last_to=last_to, live=None)
@@ -230,7 +233,7 @@ class _Rotation:
 
     def run(self) -> None:
         live = self.stream.live()
-        if live is None and self._extend():
+        if (live is None or not live.st_size) and self._extend(live):
             return
         now = time.time()
         if self.state.last_to is not None and now < self.state.last_to - BACKWARDS_SECONDS:
@@ -260,14 +263,21 @@ class _Rotation:
             )
         return full
 
-    def _extend(self) -> bool:
+    def _extend(self, live: os.stat_result | None) -> bool:
         """The server never reopened its log and still writes to the last renamed one: let that cover this time too.
 
-        Its batch was not tallied yet, so its covers may still grow. An `absent` batch beside it would call time
-        missing whose lines are all there, and the lines would lie outside their own batch's covers.
+        Its batch was not tallied yet, so its covers may still grow. An `absent` or an empty batch beside it would call
+        time missing, or idle, whose lines are all there, and these would lie outside their own batch's covers. But not
+        where a new log was there that is gone: another rotator may have it.
         """
-        newest = self._newest_renamed()
+        newest, known = self._newest_renamed(), self.state.live
         if newest is None or newest.mark == "absent" or is_closed(newest.path):
+            return False
+        if live is None and known is not None:
+            return False
+        if live is not None and not (
+            known and (live.st_dev, live.st_ino, live.st_size) == known[:3] and newest.path.stat().st_mtime > newest.end
+        ):
             return False
         self.made.append(extend(self.spool, self.stream, newest, time.time()))
         return True
@@ -284,9 +294,9 @@ class _Rotation:
         if known is None:
             return self._unwatched() if live else ""
         if live and (live.st_dev, live.st_ino) == (known.dev, known.inode):
-            if live.st_size >= known.size:
-                return ""
-            return self._broken("it was truncated")
+            if not _is_still(known, self.stream.path):
+                return self._broken("it was truncated, or made anew")
+            return self._unwatched()
         old = self._find(known)
         if old is None:
             return self._broken("it was replaced, and the old file is gone")
@@ -297,7 +307,11 @@ class _Rotation:
     def _adopt(self, old: Path) -> str:
         """Make the file that another rotator renamed a batch of its own."""
         changed = old.stat().st_mtime
-        later = [path.name for path in _siblings(self.stream) if path != old and path.stat().st_mtime > changed]
+        later = [
+            path.name
+            for path in rotated_since(self.stream, self.state)
+            if path != old and path.stat().st_mtime > changed
+        ]
         if str(old) != self.state.path:  # else it is the live log of a path that was changed in the configuration
             self.problems.append(
                 f"another program rotated {self.stream.path} to {old.name}: its lines are counted, but take this log "
@@ -307,8 +321,8 @@ class _Rotation:
         return self._broken(f"{later[0]} may hold lines too") if later else ""
 
     def _unwatched(self) -> str:
-        """No file is known to compare with (a crash, an absent log): a file that changed since tells of a rotator."""
-        changed = _rotated_since(self.stream, self.state)
+        """What is known of the log tells nothing (a crash, an absent log, a copy): a new file beside it tells more."""
+        changed = rotated_since(self.stream, self.state)
         return self._broken(f"{changed[0].name} may hold lines") if changed else ""
 
     def _broken(self, why: str) -> str:
@@ -319,17 +333,30 @@ class _Rotation:
         return "broken"
 
     def _find(self, known: Live) -> Path | None:
-        """The file with the recorded inode, beside the log or where the log lay before its path was changed."""
+        """The file with the recorded inode, beside the log or where the log lay before its path was changed.
+
+        An inode's number comes again: the file must also have a name like the log's, be no other log, and begin alike.
+        """
         here = self.stream.path.parent
+        stems = (self.stream.path.stem, Path(self.state.path).stem)
         for folder in {here, Path(self.state.path).parent}:
             with suppress(FileNotFoundError), os.scandir(folder) as entries:
                 if folder.stat().st_dev != here.stat().st_dev:
                     continue  # it could not be renamed to here
                 for entry in entries:
-                    if entry.inode() == known.inode and not entry.name.endswith(_COMPRESSED):
-                        status = entry.stat(follow_symlinks=False)
-                        if status.st_dev == known.dev and stat.S_ISREG(status.st_mode):
-                            return folder / entry.name
+                    path = folder / entry.name
+                    if entry.inode() != known.inode or entry.name.endswith(_COMPRESSED) or path in self.stream.others:
+                        continue
+                    status = entry.stat(follow_symlinks=False)
+                    ours = Renamed.parse(folder, entry.name)
+                    if (
+                        status.st_dev == known.dev
+                        and stat.S_ISREG(status.st_mode)
+                        and entry.name.startswith(stems)
+                        and (ours is None or ours.file in (self.stream.path.name, Path(self.state.path).name))
+                        and _is_still(known, path)
+                    ):
+                        return path
         return None
 
     def _take(self, source: Path, end: float, mark: str) -> None:
@@ -350,38 +377,64 @@ class _Rotation:
             os.close(os.open(item.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
         else:
             rename_exclusively(source, item.path)
-        renamed = item.folder.stat().st_mtime
+        beside = _beside(self.stream)
         sync_folder(item.folder)
         path = str(self.stream.path)
-        self.state = replace(
-            state, path=path, next_seq=state.next_seq + 1, last_to=item.end, live=None, renamed=renamed
-        )
+        self.state = replace(state, path=path, next_seq=state.next_seq + 1, last_to=item.end, live=None, beside=beside)
         self.spool.save_state(self.stream.log, self.state)
         self.made.append(item)
 
 
-def _siblings(stream: Stream) -> list[Path]:
+def _siblings(stream: Stream) -> list[os.DirEntry[str]]:
     """Files beside a log that another rotator may have made of it."""
     name = stream.path.name
     with os.scandir(stream.path.parent) as entries:
         return sorted(
-            Path(entry.path)
-            for entry in entries
-            if entry.name.startswith((f"{name}.", f"{name}-"))
-            and _MARK not in entry.name
-            and entry.is_file(follow_symlinks=False)
+            (
+                entry
+                for entry in entries
+                if entry.name.startswith((f"{name}.", f"{name}-"))
+                and _MARK not in entry.name
+                and stream.path.parent / entry.name not in stream.others
+                and entry.is_file(follow_symlinks=False)
+            ),
+            key=lambda entry: entry.name,
         )
 
 
-def _rotated_since(stream: Stream, state: State) -> list[Path]:
-    """Files that may hold lines of a live log that nobody has noted: renamed or made since the last rotation.
+def _beside(stream: Stream) -> tuple[tuple[str, int], ...]:
+    """The names and inodes of these files."""
+    return tuple((entry.name, entry.inode()) for entry in _siblings(stream))
 
-    Where the kernel's clock went back, nobody can tell what changed since: then all of them.
-    """
-    if state.last_to is None:
+
+def rotated_since(stream: Stream, state: State) -> list[Path]:
+    """Files that may hold lines of a live log that nobody has noted: renamed or made since the last rotation."""
+    if state.beside is None:
         return []
-    since = state.renamed if state.renamed <= time.time() else 0.0
-    return [path for path in _siblings(stream) if path.stat().st_ctime >= since]
+    known = set(state.beside)
+    return [Path(entry.path) for entry in _siblings(stream) if (entry.name, entry.inode()) not in known]
+
+
+def _note(path: Path, status: os.stat_result) -> Live:
+    return Live(status.st_dev, status.st_ino, status.st_size, _head(path, status.st_size))
+
+
+def _head(path: Path, size: int) -> str:
+    """A digest of the first bytes of a file that has so many."""
+    import hashlib
+
+    if not size:
+        return ""
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read(min(size, HEAD_BYTES))).hexdigest()[:32]
+
+
+def _is_still(known: Live, path: Path) -> bool:
+    """Whether a file has all that the log had when it was noted."""
+    try:
+        return path.stat().st_size >= known.size and (not known.head or _head(path, known.size) == known.head)
+    except FileNotFoundError:
+        return False
 
 
 def extend(spool: Spool, stream: Stream, item: Renamed, end: float) -> Renamed:
@@ -412,17 +465,30 @@ def note_full(spool: Spool, stream: Stream) -> bool:
 
 
 def record_live(spool: Spool, stream: Stream) -> bool:
-    """Note the device, inode and size of the live log that the server made. False where there is none.
+    """Note the live log that the server made. False where there is none.
 
-    Nor is it noted where another rotator has been here in the meantime: it may not be the log that the server made
-    first, and the next rotation has to say so.
+    Where another rotator has been here in the meantime, it may not be the log that the server made first: then a log is
+    noted that is nowhere, and the next rotation says so.
     """
     live = stream.live()
     state = spool.load_state(stream.log)
-    if live is None or state is None or _rotated_since(stream, state):
+    if live is None or state is None:
         return False
-    spool.save_state(stream.log, replace(state, live=Live(live.st_dev, live.st_ino, live.st_size)))
+    if rotated_since(stream, state):
+        spool.save_state(stream.log, replace(state, live=NOWHERE, beside=_beside(stream)))
+        return False
+    spool.save_state(stream.log, replace(state, live=_note(stream.path, live)))
     return True
+
+
+def note_again(spool: Spool, stream: Stream) -> None:
+    """Note how the live log begins, where it was still empty when it was noted: so a truncated one is known."""
+    live = stream.live()
+    state = spool.load_state(stream.log)
+    if live is None or state is None or state.live is None or state.live.size or not live.st_size:
+        return
+    if (live.st_dev, live.st_ino) == (state.live.dev, state.live.inode):
+        spool.save_state(stream.log, replace(state, live=_note(stream.path, live)))
 
 
 def rename_exclusively(source: Path, target: Path) -> None:

@@ -30,10 +30,12 @@ from edgetally.rotate import (
     installed,
     is_closed,
     load_state,
+    note_again,
     note_full,
     record_live,
     reopen,
     rotate,
+    rotated_since,
     wait_closed,
 )
 from edgetally.spool import (
@@ -88,7 +90,7 @@ def run(config: EdgeConfig, options: Options | argparse.Namespace) -> int:
     with suppress(ValueError):  # a writer that comes while a read lease is held sends SIGIO, which would end the run
         signal.signal(signal.SIGIO, signal.SIG_IGN)
     ship.phase("rotate", ship.rotate_all)
-    ship.phase("send", lambda: _deliver(ship, options))
+    ship.phase("send", lambda: _deliver(ship, options), wait=options.reconcile)
     return ship.status
 
 
@@ -167,9 +169,9 @@ class Ship:
             else:
                 self.warn(f"{where}: {error.strerror or error}: look at it; nothing is lost, and the next run goes on")
 
-    def phase(self, name: str, work: Callable[[], None]) -> None:
-        """Do one half of the run under its lock; leave it to the run that is at it, where there is one."""
-        with self.guard(), self.spool.lock(name) as held:
+    def phase(self, name: str, work: Callable[[], None], wait: bool = False) -> None:
+        """Do one half of the run under its lock; leave it to the run that is at it, where there is one, or wait."""
+        with self.guard(), self.spool.lock(name, wait) as held:
             if held is None:
                 work()
             elif name == "rotate" and held > LOCK_WARNING_SECONDS:
@@ -198,6 +200,9 @@ class Ship:
             for item in stream.renamed():
                 with self.guard():
                     self._finish_or_leave(stream, item, mine=item in items)
+        for stream in made:
+            with self.guard():
+                note_again(self.spool, stream)
         with self.guard():
             self._prune(streams)
 
@@ -221,7 +226,7 @@ class Ship:
         """Where the server reopened its log only after the run, or the run was killed before it asked for that, the
         file goes on after its covers: then the next batch's begin later."""
         newest = (item.generation, item.seq) == (state.generation, state.next_seq - 1)
-        if not newest or state.live or self.spool.find(_batch_name(stream, item)):
+        if not newest or state.live or self.spool.find(_batch_name(stream, item)) or rotated_since(stream, state):
             return item
         written = min(item.path.stat().st_mtime, time.time())
         return extend(self.spool, stream, item, written) if written > item.end else item
@@ -259,6 +264,16 @@ class Ship:
 
     def _finish(self, stream: Stream, item: Renamed) -> None:
         """Bring a renamed log that nobody writes to any more into the outbox and the archive. May be done again."""
+        try:
+            self._publish_and_archive(stream, item)
+        except OSError as error:  # mostly the archive itself has filled the disk: its oldest logs go
+            from edgetally.quota import make_room
+
+            if error.errno not in _FULL or make_room(self.config, self.spool, more=item.path.stat().st_size):
+                raise
+            self._publish_and_archive(stream, item)
+
+    def _publish_and_archive(self, stream: Stream, item: Renamed) -> None:
         name = _batch_name(stream, item)
         if self.spool.find(name) is None:
             self.spool.publish(name, self._maker.batch(stream, item, item.path).encode())

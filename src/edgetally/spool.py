@@ -52,19 +52,23 @@ class BatchName(NamedTuple):
 
 
 class Live(NamedTuple):
-    """The live log as it was last seen: another inode or a smaller size means that somebody else rotated it."""
+    """The live log as it was last seen: with another inode, less, or other content, somebody has been at it.
+
+    head: a digest of its first bytes; empty where it had none.
+    """
 
     dev: int
     inode: int
     size: int
+    head: str = ""
 
 
 @dataclass(frozen=True)
 class State:
     """What a log's rotations have come to.
 
-    last_to: end of the last rotation's covers, epoch s, None before any. renamed: when its file was renamed, epoch s by
-    the clock of the log's file system, never earlier than it was; covers may have been extended since.
+    last_to: end of the last rotation's covers, epoch s, None before any. beside: name and inode of the files beside the
+    live log that a rotator may have made of it, as they were then; None where that is not known.
     """
 
     stream: str
@@ -73,7 +77,7 @@ class State:
     next_seq: int = 1
     last_to: float | None = None
     live: Live | None = None
-    renamed: float = 0.0
+    beside: tuple[tuple[str, int], ...] | None = None
 
 
 class Spool:
@@ -200,19 +204,14 @@ class Spool:
     def load_state(self, log: str) -> State | None:
         """A log's state; None where there is none, or none that can be read: then a new generation begins."""
         try:
-            data = json.loads((self.state / f"{log}.json").read_bytes())
+            data = {"beside": None, **json.loads((self.state / f"{log}.json").read_bytes())}
+            if data["beside"] is not None:  # older programs did not note it
+                data["beside"] = tuple((str(name), int(inode)) for name, inode in data["beside"])
             return State(**{**data, "live": Live(**data["live"]) if data["live"] else None})
         except FileNotFoundError:
             return None
         except (ValueError, TypeError, KeyError):
             return None
-
-    def saved_at(self, log: str) -> float:
-        """When a log's state was written, epoch s by the kernel's clock; 0 where there is none."""
-        try:
-            return (self.state / f"{log}.json").stat().st_mtime
-        except FileNotFoundError:
-            return 0.0
 
     def save_state(self, log: str, state: State) -> None:
         """Write a log's state."""

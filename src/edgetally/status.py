@@ -13,10 +13,11 @@ from edgetally import __version__, clock, table
 from edgetally.config import AGGREGATOR_CONFIG, EDGE_CONFIG, EdgeConfig, load_edge
 from edgetally.errors import EdgetallyError
 from edgetally.quota import free_bytes, make_room, mib, used_bytes
-from edgetally.rotate import Stream, find_streams
+from edgetally.rotate import Renamed, Stream, find_streams, is_closed
 from edgetally.spool import BatchName, Spool
 
 LATE_SECONDS = 900  # a rotation or a confirmation that is older is worth a look
+OPEN_SECONDS = 3600  # and so is a renamed log that a server still writes to
 
 
 def run(path: str | None, output: str, metrics: str | None = None) -> int:
@@ -196,6 +197,13 @@ def _log_problems(log: dict[str, Any], now: float, idle: bool) -> list[str]:
             f"log '{name}': {len(log['renamed'])} renamed files are not finished, such as {log['renamed'][0]}: "
             "`edgetally ship --now` says why"
         )
+    for path in map(Path, log["renamed"][:1]):
+        item = Renamed.parse(path.parent, path.name)
+        if item and now - (item.start or item.end) > OPEN_SECONDS and not is_closed(path):
+            problems.append(
+                f"log '{name}': its server still writes to {path}, which was renamed long ago: see that the reopen "
+                "command works, and that the server may write to the log's folder"
+            )
     return problems
 
 
