@@ -74,7 +74,7 @@ class Renamed(NamedTuple):
 
 @dataclass(frozen=True)
 class Stream:
-    """One log file of this edge. name: `<edge>/<log>`; path: the live log, links resolved; others: other logs' paths."""
+    """One log file of this edge. name: `<edge>/<log>`; path: the live log, links resolved; others: other logs."""
 
     name: str
     log: str
