@@ -59,7 +59,7 @@ _LATER = """
 SELECT b.stream_id, LOWER(HEX(b.generation)), b.seq, b.revision, b.commit_no, s.name, b.covers_from, b.covers_to,
        DATE_FORMAT(b.committed_at, '%%Y-%%m-%%dT%%H:%%i:%%sZ'), d.body
   FROM (SELECT DISTINCT stream_id, generation, seq FROM batch
-         WHERE commit_no > %s AND covers_to > %s AND COALESCE(covers_from, covers_to) < %s) l
+         WHERE commit_no > %s AND covers_to > %s AND (covers_from IS NULL OR covers_from < %s)) l
   JOIN batch b USING (stream_id, generation, seq)
   JOIN batch_body d USING (stream_id, generation, seq, revision, part)
   JOIN stream s ON s.id = b.stream_id

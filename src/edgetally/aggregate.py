@@ -28,6 +28,7 @@ from edgetally.batch import (
 )
 from edgetally.config import AggregatorConfig
 from edgetally.database import DEADLOCK, NO_ROOM, RETRY, DatabaseError, check_schema, connect, error_code
+from edgetally.errors import EdgetallyError
 from edgetally.ledger import FenceLostError, Ledger
 from edgetally.link import GRAB_WINDOW, Held, Worker, unreachable
 from edgetally.payload import open_batch, open_request
@@ -212,7 +213,9 @@ class Aggregator:
         """Write a group; where an error stays that no retry can mend, write each alone and put the culprit aside."""
         try:
             states = self._steadily(lambda: self.ledger.commit(group))
-        except pymysql.MySQLError as error:
+        except (FenceLostError, StoppedError, EdgetallyError):
+            raise
+        except Exception as error:  # whatever it is, it must not stop the others
             if len(group) > 1:
                 for item in group:
                     self._commit([item])

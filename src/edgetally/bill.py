@@ -115,6 +115,7 @@ def make(
         series_sha256 = keep(name, counters.series(ids[name], sizes)) if keep else None
         old = [alias.old for alias in aliases if alias.new == name]
         maker.add(name, old, counts, Sample(sizes, missing.spans(ids[name])), series_sha256)
+    maker.add_idle(channel)
     return Bill(_object(period, counters, aliases, maker, completeness(covered, period)), counters, ids)
 
 
@@ -208,13 +209,34 @@ class _Maker:
         self.lines.append(line)
         self._counts = Counts(*map(sum, zip(self._counts, counts)))
         self._total.add(name, sample)
-        if contract is None or contract.zone not in ("", str(self.period.zone)):
+        if contract is None or not self._is_billed(contract):
             return
         if not contract.group:
             self.charges.append(Charge(contract, [name], sample, self.period).line())
         elif contract.name in self.groups:
             empty = _Group(contract, [0] * self.period.slots)
             self._summed.setdefault(contract.name, empty).add(name, sample)
+
+    def add_idle(self, pattern: str) -> None:
+        """A commit is billed of channels that had no traffic, too, as far as they are named. pattern: of channels."""
+        billed = {channel for line in self.charges for channel in line["channels"]}
+        for contract in self.contracts.listed:
+            if contract.commit is None or not self._is_billed(contract):
+                continue
+            if not contract.group:
+                for name in self.contracts.named(contract):
+                    if name not in billed and fnmatch.fnmatchcase(name, pattern):
+                        self.charges.append(Charge(contract, [name], self._nothing(), self.period).line())
+            elif contract.name in self.groups and contract.name not in self._summed and pattern == "*":
+                channels = list(contract.channels)
+                self.charges.append(Charge(contract, channels, self._nothing(), self.period).line())
+
+    def _is_billed(self, contract: Contract) -> bool:
+        """Whether a contract is of the period's zone."""
+        return contract.zone in ("", str(self.period.zone))
+
+    def _nothing(self) -> Sample:
+        return Sample([0] * self.period.slots)
 
     def total(self) -> dict[str, Any]:
         """The line of all channels together."""

@@ -19,6 +19,7 @@ AGGREGATOR_CONFIG = "/etc/edgetally/aggregator.json"
 DEFAULT_PORT = 7003
 DATABASE_PORT = 3306
 MASTER_KEY_LENGTH = 32
+LEAST_DETAIL_DAYS = 100
 LONGEST_SPREAD = 6 * 3600  # seconds; the ledger takes nothing earlier
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -238,6 +239,15 @@ def _spread(value: int) -> str | None:
     return f"is {value}: it must be from 1 to {LONGEST_SPREAD} seconds"
 
 
+def _detail_days(value: int) -> str | None:
+    if value == 0 or value >= LEAST_DETAIL_DAYS:
+        return None
+    return (
+        f"is {value}: it must be 0, which keeps all, or at least {LEAST_DETAIL_DAYS}: what bounds a bill with gaps is "
+        "in the detail of its month"
+    )
+
+
 def _path(value: str) -> str | None:
     return None if value.startswith("/") else f"is {value!r}: write the whole path, beginning with /"
 
@@ -266,5 +276,5 @@ _RULES: dict[str, Check] = {
     "jobs_per_transaction": _at_least(1),
     "max_batch_bytes": _at_least(1024),
     "lease_seconds": _at_least(2),
-    "detail_days": _at_least(0),
+    "detail_days": _detail_days,
 }

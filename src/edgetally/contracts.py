@@ -71,6 +71,11 @@ class Contracts:
         """The contract of a channel, if it has one."""
         return next((contract for contract in self.listed if contract.covers(channel)), None)
 
+    def named(self, contract: Contract) -> list[str]:
+        """The channels that a contract names whole, not by a pattern, and bills."""
+        names = (name for name in contract.channels if _WILD.isdisjoint(name))
+        return [name for name in names if self.of(name) is contract]
+
     def zone(self) -> str | None:
         """The one zone that contracts name; None where none does. Raises EdgetallyError where they name several."""
         zones = sorted({contract.zone for contract in self.listed if contract.zone})

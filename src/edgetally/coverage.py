@@ -137,8 +137,6 @@ def coverage(cursor: Any, period: Period, now: float) -> list[StreamCoverage]:
     """What became of every (stream, slot) of a period; only streams that were expected in it."""
     found = []
     for stream in streams(cursor):
-        if stream.first >= min(period.end, now):
-            continue
         one = examine(stream, list(_notable(cursor, stream, period)), period, now)
         if one.expected:
             found.append(one)

@@ -18,7 +18,7 @@ from edgetally.database import LOCK_WAIT, check_schema, connect, error_code, set
 from edgetally.transaction import HOST_SECONDS, RECORDED, Incoming, Transaction
 
 DAY = 86400
-DROP_SECONDS = 5  # to wait for those who read what is to be dropped
+READERS_SECONDS = 5  # to wait for those who read a table that is to be changed
 STATEMENT_SECONDS = 20
 
 
@@ -171,22 +171,24 @@ class Ledger:
     def maintain(self, detail_days: int = 0) -> None:
         """Make daily partitions for the next 30 days; forget old canaries, and what unassigned hosts there were.
 
-        detail_days: how many days of detail are kept, 0 for all of them. The days before are dropped; where somebody
-        reads them just now, at the next time.
+        detail_days: how many days of detail are kept, 0 for all of them. The days before are dropped. What somebody
+        reads just now is left for the next time.
         """
-        with self.connection.cursor() as cursor:
-            cursor.execute("CALL make_partitions()")
-        self.connection.commit()
+        self._in_time("CALL make_partitions()")
         with self._transaction() as transaction:
             transaction.cursor.execute("DELETE FROM unassigned_host WHERE day < %s", (transaction.now - HOST_SECONDS,))
             transaction.forget_canaries()
             if detail_days:
                 first = (int(transaction.now) // DAY - detail_days) * DAY
                 transaction.cursor.execute("UPDATE detail SET from_slot = GREATEST(from_slot, %s)", (first,))
+        self._in_time("CALL drop_old_partitions()")
+
+    def _in_time(self, statement: str) -> None:
+        """Change a table that nobody reads just now; else another time: a long reader must not hold up the commits."""
         with self.connection.cursor() as cursor:
-            cursor.execute("SET SESSION lock_wait_timeout = %s", (DROP_SECONDS,))
+            cursor.execute("SET SESSION lock_wait_timeout = %s", (READERS_SECONDS,))
             try:
-                cursor.execute("CALL drop_old_partitions()")
+                cursor.execute(statement)
             except pymysql.MySQLError as error:
                 if error_code(error) != LOCK_WAIT:
                     raise

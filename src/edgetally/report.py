@@ -122,6 +122,8 @@ def _csv(bill: AnyBill) -> str:
     text = io.StringIO()
     charges = {line["channels"][0]: line for line in data["contracts"] if not line["group"]}
     rows = [{**_figures(line), **_terms(charges.get(line["channel"]))} for line in data["channels"]]
+    there = {line["channel"] for line in data["channels"]}
+    rows += [{"channel": name, **_terms(line)} for name, line in charges.items() if name not in there]
     rows += [{"channel": f"group {line['contract']}", **_terms(line)} for line in data["contracts"] if line["group"]]
     rows.append({**_figures(data["total"]), **_terms(None)})
     writer = csv.DictWriter(text, list(rows[-1]), lineterminator="\n")

@@ -418,7 +418,13 @@ class Transaction:
             "ON DUPLICATE KEY UPDATE count = count + 1, last_seen = VALUES(last_seen), reason = VALUES(reason), "
             "detail = VALUES(detail)",
             (
-                *(digest, error.reason, error.detail.encode()[:1000], body, item.stream.encode() or None),
+                *(
+                    digest,
+                    error.reason,
+                    error.detail.encode("utf-8", "backslashreplace")[:1000],
+                    body,
+                    item.stream.encode() or None,
+                ),
                 *(len(item.payload), item.payload[:QUARANTINE_PAYLOAD]),
             ),
         )

@@ -107,6 +107,7 @@ def test_what_must_not_be_counted_is_quarantined_with_its_reason(
         seal(STREAM, KEY, good)[:-1] + b" ",
         seal(STREAM, KEY, foreign),
         seal(STREAM, KEY, b"{}"),
+        seal(STREAM, KEY, rb'{"\ud800": 1}'),  # a field name that is no text
         seal(STREAM, KEY, good).replace(b"edgetally/1", b"edgetally/9"),
         seal(STREAM, KEY, good + b" " * (9 << 20)),
     ]
@@ -114,7 +115,7 @@ def test_what_must_not_be_counted_is_quarantined_with_its_reason(
     with aggregator(config):
         link.submit([gearmand.address], FUNCTION, jobs)
         reasons = "SELECT GROUP_CONCAT(reason ORDER BY reason) FROM quarantine"
-        expected = "foreign,invalid,signature,too_large,unsigned,version"
+        expected = "foreign,invalid,invalid,signature,too_large,unsigned,version"
         wait_for("quarantine", lambda: mariadb.sql(reasons, "edgetally").strip() == expected)
         assert receipts(gearmand, good)["state"] == ["committed"]
         assert receipts(gearmand, b'{"seq": 2}')["state"] == ["unknown"]

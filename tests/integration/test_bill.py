@@ -377,6 +377,44 @@ def test_contracts_of_channels_groups_and_zones(config: AggregatorConfig, tmp_pa
     )
 
 
+def test_a_commit_is_billed_of_channels_without_traffic(config: AggregatorConfig, tmp_path: Path) -> None:
+    """One byte must not make the difference of a whole commit."""
+    commit(config.database, [batch("edge1/a", 1, (None, START + 86400.0), {START: 300}, channels=("news",))])
+    contracts = [
+        {"name": "one", "channels": ["news", "quiet"], "commit": 5},
+        {"name": "two", "channels": ["sport*", "tennis"], "group": True, "commit": 7},
+        {"name": "three", "channels": ["dark*"], "commit": 9},
+        {"name": "four", "channels": ["silent"]},
+    ]
+    (tmp_path / "contracts.json").write_text(json.dumps(contracts))
+    times = ("--from", "2026-09-01", "--to", "2026-09-02", "--config", str(tmp_path / "aggregator.json"))
+    found = json.loads(run("report", *times, "--output", "json").stdout)
+    assert [(line["contract"], line["channels"], line["billable"]) for line in found["contracts"]] == [
+        ("one", ["news"], 5.0),
+        ("one", ["quiet"], 5.0),
+        ("two", ["sport*", "tennis"], 7.0),
+    ]
+    assert [line["channel"] for line in found["channels"]] == ["news"]
+    rows = [row.split(",") for row in run("report", *times, "--output", "csv").stdout.splitlines()]
+    assert [row[0] for row in rows] == ["channel", "news", "quiet", "group two", "total"]
+    some = json.loads(run("report", *times, "--output", "json", "--channel", "q*").stdout)
+    assert [line["channels"] for line in some["contracts"]] == [["quiet"]]
+
+
+def test_a_stream_whose_first_batches_are_lost_and_whose_next_is_of_the_month_after(
+    config: AggregatorConfig, mariadb: servers.MariaDB
+) -> None:
+    """Its numbers tell how many there were before: the month is not complete."""
+    start = START + 86400 + 3600
+    commit(config.database, [batch("edge1/a", 1, (None, START + 90000.0), {START: 1})])
+    commit(config.database, [batch("edge2/a", 81, (start - 300.0, float(start)), {start - 300: 1})])
+    found = bill(config, START, START + 86400)
+    assert [(gap["stream"], gap["first_seq"], gap["last_seq"]) for gap in found["completeness"]["gaps"]] == [
+        ("edge2/a", 1, 80)
+    ]
+    agrees_with_the_view(mariadb, found, START, START + 86400)
+
+
 def test_the_zone_of_the_contracts_is_the_bills(config: AggregatorConfig, tmp_path: Path) -> None:
     file = str(tmp_path / "aggregator.json")
     commit(config.database, [batch("edge1/a", 1, (None, START + 300.0), {START: 5})])

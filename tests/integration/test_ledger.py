@@ -373,7 +373,7 @@ def test_old_detail_goes_and_the_sums_stay(ledger: Ledger) -> None:
 
 
 def test_detail_that_somebody_reads_is_dropped_another_time(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgetally.ledger.DROP_SECONDS", 1)
+    monkeypatch.setattr("edgetally.ledger.READERS_SECONDS", 1)
     with connect(ledger.config) as reader, reader.cursor() as cursor:
         cursor.execute("SELECT COUNT(*) FROM traffic")
         before = cursor.fetchone()

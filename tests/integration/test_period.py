@@ -243,6 +243,15 @@ def test_corrections_in_every_order(config: AggregatorConfig) -> None:
     compare(config, "2026-09", None)
 
 
+def test_a_first_batch_that_comes_later_is_an_adjustment(config: AggregatorConfig) -> None:
+    """It says only when it ends; an edge that counts what was there before may bring a whole month with it."""
+    commit(config.database, september())
+    assert close(config).returncode == 0
+    late = batch("edge9/a", 1, (None, START + 40.0 * DAY), {START + DAY: 7, START + 35 * DAY: 9}, channels=("news",))
+    commit(config.database, [late])
+    assert compare(config, "2026-09", None) == 1
+
+
 def compare(config: AggregatorConfig, month: str, zone: str | None) -> int:
     """What was closed, and all adjustments, come to what the counters have; how many adjustments there are."""
     closed = find_closed(config, month, zone)

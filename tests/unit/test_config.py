@@ -78,6 +78,7 @@ def test_a_missing_key_is_named(tmp_path: Path, key: str) -> None:
         ({"master_keys": ["short"]}, "at least 32 characters"),
         ({"database": {"user": "x"}}, "key 'database.password' is missing"),
         ({"lease_seconds": 0}, "at least 2"),
+        ({"detail_days": 30}, "must be 0, which keeps all, or at least 100"),
     ],
 )
 def test_a_wrong_aggregator_file_says_what_is_wrong(tmp_path: Path, change: dict[str, Any], words: str) -> None:
