@@ -412,19 +412,14 @@ class Transaction:
         """
         digest = bytes.fromhex(content_hash(item.payload))
         body = bytes.fromhex(content_hash(item.body)) if item.stream else None
+        detail = error.detail.encode("utf-8", "backslashreplace")[:1000]
         self.cursor.execute(
             "INSERT INTO quarantine (sha256, reason, detail, body_sha256, stream, size, payload, count, first_seen, "
             "last_seen) VALUES (%s, %s, %s, %s, %s, %s, %s, 1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6)) "
             "ON DUPLICATE KEY UPDATE count = count + 1, last_seen = VALUES(last_seen), reason = VALUES(reason), "
             "detail = VALUES(detail)",
             (
-                *(
-                    digest,
-                    error.reason,
-                    error.detail.encode("utf-8", "backslashreplace")[:1000],
-                    body,
-                    item.stream.encode() or None,
-                ),
+                *(digest, error.reason, detail, body, item.stream.encode() or None),
                 *(len(item.payload), item.payload[:QUARANTINE_PAYLOAD]),
             ),
         )
