@@ -119,18 +119,18 @@ class Counters:
         if not rows:
             return None, []
         if len(ids) == 1 and last - first == (rows - 1) * SLOT_SECONDS:
-            slots: Iterable[int] = range(first, last + 1, SLOT_SECONDS)
+            slots: Sequence[int] = range(first, last + 1, SLOT_SECONDS)
         else:  # some slots between are empty, or two channels are billed as one
             cursor.execute(f"SELECT GROUP_CONCAT(slot), GROUP_CONCAT(bytes) {_WHERE}", (ids, *self._span))
             there, text = cursor.fetchone()
-            slots = map(int, there.split(","))
+            slots = list(map(int, there.split(",")))
         sizes = self._place(rows, slots, list(map(int, text.split(","))))
         (counts,) = self._exact(cursor, ids, [floats])
         return _counts(counts, sum(sizes)), sizes
 
-    def _place(self, rows: int, slots: Iterable[int], found: list[int]) -> list[int]:
+    def _place(self, rows: int, slots: Sequence[int], found: list[int]) -> list[int]:
         """The bytes of every slot of the period, of those of some slots."""
-        if len(found) != rows:
+        if not len(found) == len(slots) == rows:
             raise EdgetallyError(
                 f"the database cut a channel's slots short ({len(found)} of {rows}): let max_allowed_packet be larger, "
                 "or report a shorter time"
