@@ -202,7 +202,8 @@ def examine(stream: Stream, covers: Sequence[Cover], period: Period, now: float)
     off: set[int] = set()
     for hole in holes:
         start, end = max(low, hole.start), min(high, hole.end)
-        away = stream.off(hole.start, hole.end) if hole.reason == "missing" else None
+        # A machine that is off uses no numbers up: where some are lost, it was not
+        away = stream.off(hole.start, hole.end) if hole.reason == "missing" and hole.first_seq is None else None
         if away is not None:
             off.update(_inside(max(low, away[0]), min(high, away[1]), high))
             end = min(end, away[0])

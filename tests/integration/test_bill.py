@@ -251,6 +251,19 @@ def test_a_retired_edge_is_no_gap(config: AggregatorConfig, mariadb: servers.Mar
     )
 
 
+def test_a_retired_edge_that_comes_back_with_lost_numbers_was_not_off(
+    config: AggregatorConfig, mariadb: servers.MariaDB, tmp_path: Path
+) -> None:
+    sizes = [10] * 40
+    commit(config.database, [interval("edge1/a", seq, sizes) for seq in range(1, 13)])
+    assert run("stream", "retire", "edge1/a", "--config", str(tmp_path / "aggregator.json")).returncode == 0
+    commit(config.database, [interval("edge1/a", seq, sizes) for seq in range(31, 41)])
+    found = bill(config, START, START + 12000)
+    assert named(found["completeness"]["gaps"]) == {("edge1/a", seq) for seq in range(13, 31)}
+    assert not found["completeness"]["complete"]
+    agrees_with_the_view(mariadb, found, START, START + 12000)
+
+
 def test_a_batch_of_which_a_part_is_missing_vouches_for_nothing(config: AggregatorConfig) -> None:
     sizes = [10] * 12
     batches = [interval("edge1/a", seq, sizes) for seq in range(1, 13)]
