@@ -24,10 +24,6 @@ from edgetally.spool import BatchName, Spool
 Number = tuple[str, str, int]  # log, generation, seq: a batch whatever its revision
 
 
-class _SkippedError(EdgetallyError):
-    """A batch that is left as it is; the sentence says why."""
-
-
 @dataclass(frozen=True)
 class Sent:
     """What is known of one batch here. batch: its newest revision that is not held; newest: the highest number there is
@@ -124,14 +120,14 @@ class Replay:
     # --- one batch
 
     def _replay(self, number: Number, low: float, high: float, change: Change) -> None:
-        """Correct one batch if it covers some of the time. Raises _SkippedError where it should be, and cannot."""
+        """Correct one batch if it covers some of the time. Raises EdgetallyError where it should be, and cannot."""
         sent = self._sent(number)
         old = sent.batch
         if old is None or not _touches(old, low, high):
             return
         change.batches += 1
         if 0 in sent.held:
-            raise _SkippedError("it is held, so it counts nowhere; see `edgetally status`")
+            raise EdgetallyError("it is held, so it counts nowhere; see `edgetally status`")
         new = self._tally(number, old)
         self._check_sums(number, old, new)
         if new == old and sent.newest == old.revision and old.revision not in sent.held:
@@ -162,7 +158,7 @@ class Replay:
         parts = [first, *(self._read_part(name._replace(part=part)) for part in range(1, first.parts))]
         whole = [part for part in parts if part is not None]
         if len(whole) < first.parts:
-            raise _SkippedError("some of its parts are not in the spool any more")
+            raise EdgetallyError("some of its parts are not in the spool any more")
         return replace(first, rows=tuple(row for part in whole for row in part.rows), parts=1)
 
     def _read_part(self, name: BatchName) -> Batch | None:
@@ -173,18 +169,18 @@ class Replay:
             moved = self.spool.find(name)
             return Batch.decode(moved.read_bytes()) if moved else None
         except BatchError as error:
-            raise _SkippedError(f"{path} cannot be read ({error.detail})") from None
+            raise EdgetallyError(f"{path} cannot be read ({error.detail})") from None
 
     def _tally(self, number: Number, old: Batch) -> Batch:
         """The same batch as the configuration of today makes it of its raw log."""
         stream = self._streams.get(number[0])
         if stream is None:
-            raise _SkippedError(f"log '{number[0]}' is not in {self.config.path} any more")
+            raise EdgetallyError(f"log '{number[0]}' is not in {self.config.path} any more")
         if stream.name != old.stream:
-            raise _SkippedError(f"it is of stream {old.stream}, and this edge is '{self.config.edge}' now")
+            raise EdgetallyError(f"it is of stream {old.stream}, and this edge is '{self.config.edge}' now")
         item, path = self._raw(stream, number)
         if (None if item.seq == 1 else item.start, item.end) != old.covers:
-            raise _SkippedError(f"{path} covers another time: it is not the raw log that the batch was made of")
+            raise EdgetallyError(f"{path} covers another time: it is not the raw log that the batch was made of")
         return replace(self._maker.batch(stream, item, path, old.revision), log=old.log, continuity=old.continuity)
 
     def _raw(self, stream: Stream, number: Number) -> tuple[Renamed, Path]:
@@ -197,7 +193,7 @@ class Replay:
         for item in stream.renamed():
             if (item.generation, item.seq) == number[1:]:
                 return item, item.path
-        raise _SkippedError(
+        raise EdgetallyError(
             f"its raw log is gone: these are kept for {self.config.keep_raw_days} days (edge_shipper_keep_raw_days), "
             "and as long as there is room"
         )
@@ -209,12 +205,12 @@ class Replay:
         sums = f"{new.lines} lines, {new.rejected} of them rejected, and {new.size} bytes"
         was = f"{old.lines} lines, {old.rejected} rejected, and {old.size} bytes"
         if not self.changed_format:
-            raise _SkippedError(
+            raise EdgetallyError(
                 f"today's format of log '{number[0]}' reads {sums} in its raw log, and {was} were sent: give it the "
                 "format of that time, or, where that was the mistake, say --changed-format"
             )
         if new.lines != old.lines and new.seq > 1:
-            raise _SkippedError(f"its raw log has {sums}, and {was} were sent: the raw log is damaged")
+            raise EdgetallyError(f"its raw log has {sums}, and {was} were sent: the raw log is damaged")
 
 
 def _revisions(names: Iterable[BatchName], number: Number) -> set[int]:

@@ -188,11 +188,12 @@ class Ship:
         for problem in problems:
             self.warn(problem)
         self.spool.recover()
+        no_room = self._no_room()
         for stream in streams:
             note_full(self.spool, stream)
             with self.guard():
                 self._finish_earlier(stream)
-        if self.full or self._no_room():
+        if self.full or no_room:
             return  # let the live logs grow, and try again
         made = self._rotate(streams)
         self._reopen(made)

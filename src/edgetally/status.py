@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -197,14 +198,20 @@ def _log_problems(log: dict[str, Any], now: float, idle: bool) -> list[str]:
             f"log '{name}': {len(log['renamed'])} renamed files are not finished, such as {log['renamed'][0]}: "
             "`edgetally ship --now` says why"
         )
-    for path in map(Path, log["renamed"][:1]):
-        item = Renamed.parse(path.parent, path.name)
-        if item and now - (item.start or item.end) > OPEN_SECONDS and not is_closed(path):
-            problems.append(
-                f"log '{name}': its server still writes to {path}, which was renamed long ago: see that the reopen "
-                "command works, and that the server may write to the log's folder"
-            )
+    if log["renamed"] and _is_stuck(Path(log["renamed"][0]), now):
+        problems.append(
+            f"log '{name}': its server still writes to {log['renamed'][0]}, which was renamed long ago: see that the "
+            "reopen command works, and that the server may write to the log's folder; `edgetally ship --now` goes on"
+        )
     return problems
+
+
+def _is_stuck(path: Path, now: float) -> bool:
+    """Whether a server still writes to a renamed log that has been waiting for long."""
+    item = Renamed.parse(path.parent, path.name)
+    with suppress(OSError):  # this account may not look
+        return item is not None and now - (item.start or item.end) > OPEN_SECONDS and not is_closed(path)
+    return False
 
 
 def _is_gone(path: str) -> bool:

@@ -19,7 +19,7 @@ from edgetally import ship
 from edgetally.errors import EdgetallyError
 from edgetally.maker import Maker
 from edgetally.rotate import Renamed
-from edgetally.spool import Spool
+from edgetally.spool import BatchName, Spool
 from tests.edge import Edge, Writer, line, wait_for
 
 GENERATION = "0123456789abcdef"
@@ -283,6 +283,19 @@ def test_a_full_disk_is_one_sentence_and_loses_nothing(
     assert edge.rotate() == 0
     assert sum(requests(edge)) == 6
     assert edge.files() == ["access.log"]
+
+
+def test_an_archive_that_has_filled_the_disk_makes_room(edge: Edge, server: Writer, full: Path) -> None:
+    """It is of a confirmed batch, and the renamed log that waits needs its place more."""
+    server.write(3)
+    assert edge.rotate() == 1
+    edge.set(reserve_bytes=16 << 10)
+    old = edge.spool.raw / "access" / f"access.log.edgetally-{GENERATION}-1-1780000000.000-1780000300.000.gz"
+    full.rename(old)
+    (edge.spool.sent / str(BatchName("access", GENERATION, 1))).touch()
+    assert edge.rotate() == 0
+    assert not old.exists()
+    assert sum(requests(edge)) == 3
 
 
 # --- pause, locks, dry run, check

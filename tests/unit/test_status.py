@@ -88,6 +88,17 @@ def test_a_log_that_a_rotation_has_renamed_is_not_missed(edge: Edge) -> None:
     server.join()
 
 
+def test_a_renamed_log_that_a_server_still_writes_to_for_an_hour(edge: Edge) -> None:
+    """One unfinished file is usual, but not for so long; and one that is closed is the next run's."""
+    now = time.time()
+    for ago, words in ((300, False), (4000, True)):
+        path = edge.log.with_name(f"access.log.edgetally-{'a' * 16}-1-{now - ago:.3f}-{now:.3f}")
+        with path.open("w"):
+            assert ("still writes to" in " ".join(edge_status(edge.config)["problems"])) is words
+        assert "still writes to" not in " ".join(edge_status(edge.config)["problems"])
+        path.unlink()
+
+
 def test_a_paused_edge_is_a_warning_and_its_rotations_are_not_missed(edge: Edge) -> None:
     edge.spool.paused.touch()
     state = edge.spool.load_state("access")
