@@ -149,6 +149,7 @@ class Aggregator:
         The connection to the database is the thread's while it has a group, and this one's while it has none.
         """
         config = self.config
+        self._keep_house()  # before there are jobs that wait for it
         worker = Worker(
             config.job_servers,
             (FUNCTION, RECEIPT_FUNCTION),

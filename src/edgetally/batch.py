@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from itertools import chain
-from operator import le
+from operator import itemgetter, le
 from typing import Any, NamedTuple, Optional
 
 from edgetally import SLOT_SECONDS
@@ -31,6 +31,9 @@ CANARY_STREAM = "edgetally/canary"  # a health check's batches: on no bill and i
 
 # A row: slot (epoch s, UTC), index into channels, requests, bytes, hits, hit bytes (None: the format does not say).
 Row = tuple[int, int, int, int, Optional[int], Optional[int]]
+
+_REQUESTS: Callable[[Row], int] = itemgetter(2)
+_SIZE: Callable[[Row], int] = itemgetter(3)
 
 _HEADER = re.compile(rb"edgetally/([0-9]{1,9}) (\S{1,255}) ([0-9a-f]{8}) ([0-9a-f]{64})\n")
 _GENERATION = re.compile(r"[0-9a-f]{16}")
@@ -153,12 +156,12 @@ class Batch:
     @cached_property
     def lines(self) -> int:
         """Lines read: those counted and those rejected."""
-        return sum(row[2] for row in self.rows) + self.rejected
+        return sum(map(_REQUESTS, self.rows)) + self.rejected
 
     @cached_property
     def size(self) -> int:
         """Bytes counted."""
-        return sum(row[3] for row in self.rows)
+        return sum(map(_SIZE, self.rows))
 
     def encode(self, max_bytes: int = MAX_BYTES) -> list[bytes]:
         """The bodies to send: one, or several parts where one would be larger than max_bytes (with its header)."""
@@ -200,7 +203,7 @@ class Batch:
     def decode(cls, body: bytes) -> Batch:
         """Read a body strictly. Raises BatchError('invalid', what) for anything that an edge would not have written."""
         try:
-            data = json.loads(body)
+            data = json.loads(str(body, "utf-8"))
             batch = _from_json(data)
         except BatchError:
             raise

@@ -15,6 +15,7 @@ import pymysql
 from edgetally.batch import BatchError
 from edgetally.config import DatabaseConfig
 from edgetally.database import LOCK_WAIT, check_schema, connect, error_code, set_where_known
+from edgetally.known import Known
 from edgetally.transaction import HOST_SECONDS, RECORDED, Incoming, Transaction
 
 DAY = 86400
@@ -39,7 +40,7 @@ class Ledger:
         self.lease_seconds = lease_seconds
         self.epoch = 0
         self._connection: pymysql.connections.Connection[Any] | None = None
-        self._ids: dict[str, dict[str, int]] = {}
+        self._known = Known()
         self._losses = 0
 
     # --- the connection and the writer's row
@@ -59,7 +60,7 @@ class Ledger:
 
     def disconnect(self) -> None:
         """Throw the connection away, and all that was learnt over it; the next one begins with the next address."""
-        self._ids.clear()
+        self._known.clear()
         self._losses += 1
         if self._connection is not None:
             with_error = self._connection
@@ -136,10 +137,11 @@ class Ledger:
                 raise FenceLostError
             cursor.execute("SELECT txn, UNIX_TIMESTAMP(NOW(6)), from_slot FROM writer JOIN detail USING (id)")
             commit_no, now, detail_from = cursor.fetchone() or (0, 0, 0)
-            yield Transaction(cursor, self._ids, commit_no, float(now), detail_from)
+            self._known.follow(commit_no)
+            yield Transaction(cursor, self._known, commit_no, float(now), detail_from)
             connection.commit()
         except BaseException:
-            self._ids.clear()
+            self._known.clear()
             try:
                 connection.rollback()
             except (pymysql.MySQLError, OSError):

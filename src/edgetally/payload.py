@@ -30,7 +30,7 @@ def open_batch(config: AggregatorConfig, payload: bytes) -> Incoming:
         batch = Batch.decode(envelope.body)
         if batch.stream != envelope.stream:
             raise BatchError("foreign", f"the envelope says {envelope.stream}, and the body {batch.stream}")
-        return Incoming(payload, envelope.stream, envelope.body, batch)
+        return Incoming(payload, envelope.stream, envelope.body, batch).prepare()
     except BatchError as error:
         stream, body = (envelope.stream, envelope.body) if envelope else ("", b"")
         return Incoming(payload, stream, body, refused=error)

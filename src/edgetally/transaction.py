@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ import pymysql
 from edgetally.batch import CANARY_STREAM, Batch, BatchError, Row, content_hash
 from edgetally.config import LONGEST_SPREAD
 from edgetally.database import error_code
+from edgetally.known import Known, Newest
 
 OVERLAP_SECONDS = 1.0
 AHEAD_SECONDS = 600.0
@@ -40,7 +42,8 @@ Cell = tuple[
 class Incoming:
     """A payload on its way into the ledger: a batch to count, or the reason why it is not counted.
 
-    stream and body are known only where the signature was good.
+    stream and body are known only where the signature was good. sha256: the body's content hash. packed: the body as
+    the database keeps it.
     """
 
     payload: bytes
@@ -48,6 +51,19 @@ class Incoming:
     body: bytes = b""
     batch: Batch | None = None
     refused: BatchError | None = None
+
+    @cached_property
+    def sha256(self) -> bytes:
+        return bytes.fromhex(content_hash(self.body))
+
+    @cached_property
+    def packed(self) -> bytes:
+        return _pack(self.body)
+
+    def prepare(self) -> Incoming:
+        """Compute now what is wanted once it is written, as another thread than the one that writes has the time."""
+        _ready = self.sha256, self.packed
+        return self
 
 
 class _Item(NamedTuple):
@@ -57,7 +73,6 @@ class _Item(NamedTuple):
     incoming: Incoming
     batch: Batch
     stream_id: int
-    sha256: bytes
 
     @property
     def number(self) -> tuple[int, bytes, int]:
@@ -139,13 +154,12 @@ def _sum(cells: Iterable[Cell]) -> Cell:
 class Transaction:
     """The inside of one transaction: everything here is undone together.
 
-    ids: of the `stream`s and `channel`s known so far, kept from one transaction to the next as long as all of them are
-    committed. commit_no: this transaction's number. now: the database's clock, epoch seconds. detail_from: the first
-    slot of which there is detail.
+    known: what is kept from one transaction to the next. commit_no: this transaction's number. now: the database's
+    clock, epoch seconds. detail_from: the first slot of which there is detail.
     """
 
     cursor: Any
-    ids: dict[str, dict[str, int]]
+    known: Known
     commit_no: int
     now: float
     detail_from: int = 0
@@ -166,6 +180,7 @@ class Transaction:
                 states[item.place] = self._count(item, sums)
             except BatchError as error:
                 states[item.place] = self.refuse(item.incoming, error)
+            self.known.streams.pop(item.stream_id, None)
         self._write(sums)
         return states
 
@@ -180,12 +195,14 @@ class Transaction:
                 good.append((index, item, item.batch))
             except BatchError as error:
                 states[index] = self.refuse(item, error)
-        self.intern("stream", {batch.stream for _index, _item, batch in good})
+        new = self.intern("stream", {batch.stream for _index, _item, batch in good})
         self.intern("channel", set().union(*(batch.channels for _index, _item, batch in good)))
-        return [
-            _Item(index, item, batch, self.ids["stream"][batch.stream], bytes.fromhex(content_hash(item.body)))
-            for index, item, batch in good
-        ]
+        ids = self.known.ids["stream"]
+        for _index, _item, batch in good:
+            if batch.stream in new:  # so it has no batch
+                newest = self.known.streams.setdefault(ids[batch.stream], Newest())
+                newest.top[batch.generation] = 0
+        return [_Item(index, item, batch, ids[batch.stream]) for index, item, batch in good]
 
     def _check_clock(self, batch: Batch) -> None:
         low, high = batch.covers
@@ -201,36 +218,38 @@ class Transaction:
         A batch that begins where the newest ends, or later, overlaps nothing, and of a number above all others of its
         generation there is no other revision. Behind one of the others a stream's batches stay in their order.
         """
-        newest, top = self._newest(items), self._top(items)
+        self._look_at_newest(items)
+        held: set[int] = set()
         following, others = [], []
         for item in items:
-            stream, generation = item.stream_id, item.batch.generation
-            follows = item.begin + OVERLAP_SECONDS >= newest[stream] and item.batch.seq > top[stream, generation]
-            if follows and item.batch.revision == 0:
-                newest[stream] = max(newest[stream], item.batch.covers[1])
-                top[stream, generation] = item.batch.seq
+            batch, newest = item.batch, self.known.streams[item.stream_id]
+            follows = item.begin + OVERLAP_SECONDS >= newest.reach and batch.seq > newest.top[batch.generation]
+            if follows and batch.revision == 0 and item.stream_id not in held:
+                newest.reach = max(newest.reach, batch.covers[1])
+                newest.top[batch.generation] = batch.seq
                 following.append(item)
             else:
-                newest[stream] = float("inf")
+                held.add(item.stream_id)
                 others.append(item)
         return following, others
 
-    def _newest(self, items: Iterable[_Item]) -> dict[int, float]:
-        """Until when the batches of each stream reach, epoch seconds; minus infinity where there is none."""
+    def _look_at_newest(self, items: Iterable[_Item]) -> None:
+        """Learn until when the batches of each stream reach, and the highest number in each of its generations."""
+        streams = self.known.streams
         found = self._union(
             f"SELECT {stream_id}, MAX(covers_to) FROM batch WHERE stream_id = {stream_id}"  # noqa: S608
-            for stream_id in {item.stream_id for item in items}
+            for stream_id in {item.stream_id for item in items}.difference(streams)
         )
-        return {stream_id: float("-inf") if high is None else float(high) for stream_id, high in found}
-
-    def _top(self, items: Iterable[_Item]) -> dict[tuple[int, str], int]:
-        """The highest number in each generation, 0 where there is none."""
-        found = self._union(
+        streams.update((stream_id, Newest() if high is None else Newest(float(high))) for stream_id, high in found)
+        wanted = {(item.stream_id, item.batch.generation) for item in items}
+        tops = self._union(
             f"SELECT {stream_id}, '{generation}', MAX(seq) FROM batch "  # noqa: S608
             f"WHERE stream_id = {stream_id} AND generation = 0x{generation}"
-            for stream_id, generation in {(item.stream_id, item.batch.generation) for item in items}
+            for stream_id, generation in wanted
+            if generation not in streams[stream_id].top
         )
-        return {(stream_id, generation): seq or 0 for stream_id, generation, seq in found}
+        for stream_id, generation, seq in tops:
+            streams[stream_id].top[generation] = seq or 0
 
     def _union(self, queries: Iterable[str]) -> Iterator[Any]:
         """The rows of many queries of one row.
@@ -267,7 +286,7 @@ class Transaction:
             return False
         self._execute_rows(
             "INSERT INTO batch_body (stream_id, generation, seq, revision, part, body) VALUES ",
-            (f"({_sql_key(item)}, 0x{_pack(item.incoming.body).hex()})" for item in items),
+            (f"({_sql_key(item)}, 0x{item.incoming.packed.hex()})" for item in items),
         )
         return True
 
@@ -275,7 +294,7 @@ class Transaction:
         sums.add(item.stream_id, self._channel_ids(item.batch), item.batch)
 
     def _channel_ids(self, batch: Batch) -> list[int]:
-        return list(map(self.ids["channel"].__getitem__, batch.channels))
+        return list(map(self.known.ids["channel"].__getitem__, batch.channels))
 
     # --- batches that do not just follow: late, repeated, corrected, overlapping
 
@@ -285,7 +304,7 @@ class Transaction:
         superseded = self._newer_exists(item)
         state = "superseded" if superseded else "committed"
         if not self._insert([item], state):
-            if self._content(item) == item.sha256:
+            if self._content(item) == item.incoming.sha256:
                 return "already"
             raise BatchError("conflict", "the ledger has another batch of the same number")
         if not superseded:
@@ -345,27 +364,28 @@ class Transaction:
 
     # --- names, counters, quarantine
 
-    def intern(self, table: str, names: Iterable[str]) -> None:
-        """Learn the ids of streams or channels; those that are new get one."""
-        known = self.ids.setdefault(table, {})
+    def intern(self, table: str, names: Iterable[str]) -> set[str]:
+        """Learn the ids of streams or channels; those that are new get one. Returns these."""
+        known = self.known.ids[table]
         wanted = set(names).difference(known)
         if not wanted:
-            return
+            return wanted
         self._learn(table, wanted)
-        new = sorted(wanted.difference(known))
+        new = wanted.difference(known)
         if new:
             self._execute_rows(
                 f"INSERT INTO {table} (name) VALUES ",  # noqa: S608
-                (f"(0x{name.encode().hex()})" for name in new),
+                (f"(0x{name.encode().hex()})" for name in sorted(new)),
             )
             self._learn(table, new)
+        return new
 
     def _learn(self, table: str, names: Iterable[str]) -> None:
         self.cursor.execute(
             f"SELECT id, name FROM {table} WHERE name IN %s",  # noqa: S608
             ([name.encode() for name in names],),
         )
-        self.ids[table].update({name.decode(): number for number, name in self.cursor})
+        self.known.ids[table].update({name.decode(): number for number, name in self.cursor})
 
     def _write(self, sums: Sums) -> None:
         """Add the sums to the counters, in key order; slots older than the detail are in those of all streams alone."""
@@ -411,7 +431,7 @@ class Transaction:
         Returns the reason.
         """
         digest = bytes.fromhex(content_hash(item.payload))
-        body = bytes.fromhex(content_hash(item.body)) if item.stream else None
+        body = item.sha256 if item.stream else None
         detail = error.detail.encode("utf-8", "backslashreplace")[:1000]
         self.cursor.execute(
             "INSERT INTO quarantine (sha256, reason, detail, body_sha256, stream, size, payload, count, first_seen, "
@@ -465,7 +485,7 @@ def _ledger_row(item: _Item, state: str, commit_no: int) -> str:
     batch = item.batch
     low, high = batch.covers
     return (
-        f"({_sql_key(item)}, {batch.parts}, 0x{item.sha256.hex()}, {'NULL' if low is None else low}, {high}, "
+        f"({_sql_key(item)}, {batch.parts}, 0x{item.incoming.sha256.hex()}, {'NULL' if low is None else low}, {high}, "
         f"'{batch.continuity}', '{batch.log}', {batch.lines}, {batch.rejected}, {batch.skewed}, {batch.size}, "
         f"'{state}', {commit_no}, UTC_TIMESTAMP(6))"
     )

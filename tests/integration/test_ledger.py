@@ -19,7 +19,7 @@ from edgetally.config import AggregatorConfig, DatabaseConfig
 from edgetally.database import DatabaseError, check_schema, connect
 from edgetally.errors import EdgetallyError
 from edgetally.ledger import FenceLostError, Ledger
-from edgetally.transaction import Incoming
+from edgetally.transaction import Incoming, Transaction
 from tests.integration.conftest import MASTER
 from tests.servers import MariaDB
 
@@ -102,6 +102,37 @@ def test_time_that_is_covered_already_is_an_overlap(ledger: Ledger) -> None:
     after = batch(3, covers=(start - 0.9, start + 300.0))
     assert ledger.commit([incoming(after)]) == ["committed"]
     assert ledger.commit([incoming(batch(2, stream="edge2/access"))]) == ["committed"]
+
+
+def test_what_another_has_written_meanwhile_is_seen(ledger: Ledger) -> None:
+    """An aggregator does not ask again what it knows of a stream, until a command has written beside it."""
+    command = Ledger(ledger.config, "a command")
+    assert ledger.commit([incoming(batch(1))]) == ["committed"]
+    assert command.recommit([incoming(batch(2)), incoming(batch(4))]) == ["committed"] * 2
+    twin = batch(2, generation="00000000000000bb")
+    late, same, last = batch(3), batch(4), batch(5)
+    assert ledger.commit([incoming(item) for item in (twin, late, same, last)]) == [
+        *("overlap", "committed", "already", "committed")
+    ]
+    assert totals(ledger)["news"][0] == 10
+    command.disconnect()
+
+
+def test_what_is_known_of_a_stream_is_asked_for_once(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    union = Transaction._union
+
+    def counted(self: Transaction, queries: Any) -> Any:
+        every = list(queries)
+        asked.append(len(every))
+        return union(self, every)
+
+    monkeypatch.setattr(Transaction, "_union", counted)
+    for seq in (1, 2, 3):
+        assert ledger.commit([incoming(batch(seq))]) == ["committed"]
+    ledger.disconnect()
+    assert ledger.commit([incoming(batch(4))]) == ["committed"]
+    assert asked == [0, 0] * 3 + [1, 1]
 
 
 @pytest.mark.parametrize(
