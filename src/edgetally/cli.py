@@ -19,7 +19,8 @@ from edgetally.errors import EdgetallyError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit status."""
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    options = _parser(given[0] if given else "").parse_args(given)
     try:
         status: int = options.run(options)
         sys.stdout.flush()
@@ -46,27 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(command: str = "") -> argparse.ArgumentParser:
+    """What reads the arguments: of one command, or of all where that is none."""
     parser = argparse.ArgumentParser(prog="edgetally", description="Account the bandwidth of web caches, per channel.")
     parser.add_argument("--version", action="version", version=f"edgetally {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for add in (
-        _add_tally,
-        _add_check,
-        _add_formats,
-        _add_ship,
-        _add_replay,
-        _add_aggregate,
-        _add_migrate,
-        _add_report,
-        _add_audit,
-        _add_quarantine,
-        _add_canary,
-        _add_period,
-        _add_stream,
-        _add_channel,
-        _add_status,
-    ):
+    for add in [_COMMANDS[command]] if command in _COMMANDS else _COMMANDS.values():
         add(commands)
     return parser
 
@@ -507,6 +493,25 @@ def _status(options: argparse.Namespace) -> int:
     from edgetally import status
 
     return status.run(options.config, "nagios" if options.nagios else options.output, options.metrics)
+
+
+_COMMANDS = {
+    "tally": _add_tally,
+    "check": _add_check,
+    "formats": _add_formats,
+    "ship": _add_ship,
+    "replay": _add_replay,
+    "aggregate": _add_aggregate,
+    "migrate": _add_migrate,
+    "report": _add_report,
+    "audit": _add_audit,
+    "quarantine": _add_quarantine,
+    "canary": _add_canary,
+    "period": _add_period,
+    "stream": _add_stream,
+    "channel": _add_channel,
+    "status": _add_status,
+}
 
 
 if __name__ == "__main__":

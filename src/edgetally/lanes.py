@@ -1,7 +1,7 @@
 """Eight bytes at a time: what the vector engine computes on words, each of which holds eight characters of one line.
 
 A word is a little-endian uint64: its lowest lane is the first character. All functions take and give arrays with one
-element a line. Flags are words whose lanes have their top bit set, or not.
+element a line.
 """
 
 from __future__ import annotations
@@ -21,13 +21,11 @@ def each(byte: int) -> np.uint64:
     return word
 
 
-_LOW, _HIGH = each(0x01), each(0x80)
 ZEROS, SIX, HIGH_NIBBLES = each(ord("0")), each(0x06), each(0xF0)
-_ONE = np.uint64(1)
 _NONE = np.uint64(0)
 _POINT = np.uint64(0xFF << 32)  # where the point of a decimal number is, before three digits
 _DECIMAL_ZEROS = np.uint64(int(ZEROS) ^ (ord("0") ^ ord(".")) << 32)
-_BITS, _TWO_LANES, _HALF, _TOP = np.uint64(8), np.uint64(16), np.uint64(32), np.uint64(56)
+_BITS, _TWO_LANES, _HALF = np.uint64(8), np.uint64(16), np.uint64(32)
 _ALL_BITS, _SHIFTS = np.uint64(64), np.uint64(0x7F)
 _TENS, _HUNDREDS, _TEN_THOUSANDS = np.uint64(2561), np.uint64(6553601), np.uint64(42949672960001)
 _PAIRS, _FOURS = np.uint64(0x00FF00FF00FF00FF), np.uint64(0x0000FFFF0000FFFF)
@@ -46,22 +44,12 @@ def repeated(values: Ints, firsts: Ints, count: int) -> Ints:
     return np.repeat(values, times)
 
 
-def flags_of(words: Words, byte: int) -> Words:
-    """Where a byte is: the lowest flag of a word is right, those above it may be too many."""
-    odd = words ^ each(byte)
-    return np.asarray((odd - _LOW) & ~odd & _HIGH)
-
-
-def lowest(flags: Words) -> Ints:
-    """The lane of the lowest flag; there must be one."""
-    until = flags - _ONE
-    until ^= flags
-    until &= _LOW
-    until *= _LOW  # the sum of the lanes up to the flag's own is now in the top one
-    until >>= _TOP
-    lane: Ints = until.view(np.int64)
-    lane -= 1
-    return lane
+def lowest_bit(words: np.ndarray[Any, np.dtype[np.unsignedinteger[Any]]]) -> Ints:
+    """The number of the lowest bit that is set; there must be one."""
+    bit = (words & -words).astype(np.float64).view(np.int64)
+    bit >>= 52
+    bit -= 1023  # the exponent that a float has of a power of two
+    return bit
 
 
 def kept(words: Words, lengths: Ints) -> Words:

@@ -31,7 +31,7 @@ _CHECKS = {
     **dict.fromkeys(("cache", "squid_code", "squid_peer"), WORD),
     **dict.fromkeys(("address", "word", "token", "path", "text", "user", "host", "url", "request", "uri"), TEXT),
 }
-_SPACE, _DASH = b" -"
+_SPACE = ord(" ")
 _LANES = 8
 
 
@@ -50,8 +50,7 @@ class Check(NamedTuple):
 class Run(NamedTuple):
     """Text of one length. anchor: which of a line's anchors it holds first, and inset: how far in; -1 for none.
 
-    fields: (part, offset) of those in it. dashed: the checks of a run without anchor and of a `-` behind it, where the
-    next run's place is known.
+    fields: (part, offset) of those in it.
     """
 
     cells: tuple[int, ...]
@@ -59,7 +58,6 @@ class Run(NamedTuple):
     anchor: int
     inset: int
     checks: tuple[Check, ...]
-    dashed: tuple[Check, ...] = ()
 
 
 class Gap(NamedTuple):
@@ -169,16 +167,14 @@ def _anchored(
     placed, known, count = [], [], 0
     for number, (cells, fields) in enumerate(runs):
         inset = cells.index(anchor) if anchor in cells else -1
-        unknown = [ANY if place == inset else cell for place, cell in enumerate(cells)]  # the run is found by it
+        # But for the first, the run is found by its anchor
+        unknown = [ANY if place == inset and number else cell for place, cell in enumerate(cells)]
         placed.append(Run(tuple(cells), tuple(fields), count if inset >= 0 else -1, inset, tuple(_checks(unknown))))
         count += cells.count(anchor)
         if number and inset < 0 and number < len(runs) - 1:
             if not _tells(cells[0], gaps[number - 1], gaps[number], runs[number + 1][0][0:1], anchor):
                 return None
             known.append(gaps[number - 1]._replace(stop=cells[0]))
-            following = runs[number + 1][0]
-            if (anchor in following or number + 2 == len(runs)) and gaps[number].check == TEXT:
-                placed[-1] = placed[-1]._replace(dashed=tuple(_checks([*cells, _DASH])))
         elif number:
             known.append(gaps[number - 1])
     twice = any(pair == (_SPACE, _SPACE) for cells, _ in runs for pair in zip(cells, cells[1:]))

@@ -21,16 +21,16 @@ from edgetally.lanes import (
     Words,
     decimal_before,
     digits_before,
-    flags_of,
     kept,
-    lowest,
+    lowest_bit,
     number,
     true,
 )
 from edgetally.layout import DECIMAL, DIGITS, SIZE, WORD, Check, Gap, Layout, Run
 
 _NEWLINE, _RETURN, _SPACE, _DASH, _BACKSLASH = b"\n\r -\\"
-_LONGEST_SEARCH = 512  # bytes, beyond which a gap's end is not looked for
+_NARROW, _WIDE = 16, 64  # bytes in which the end of a gap is looked for at once
+_LONGEST_SEARCH = 512  # bytes, beyond which it is not looked for
 _LONGEST_NUMBER = 15
 _VIEWS = {1: "bytes", 4: "halves", 8: "words"}
 _RARE = 2  # bytes that a gap may not hold, which are looked for among all
@@ -128,7 +128,8 @@ class Scan:
         for number_, run in enumerate(layout.runs):
             if number_:
                 left, known = place, self._place_of(number_)
-                place = self._end_of(left, number_, tables[number_ - 1]) if known is None else known
+                gap, table = layout.gaps[number_ - 1], tables[number_ - 1]
+                place = self._end_of(left, gap.stop, table) if known is None else known
                 self.right &= place >= left
                 self.lefts.append(left)
                 self.rights.append(place)
@@ -177,40 +178,28 @@ class Scan:
         odd &= type_(int(HIGH_NIBBLES) & check.digits | check.mask)
         return np.asarray(odd == 0)
 
-    def _end_of(self, left: Ints, number_: int, table: bytes | None) -> Ints:
-        """Where the gap before a run ends, whose place is not known."""
-        stop, dashed = self.layout.gaps[number_ - 1].stop, self.layout.runs[number_].dashed
-        if table is None or not dashed:
-            return self._search(np.arange(left.size), left, stop, table)
-        # Mostly the field behind the run is `-`, and where that ends is known. The run is where it is then looked for
-        # if it stands there, and all bytes before it are such that it cannot stand earlier.
-        known = self._place_of(number_ + 1)
-        guess: Ints = np.asarray(known) - (1 + len(self.layout.runs[number_].cells))
-        fits = np.logical_and.reduce([self._fits(check, guess) for check in dashed])
-        self._look_for(table, left, np.where(fits, guess, left) if not fits.all() else guess)
-        rest = true(~fits)
-        if rest.size:
-            guess[rest] = self._search(rest, left[rest], stop, table)
-        return guess
-
-    def _search(self, rows: Ints, left: Ints, stop: int, table: bytes | None) -> Ints:
+    def _end_of(self, left: Ints, stop: int, table: bytes | None) -> Ints:
         """The first place from left on where a byte is that ends a gap: its stop, or one that it may not hold."""
-        words = self.buffer.words[left]
-        flags = flags_of(words, stop) if table is None else _translated(words, table)
-        end = lowest(flags)  # right where there is one; the others are set again
-        end += left
-        rest = true(flags == 0)
-        place = left[rest] + 8
-        for _ in range(_LONGEST_SEARCH // 8):
+        offsets, rest = self._first(left, stop, table, _NARROW)
+        end, place = left + offsets, left[rest] + _NARROW
+        for _ in range(_LONGEST_SEARCH // _WIDE):
             if not rest.size:
                 return end
-            words = self.buffer.words[place]
-            flags = flags_of(words, stop) if table is None else _translated(words, table)
-            end[rest] = place + lowest(flags)
-            missed = true(flags == 0)
-            rest, place = rest[missed], place[missed] + 8
-        self.right[rows[rest]], end[rest] = False, left[rest]
+            offsets, missed = self._first(place, stop, table, _WIDE)
+            end[rest] = place + offsets
+            rest, place = rest[missed], place[missed] + _WIDE
+        self.right[rest], end[rest] = False, left[rest]
         return end
+
+    def _first(self, place: Ints, stop: int, table: bytes | None, width: int) -> tuple[Ints, Ints]:
+        """How far from each place the first byte is that ends a gap, within so many; and which places have none."""
+        seen = self.buffer.at(f"V{width}")[place]
+        if table is None:
+            ending = seen.view(np.uint8) == np.uint8(stop)
+        else:
+            ending = np.frombuffer(seen.tobytes().translate(table), np.uint8)
+        bits = np.packbits(ending, bitorder="little").view(f"u{width // 8}")
+        return lowest_bit(bits), true(bits == 0)
 
     def look(self, tables: Sequence[bytes | None], skip: set[int]) -> None:
         """Look at what stands in the gaps. skip: those that are looked at elsewhere."""
@@ -298,18 +287,12 @@ class Scan:
         good &= length <= 8
         return lanes, good
 
-    def next(self, place: Ints, byte: int, words: int) -> Ints:
-        """Where a byte is, from a place on; where it is not among so many words, far behind it."""
-        found, rest = place + (1 << 20), np.arange(place.size)
-        for _ in range(words):
-            flags = flags_of(self.buffer.words[place], byte)
-            hit = flags != 0
-            found[rest[hit]] = place[hit] + lowest(flags[hit])
-            missed = true(~hit)
-            if not missed.size:
-                break
-            rest, place = rest[missed], place[missed] + 8
-        return found
+    def next(self, place: Ints, byte: int) -> Ints:
+        """Where a byte is, from a place on; where it is not within 64, far behind it."""
+        offsets, missed = self._first(place, byte, None, _WIDE)
+        offsets[missed] = 1 << 20
+        offsets += place
+        return offsets
 
 
 class Table(NamedTuple):

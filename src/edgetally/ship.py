@@ -128,6 +128,9 @@ def _pause(spool: Spool, pause: bool) -> None:
 
 
 def _deliver(ship: Ship, options: Options | argparse.Namespace) -> None:
+    from edgetally.start import lazily
+
+    lazily("ssl")  # the gearman library imports it, and uses it for TLS alone
     from edgetally.deliver import Delivery
 
     Delivery(ship.config, ship.spool, ship.warn).run(ship.started, now=options.now, reconcile=options.reconcile)

@@ -1,11 +1,11 @@
-"""numpy's core without the rest of it, which the engine does not need and which takes more than half of its start."""
+"""What a run need not wait for: numpy but for its core, which takes more than half of its start, and unused modules."""
 
 from __future__ import annotations
 
 import os
 import sys
 from importlib.machinery import ModuleSpec
-from importlib.util import find_spec, module_from_spec
+from importlib.util import LazyLoader, find_spec, module_from_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,6 +24,16 @@ def numpy() -> None:
         _fill(module)
     except Exception:  # one unlike those that this was tried with: it is imported as usual
         del sys.modules["numpy"]
+
+
+def lazily(name: str) -> None:
+    """Have a module imported only when something of it is used, whoever imports it from now on."""
+    spec = None if name in sys.modules else find_spec(name)
+    if spec is None or spec.loader is None:
+        return
+    spec.loader = loader = LazyLoader(spec.loader)
+    sys.modules[name] = module = module_from_spec(spec)
+    loader.exec_module(module)
 
 
 def _has_known_core(spec: ModuleSpec) -> bool:

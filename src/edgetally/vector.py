@@ -226,13 +226,13 @@ class _Word:
         left, right = scan.lefts[self.place], scan.rights[self.place]
         if not self.target:
             return left, right
-        target = np.minimum(scan.next(left, ord(" "), 4) + 1, right) if self._has_method else left
+        target = np.minimum(scan.next(left, ord(" ")) + 1, right) if self._has_method else left
         left = scan.lefts[self._method]
         short = scan.buffer.bytes[target] == ord("/")
         end = np.where(short, target + 1, right)
         long = true(~short)
         if long.size:
-            end[long] = np.minimum(scan.next(target[long] + _SCHEME, ord("/"), 8), right[long])
+            end[long] = np.minimum(scan.next(target[long] + _SCHEME, ord("/")), right[long])
         return left, end
 
 

@@ -16,6 +16,9 @@ CUSTOM = {
     "nginx_csv": '$msec,$request_time,$host,$status,$bytes_sent,$upstream_cache_status,"$request","$http_user_agent"',
     "nginx_json": """log_format x escape=json '{"time":"$time_iso8601","host":"$host","status":"$status",'
     '"bytes":"$bytes_sent","duration":"$request_time","cache":"$upstream_cache_status","request":"$request"}';""",
+    "nginx_quoted": '"$http_user_agent" "$http_referer" $msec $host $bytes_sent',
+    "nginx_pipes": "$http_referer|$msec|$host|$bytes_sent|$request_time|$http_user_agent",
+    "apache_quoted": r'"%{User-Agent}i" %t %D %>s %O "%{Host}i" "%r"',
 }
 # What a field of each kind may hold; some of it fits nothing.
 _VALUES: dict[str, tuple[str, ...]] = {
@@ -107,6 +110,11 @@ def _value(kind: str, chance: random.Random) -> str:
 
 def _damaged(line: bytearray, chance: random.Random) -> bytes:
     """A line with some bytes lost, changed, put in, or written twice."""
+    if chance.random() < 0.2:  # all that it has is still there, but one separator is elsewhere
+        places = [place for place, byte in enumerate(line) if byte in b'" ,|']
+        moved = line.pop(chance.choice(places or [0]))
+        line.insert(chance.randrange(len(line) + 1), moved)
+        return bytes(line)
     for _ in range(chance.randint(1, 3)):
         if not line:
             break

@@ -124,6 +124,28 @@ def test_users_that_are_no_dash_do_not_hide_a_bad_address(user: bytes) -> None:
     ).lines
 
 
+def test_the_quote_that_a_line_begins_with_is_looked_at() -> None:
+    """A line that lacks it, and has one more elsewhere, has as many as it should."""
+    fmt = parse_format("""log_format x '"$http_user_agent" $msec $host $bytes_sent';""")
+    text = b'"agent" 1780000000.000 a.example.com 10\n'
+    for bad in (b'Xag"ent" 1780000000.000 a.example.com 10\n', b'agent" 1780000000.000 a.example.com" 10\n'):
+        one, two, exact = compare(text * 3 + bad + text, fmt, channels=None)
+        assert one == two == exact
+        assert (one.counted, one.rejected) == (4, 1)
+
+
+@pytest.mark.parametrize("length", [0, 1, 14, 15, 16, 17, 31, 79, 80, 81, 200, 511, 512, 600])
+def test_the_end_of_a_field_is_found_however_far_it_is(length: int) -> None:
+    """It is looked for in 16 bytes first, then in 64 at once."""
+    fmt = parse_format("""log_format x '$msec $http_x_one $http_x_two $status $bytes_sent $host "$request"';""")
+    data = b"".join(
+        b'1780000000.000 %s %s 200 10 a.example.com "GET / HTTP/1.1"\n' % (b"x" * one, b"y" * length)
+        for one in (1, length or 1, 30)
+    )
+    one, two, exact = compare(data, fmt, channels=None)
+    assert one == two == exact
+
+
 def test_numpy_starts_without_what_is_not_needed() -> None:
     """And what is asked for later is there all the same."""
     code = f"""if True:
