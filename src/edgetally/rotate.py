@@ -190,10 +190,10 @@ def _mend(spool: Spool, stream: Stream, state: State) -> State:
         known = item.seq < state.next_seq - 1 or (item.seq == state.next_seq - 1 and item.end <= last_to)
         if item.generation == state.generation and not known:
             last_to = max(last_to, item.end)
-            state = replace(state, next_seq=item.seq + 1, last_to=last_to, live=None)
+            state = replace(state, next_seq=item.seq + 1, last_to=last_to, live=None, size=0)
     while published := spool.find(BatchName(stream.log, state.generation, state.next_seq)):
         last_to = max(last_to, _covers_end(published))
-        state = replace(state, next_seq=state.next_seq + 1, last_to=last_to, live=None)
+        state = replace(state, next_seq=state.next_seq + 1, last_to=last_to, live=None, size=0)
     return state
 
 
@@ -219,6 +219,18 @@ def rotate(config: EdgeConfig, spool: Spool, stream: Stream, state: State) -> tu
     return rotation.made, rotation.problems
 
 
+class _Seen(NamedTuple):
+    """A live log, and what lay beside it before."""
+
+    live: os.stat_result
+    beside: tuple[tuple[str, int], ...]
+
+    def is_gone(self, status: os.stat_result, beside: Sequence[tuple[str, int]]) -> bool:
+        """Whether another rotator came before the log was renamed, of which this is told after that."""
+        same = (status.st_dev, status.st_ino) == (self.live.st_dev, self.live.st_ino)
+        return not same or status.st_size < self.live.st_size or not set(beside).issubset(self.beside)
+
+
 class _Rotation:
     """The rotation of one log in one run."""
 
@@ -232,6 +244,7 @@ class _Rotation:
         self.full = False
 
     def run(self) -> None:
+        beside = _beside(self.stream)
         live = self.stream.live()
         if (live is None or not live.st_size) and self._extend(live):
             return
@@ -249,7 +262,7 @@ class _Rotation:
                 f"server, or correct the path of log '{self.stream.log}' in {self.config.path}"
             )
             mark = "absent"
-        self._take(self.stream.path, time.time(), mark)
+        self._take(self.stream.path, time.time(), mark, _Seen(live, beside) if live else None)
         if self.full and not note_full(self.spool, self.stream):
             self.spool.full_path(self.stream.log).unlink(missing_ok=True)
 
@@ -359,8 +372,8 @@ class _Rotation:
                         return path
         return None
 
-    def _take(self, source: Path, end: float, mark: str) -> None:
-        """Rename one file to the next batch's name, then note it in the state."""
+    def _take(self, source: Path, end: float, mark: str, seen: _Seen | None = None) -> None:
+        """Rename one file to the next batch's name, then note it in the state. seen: how it was looked at before."""
         state = self.state
         mark = mark or ("full" if self.full else "")
         end = round(max(end, (state.last_to or 0.0) + TICK), 3)
@@ -377,18 +390,27 @@ class _Rotation:
             os.close(os.open(item.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
         else:
             rename_exclusively(source, item.path)
-        beside = _beside(self.stream)
+        beside, status = _beside(self.stream), item.path.stat()
+        if seen and not item.mark and seen.is_gone(status, beside):
+            item = marked(item, self._broken("while it was rotated"))
         sync_folder(item.folder)
-        path = str(self.stream.path)
-        self.state = replace(state, path=path, next_seq=state.next_seq + 1, last_to=item.end, live=None, beside=beside)
+        self.state = replace(
+            state,
+            path=str(self.stream.path),
+            next_seq=state.next_seq + 1,
+            last_to=item.end,
+            live=None,
+            beside=beside,
+            size=status.st_size,
+        )
         self.spool.save_state(self.stream.log, self.state)
         self.made.append(item)
 
 
 def _siblings(stream: Stream) -> list[os.DirEntry[str]]:
-    """Files beside a log that another rotator may have made of it."""
+    """Files beside a log that another rotator may have made of it; none where there is no such folder."""
     name = stream.path.name
-    with os.scandir(stream.path.parent) as entries:
+    with suppress(FileNotFoundError), os.scandir(stream.path.parent) as entries:
         return sorted(
             (
                 entry
@@ -400,6 +422,7 @@ def _siblings(stream: Stream) -> list[os.DirEntry[str]]:
             ),
             key=lambda entry: entry.name,
         )
+    return []
 
 
 def _beside(stream: Stream) -> tuple[tuple[str, int], ...]:
@@ -435,6 +458,21 @@ def _is_still(known: Live, path: Path) -> bool:
         return path.stat().st_size >= known.size and (not known.head or _head(path, known.size) == known.head)
     except FileNotFoundError:
         return False
+
+
+def is_shorter(state: State | None, item: Renamed) -> bool:
+    """Whether a renamed log is the newest, and has lost bytes since: another rotator had begun to copy it before."""
+    if state is None or (item.generation, item.seq) != (state.generation, state.next_seq - 1):
+        return False
+    return item.path.stat().st_size < state.size
+
+
+def marked(item: Renamed, mark: str) -> Renamed:
+    """Give a renamed log that is not tallied yet a mark."""
+    other = item._replace(mark=mark)
+    rename_exclusively(item.path, other.path)
+    sync_folder(item.folder)
+    return other
 
 
 def extend(spool: Spool, stream: Stream, item: Renamed, end: float) -> Renamed:

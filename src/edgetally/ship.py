@@ -29,7 +29,9 @@ from edgetally.rotate import (
     find_streams,
     installed,
     is_closed,
+    is_shorter,
     load_state,
+    marked,
     note_again,
     note_full,
     record_live,
@@ -246,12 +248,16 @@ class Ship:
         return made
 
     def _reopen(self, made: dict[Stream, list[Renamed]]) -> None:
-        """Have the servers reopen their logs, and note the new ones."""
+        """Have the servers reopen their logs, and note the new ones of those that were rotated.
+
+        Where the rotation failed, what is known of the old log tells the next run where to look for it.
+        """
         for problem in reopen(stream.config.reopen for stream in made):
             self.warn(f"the server was not made to reopen its log: {problem}")
         items = [item for items in made.values() for item in items]
-        wait_closed(items, [stream for stream in made if made[stream]], self.config.close_timeout)
-        for stream in made:
+        rotated = [stream for stream in made if made[stream]]
+        wait_closed(items, rotated, self.config.close_timeout)
+        for stream in rotated:
             with self.guard():
                 record_live(self.spool, stream)
 
@@ -268,6 +274,7 @@ class Ship:
 
     def _finish(self, stream: Stream, item: Renamed) -> None:
         """Bring a renamed log that nobody writes to any more into the outbox and the archive. May be done again."""
+        item = self._checked(stream, item)
         try:
             self._publish_and_archive(stream, item)
         except OSError as error:  # mostly the archive itself has filled the disk: its oldest logs go
@@ -276,6 +283,17 @@ class Ship:
             if error.errno not in _FULL or make_room(self.config, self.spool, more=item.path.stat().st_size):
                 raise
             self._publish_and_archive(stream, item)
+
+    def _checked(self, stream: Stream, item: Renamed) -> Renamed:
+        """The same, or marked where another program truncated it under our hands."""
+        lost = not item.mark and is_shorter(self.spool.load_state(stream.log), item)
+        if not lost or self.spool.find(_batch_name(stream, item)):
+            return item
+        self.warn(
+            f"{item.path} was truncated by another program after it was rotated: its time counts as missing; look for "
+            "logrotate or another rotator of this log"
+        )
+        return marked(item, "broken")
 
     def _publish_and_archive(self, stream: Stream, item: Renamed) -> None:
         name = _batch_name(stream, item)

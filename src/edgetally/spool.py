@@ -68,7 +68,8 @@ class State:
     """What a log's rotations have come to.
 
     last_to: end of the last rotation's covers, epoch s, None before any. beside: name and inode of the files beside the
-    live log that a rotator may have made of it, as they were then; None where that is not known.
+    live log that a rotator may have made of it, as they were then; None where that is not known. size: of the newest
+    renamed log when it was renamed, bytes.
     """
 
     stream: str
@@ -78,6 +79,7 @@ class State:
     last_to: float | None = None
     live: Live | None = None
     beside: tuple[tuple[str, int], ...] | None = None
+    size: int = 0
 
 
 class Spool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib.machinery import ModuleSpec
-from importlib.util import LazyLoader, find_spec, module_from_spec
+from importlib.util import find_spec, module_from_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -29,11 +29,22 @@ def numpy() -> None:
 def lazily(name: str) -> None:
     """Have a module imported only when something of it is used, whoever imports it from now on."""
     spec = None if name in sys.modules else find_spec(name)
-    if spec is None or spec.loader is None:
-        return
-    spec.loader = loader = LazyLoader(spec.loader)
-    sys.modules[name] = module = module_from_spec(spec)
-    loader.exec_module(module)
+    if spec is not None:
+        sys.modules[name] = module = module_from_spec(spec)
+        _complete_later(module)
+
+
+def _complete_later(module: ModuleType) -> None:
+    """Have a module executed when it is asked for something that it does not have."""
+
+    def complete(name: str) -> Any:
+        del vars(module)["__getattr__"]
+        spec = module.__spec__
+        if spec is not None and spec.loader is not None:
+            spec.loader.exec_module(module)
+        return getattr(module, name)
+
+    vars(module)["__getattr__"] = complete
 
 
 def _has_known_core(spec: ModuleSpec) -> bool:
@@ -51,12 +62,4 @@ def _fill(module: ModuleType) -> None:
     core = __import__("numpy.core", fromlist=["core"])
     for part in (core.multiarray, core):
         vars(module).update({name: getattr(part, name) for name in part.__all__})
-
-    def complete(name: str) -> Any:
-        del vars(module)["__getattr__"]
-        spec = module.__spec__
-        if spec is not None and spec.loader is not None:
-            spec.loader.exec_module(module)
-        return getattr(module, name)
-
-    vars(module)["__getattr__"] = complete
+    _complete_later(module)

@@ -303,12 +303,13 @@ class Transaction:
         self._check_overlap(item)
         superseded = self._newer_exists(item)
         state = "superseded" if superseded else "committed"
+        older = [] if superseded else self._older(item)
         if not self._insert([item], state):
             if self._content(item) == item.incoming.sha256:
                 return "already"
             raise BatchError("conflict", "the ledger has another batch of the same number")
         if not superseded:
-            self._subtract_older(item, sums)
+            self._replace(older, item, sums)
             self._add(item, sums)
         return state
 
@@ -342,25 +343,28 @@ class Transaction:
         )
         return self.cursor.fetchone() is not None
 
-    def _subtract_older(self, item: _Item, sums: Sums) -> None:
-        """A correction replaces every earlier revision: take the old bodies out of the counters."""
+    def _older(self, item: _Item) -> list[Batch]:
+        """What the counters hold of earlier revisions of a batch."""
         if item.batch.revision == 0:
-            return
-        older = (*item.number, item.batch.revision)
+            return []
         self.cursor.execute(
             "SELECT body FROM batch JOIN batch_body USING (stream_id, generation, seq, revision, part) "
             "WHERE stream_id = %s AND generation = %s AND seq = %s AND revision < %s AND state = 'committed'",
-            older,
+            (*item.number, item.batch.revision),
         )
-        for (body,) in self.cursor.fetchall():
-            old = Batch.decode(zlib.decompress(body))
+        return [Batch.decode(zlib.decompress(body)) for (body,) in self.cursor.fetchall()]
+
+    def _replace(self, older: Sequence[Batch], item: _Item, sums: Sums) -> None:
+        """A correction replaces every earlier revision: take the old bodies out of the counters."""
+        for old in older:
             self.intern("channel", old.channels)
             sums.subtract(item.stream_id, self._channel_ids(old), old)
-        self.cursor.execute(
-            "UPDATE batch SET state = 'superseded' "
-            "WHERE stream_id = %s AND generation = %s AND seq = %s AND revision < %s",
-            older,
-        )
+        if item.batch.revision:
+            self.cursor.execute(
+                "UPDATE batch SET state = 'superseded' "
+                "WHERE stream_id = %s AND generation = %s AND seq = %s AND revision < %s",
+                (*item.number, item.batch.revision),
+            )
 
     # --- names, counters, quarantine
 

@@ -222,9 +222,9 @@ def _submit(world: World, cache: Cache, bodies: list[bytes], chance: random.Rand
 
 
 def foreign_rotation(world: World, chance: random.Random) -> bool:
-    """Somebody else's logrotate moves the log away and has the server reopen it."""
+    """Somebody else's logrotate moves the log away and has the server reopen it, also in the middle of a run."""
     cache = chance.choice(world.caches)
-    with cache.resting():
+    with cache.resting() if chance.random() < 0.5 else contextlib.nullcontext():
         log = cache.writer.log
         if not log.exists() or cache.edge.stream.live() is None:
             return False
@@ -234,9 +234,21 @@ def foreign_rotation(world: World, chance: random.Random) -> bool:
     return True
 
 
+def copy_and_truncate(world: World, chance: random.Random) -> bool:
+    """Somebody else's logrotate copies the log and truncates it, at any moment."""
+    writer = chance.choice(world.caches).writer
+    before = writer.copies
+    writer.copying.set()
+    deadline = time.monotonic() + 3
+    while writer.copying.is_set() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return writer.copies > before
+
+
 def step_clock(world: World, chance: random.Random) -> bool:
     """An edge's clock is wrong for a run or two, and right again."""
     cache = chance.choice(world.caches)
+    cache.steps.append(time.time())
     cache.faketime = f"{chance.choice([-50, -20, -5, 5, 60, 150]):+d}s"
     time.sleep(chance.uniform(0.3, 1.5))
     cache.faketime = ""
@@ -338,6 +350,7 @@ KINDS = {
     "kill ship": Kind(kill_ship, EDGE, 24),
     "freeze ship": Kind(freeze_ship, EDGE, 4),
     "foreign rotation": Kind(foreign_rotation, EDGE, 8),
+    "copy and truncate": Kind(copy_and_truncate, EDGE, 5),
     "step a clock": Kind(step_clock, EDGE, 5),
     "restore a spool": Kind(restore_spool, EDGE, 3),
     "fill a spool": Kind(fill_spool, EDGE, 5),

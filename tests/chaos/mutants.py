@@ -53,10 +53,10 @@ def rename_overwrites() -> None:
     """A rotation takes the name of the one before where that is still there, and renames over it."""
     take = rotate._Rotation._take
 
-    def overwrite(self: Any, source: Path, end: float, mark: str) -> None:
+    def overwrite(self: Any, source: Path, end: float, mark: str, seen: Any = None) -> None:
         newest = self._newest_renamed()
         if newest is None or mark == "absent":
-            take(self, source, end, mark)
+            take(self, source, end, mark, seen)
         else:
             os.rename(source, newest.path)
             self.made.append(newest)

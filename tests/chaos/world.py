@@ -86,6 +86,7 @@ class Cache(threading.Thread):
         self.rest = threading.Lock()  # held: no run begins
         self.stop = threading.Event()
         self.faketime = ""
+        self.steps: list[float] = []  # when its clock was wrong
         self.runs = 0
         self._chance = random.Random(f"{seed} cron")
 

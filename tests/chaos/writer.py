@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+import contextlib
 import os
 import random
 import threading
@@ -49,6 +50,8 @@ class Writer(threading.Thread):
         self.lines = 0
         self.quiet = threading.Event()  # no more lines, and a new log at once when asked
         self.stop = threading.Event()
+        self.copying = threading.Event()  # another rotator's copytruncate is asked for
+        self.copies = 0
         self._chance = random.Random(seed)
         self._size = random.Random(f"{seed} sizes")
         self._file = self._open()
@@ -70,6 +73,9 @@ class Writer(threading.Thread):
             if time.monotonic() >= reopen_at or (self.quiet.is_set() and reopen_at < float("inf")):
                 self._reopen()
                 reopen_at = float("inf")
+            if self.copying.is_set():
+                self._copy_and_truncate()
+                self.copying.clear()
             if self.quiet.is_set():
                 self._end_line()
             else:
@@ -86,6 +92,16 @@ class Writer(threading.Thread):
             return
         self._file = new
         self._old.append((time.monotonic() + self._chance.choice([0, 0, 0.3, 1.0, 3.0]), old))
+
+    def _copy_and_truncate(self) -> None:
+        """What another rotator does with the log under its name; it loses nothing here, as nobody writes meanwhile."""
+        self._end_line()
+        with contextlib.suppress(FileNotFoundError), self.log.open("r+b") as log:
+            if os.path.samestat(os.fstat(log.fileno()), os.fstat(self._file)):
+                self.log.with_name(f"{self.log.name}.{time.time_ns()}").write_bytes(log.read())
+                time.sleep(self._chance.choice([0, 0.1, 0.5]))  # a large log takes its time
+                log.truncate(0)
+                self.copies += 1
 
     def _linger(self) -> None:
         """What still goes to older files, before they are closed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -102,6 +103,16 @@ def test_time_that_is_covered_already_is_an_overlap(ledger: Ledger) -> None:
     after = batch(3, covers=(start - 0.9, start + 300.0))
     assert ledger.commit([incoming(after)]) == ["committed"]
     assert ledger.commit([incoming(batch(2, stream="edge2/access"))]) == ["committed"]
+
+
+def test_a_correction_whose_original_cannot_be_read_is_put_aside_whole(ledger: Ledger) -> None:
+    assert ledger.commit([incoming(batch(1))]) == ["committed"]
+    with ledger.connection.cursor() as cursor:
+        cursor.execute("UPDATE batch_body SET body = %s", (zlib.compress(b"{}"),))
+    ledger.connection.commit()
+    assert ledger.commit([incoming(batch(1, revision=1))]) == ["invalid"]
+    assert rows(ledger, "SELECT revision, state FROM batch") == [(0, "committed")]
+    assert totals(ledger)["news"] == (2, 1000, 1, 400, 2, 1000)
 
 
 def test_what_another_has_written_meanwhile_is_seen(ledger: Ledger) -> None:

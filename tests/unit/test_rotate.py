@@ -540,6 +540,37 @@ def test_a_rotator_is_seen_though_the_last_batch_was_extended_past_it(edge: Edge
     assert following.mark == "broken"
 
 
+@pytest.mark.parametrize("how", ["renamed", "deleted", "copied and truncated", "truncated", "not at all"])
+def test_a_rotator_between_the_look_at_the_log_and_its_renaming_is_seen(
+    edge: Edge, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edge.log.write_text("line\n")
+    turn(edge)
+    edge.log.write_text("lines\n")
+    rename = rotation.rename_exclusively
+
+    def late(source: Path, target: Path) -> None:
+        monkeypatch.setattr(rotation, "rename_exclusively", rename)
+        if how == "renamed":
+            edge.log.rename(edge.log.with_suffix(".log.1"))
+        elif how == "copied and truncated":
+            edge.log.with_suffix(".log.1").write_bytes(edge.log.read_bytes())
+        elif how == "deleted":
+            edge.log.with_suffix(".other").touch()  # so that the inode is another one
+            edge.log.with_suffix(".other").rename(edge.log)
+        if how != "not at all":
+            edge.log.write_text("x\n")
+        rename(source, target)
+
+    monkeypatch.setattr(rotation, "rename_exclusively", late)
+    (item,), problems = turn(edge)
+    assert item.path.read_text() == ("lines\n" if how == "not at all" else "x\n")
+    assert (item.mark, len(problems)) == (("", 0) if how == "not at all" else ("broken", 1))
+    edge.log.write_text("line\n")
+    (item,), problems = turn(edge)
+    assert (item.mark, problems) == ("", [])
+
+
 @pytest.mark.parametrize("rotated", [True, False])
 def test_a_rotator_after_a_kill_between_the_rename_and_the_state(edge: Edge, rotated: bool) -> None:
     edge.log.touch()

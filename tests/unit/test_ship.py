@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from edgetally import ship
+from edgetally import rotate, ship
 from edgetally.errors import EdgetallyError
 from edgetally.maker import Maker
 from edgetally.rotate import Renamed
@@ -99,6 +99,46 @@ def test_unless_they_are_asked_for(edge: Edge, server: Writer) -> None:
     server.write(1)
     edge.rotate()
     assert requests(edge) == [3]
+
+
+def test_a_log_truncated_by_one_that_opened_it_before_the_rename_is_said_and_sent(
+    edge: Edge, server: Writer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Copytruncate of a large log: what it has copied is gone from ours, and lies where nobody looks."""
+    edge.set(close_timeout=0)
+    server.write(3)
+    copier = os.open(edge.log, os.O_RDWR)
+    assert edge.rotate() == 1, "it is still open"
+    os.ftruncate(copier, 0)
+    os.close(copier)
+    capsys.readouterr()
+    server.write(1)
+    assert edge.rotate() == 1
+    assert "was truncated by another program after it was rotated" in capsys.readouterr().err
+    assert [(body["continuity"], body["lines"]) for body in edge.bodies()] == [("broken", 0), ("ok", 1)]
+    assert edge.rotate() == 0
+
+
+def test_a_log_that_is_moved_away_while_it_is_rotated_is_looked_for(
+    edge: Edge, server: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rename finds nothing, and the server is asked to open a new log: that must not be taken for the old one."""
+    server.write(1)
+    assert edge.rotate() == 0
+    server.write(2)
+    rename = rotate.rename_exclusively
+
+    def late(source: Path, target: Path) -> None:
+        monkeypatch.setattr(rotate, "rename_exclusively", rename)
+        edge.log.rename(edge.log.with_name("access-20261126.log"))
+        rename(source, target)
+
+    monkeypatch.setattr(rotate, "rename_exclusively", late)
+    assert edge.rotate() == 1
+    server.write(3)
+    assert edge.rotate() == 1, "another program rotated"
+    assert requests(edge) == [1, 2, 3]
+    assert {body["continuity"] for body in edge.bodies()} == {"ok"}
 
 
 def test_an_absent_log_is_said_and_sent(edge: Edge, capsys: pytest.CaptureFixture[str]) -> None:
@@ -395,7 +435,7 @@ def test_archives_and_confirmed_batches_go_with_age(edge: Edge, server: Writer) 
 
 _KILL_AFTER = """
 import os, signal, sys
-from edgetally import ship
+from edgetally import rotate, ship
 from edgetally.config import load_edge
 import edgetally.tally, edgetally.channels, edgetally.formats
 

@@ -236,3 +236,18 @@ def test_what_follows_the_last_quote_is_not_overlooked() -> None:
     torn = whole.replace(b'0"\n', b'"0\n')
     found = tally([io.BytesIO(whole + torn)], FORMATS["combined"], None, engine="numpy")
     assert (found.counted, found.rejected) == (1, 1)
+
+
+def test_a_module_is_loaded_when_it_is_used() -> None:
+    code = f"""if True:
+        import sys
+        sys.path.insert(0, {SOURCES["PYTHONPATH"]!r})
+        from edgetally.start import lazily
+        lazily("ssl")
+        import ssl
+        before = "_ssl" in sys.modules
+        from ssl import SSLError
+        print(before, "_ssl" in sys.modules, issubclass(SSLError, OSError), ssl.create_default_context().check_hostname)
+    """
+    found = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["False", "True", "True", "True"]
