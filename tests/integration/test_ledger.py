@@ -429,3 +429,22 @@ def test_detail_that_somebody_reads_is_dropped_another_time(ledger: Ledger, monk
     kept = rows(ledger, query)
     ledger.maintain()
     assert rows(ledger, query) < kept
+
+
+def test_partitions_are_made_another_time_where_somebody_reads(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And batches are committed all the while."""
+    monkeypatch.setattr("edgetally.ledger.READERS_SECONDS", 1)
+    query = (
+        "SELECT partition_name FROM information_schema.partitions WHERE table_name = 'traffic' "
+        "AND table_schema = DATABASE() ORDER BY partition_ordinal_position"
+    )
+    whole = rows(ledger, query)
+    with connect(dataclasses.replace(ledger.config, user="root", password="")) as admin, admin.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE traffic DROP PARTITION {whole[-2][0]}")  # the last one has no end
+    with connect(ledger.config) as reader, reader.cursor() as cursor:
+        cursor.execute("SELECT COUNT(*) FROM traffic")
+        ledger.maintain()
+        assert ledger.commit([incoming(batch(1))]) == ["committed"]
+        assert rows(ledger, query) == [*whole[:-2], whole[-1]]
+    ledger.maintain()
+    assert rows(ledger, query) == whole
