@@ -132,7 +132,7 @@ def test_kill_9_with_jobs_in_hand_loses_and_doubles_nothing(
         locking.cursor() as cursor,
         aggregator(config) as process,
     ):
-        wait_for("active aggregator", lambda: "active" in log(config.parent))
+        wait_for("worker", lambda: queue(gearmand, FUNCTION)[2] > 0)
         cursor.execute("LOCK TABLES batch WRITE")
         submit(gearmand, *bodies)
         wait_for("jobs in hand", lambda: queue(gearmand, FUNCTION)[1] > 0)
@@ -209,7 +209,7 @@ def test_a_deadlock_is_tried_again_on_the_same_connection(
         cursor.execute("UPDATE channel_traffic SET bytes = bytes")
         cursor.execute("SELECT * FROM channel_traffic WHERE slot > 0 FOR UPDATE")
         submit(gearmand, body_of(2))
-        waiting = "SELECT COUNT(*) FROM information_schema.innodb_lock_waits"
+        waiting = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'INSERT INTO channel_traffic%'"
         wait_for("aggregator at the locked counters", lambda: mariadb.sql(waiting) == "1\n")
         cursor.execute("UPDATE writer SET txn = txn + 1")
         other.commit()
