@@ -17,7 +17,8 @@ from edgetally.columns import Columns, newlines_in, total
 from edgetally.formats import Key, LogFormat
 
 _CONTROLS = [bytes([byte]) for byte in range(32) if byte != ord("\n")]
-_KEPT = 4 << 20
+# Made and dropped once: glibc then keeps so much freed memory and gives none back to the system after each block.
+bytes(4 << 20)
 _BLOCK = 256 << 10  # at most MAX_LINE: only a line that began in an earlier block can be too long
 # Of W3C logs, by their names: any other # can be the beginning of a client's text, and is rejected.
 DIRECTIVE = re.compile(rb"#(?:Version|Fields|Software|Date|Start-Date|End-Date|Remark):")
@@ -97,7 +98,6 @@ class PlainEngine:
     def read(self, name: str, stream: BinaryIO) -> int:
         """Count one file; return how many lines it has. name: for the lines that are rejected."""
         line = 1
-        bytes(_KEPT)  # glibc does not give memory back from now on that is no more than what it was given back itself
         for block in _blocks(stream, _BLOCK):
             if block.too_long:
                 self._book.reject(name, line, TOO_LONG, block.data)
