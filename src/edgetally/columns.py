@@ -9,16 +9,18 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import cached_property
 from operator import add
 from typing import Any, Callable, Union
 
 from edgetally.book import Book
 from edgetally.formats import Key, LogFormat, clocks
 from edgetally.formats.log_format import Quick
+from edgetally.formats.pattern import SHORT
 
 _MICROSECONDS = 1_000_000
-# The fewest characters of a duration that are less than a second.
-_FRACTION = {"seconds": 4, "ms": 3, "us": 6, "ns": 9}
+# How a duration of whole seconds is written: an earlier text of this length, and a shorter one, are less.
+_WHOLE = {"seconds": b"%d.000", "ms": b"%d000", "us": b"%d000000", "ns": b"%d000000000"}
 _OPEN_SLOTS = 2
 _OPEN_KINDS = 20_000
 _ONE = 1 << 90  # a line, in a number that has its bytes below that; no log has so many
@@ -51,7 +53,8 @@ class Columns:
 
     def __init__(self, fmt: LogFormat, book: Book) -> None:
         self._format, self._book = fmt, book
-        self._quick: Quick = fmt.quick(book.paths, book.spreads)
+        self._quick: Quick = fmt.quick(book.paths, book.spreads, short=False)
+        self._full: Quick | None = None
         self._kind = fmt.parts[fmt.roles["time"][0]].kind
         self._clock, self._shape = clocks.reader(self._kind), re.compile(clocks.shape(self._kind))
         self._duration = fmt.parts[fmt.roles["duration"][0]].kind if self._quick.duration is not None else ""
@@ -65,48 +68,57 @@ class Columns:
         nothing was counted, since a match went over the end of a line, or a time is none.
         """
         found = self._quick.split(data)
-        step = self._quick.groups + 1
-        gaps = found[::step]
+        gaps = found[:: self._quick.groups + 1]
         left = b"".join(gaps) if any(gaps) else b""
         if len(gaps) - 1 + (newlines_in(left) if left else 0) != lines:
             return None
-        if len(gaps) > 1 and not self._add([found[group::step] for group in range(1, step)], len(gaps) - 1):
+        if len(gaps) > 1 and not self._add(data, found):
             return None
         return gaps if left else []
 
-    def _add(self, columns: list[list[bytes]], rows: int) -> bool:
-        """Add lines; nothing where a time is none."""
-        quick = self._quick
-        lasted = columns[quick.duration] if quick.duration is not None else []
-        moments = self._moments(columns[quick.time], lasted)
+    def _add(self, data: bytes, found: list[bytes]) -> bool:
+        """Add the lines that were found in the data; nothing where a time is none."""
+        columns = self._columns(self._quick, found)
+        moments = self._moments(columns)
         if moments is None:
             return False
+        slot = moments.common_slot(self._book)
+        if not self._quick.short and (slot is None or moments.bounds[0] < slot + SHORT):
+            self._full = self._full or self._format.quick(self._book.paths, durations=True)
+            columns = self._columns(self._full, self._full.split(data))
+        table = self._table(columns, moments)
+        if slot is not None:
+            self._add_slot(slot, table, moments.bounds[0])
+            return True
+        rows_of: dict[int | None, list[int]] = defaultdict(list)
+        for row, slot in enumerate(moments.slots(self._book)):
+            rows_of[slot].append(row)
+        for slot, rows in rows_of.items():
+            if slot is None:
+                self._add_singly(table.chosen(rows))
+            else:
+                self._add_slot(slot, table.chosen(rows), min(map(moments.time, rows)))
+        return True
+
+    @staticmethod
+    def _columns(quick: Quick, found: list[bytes]) -> list[list[bytes]]:
+        """The groups of all lines, one after the other."""
+        return [found[group :: quick.groups + 1] for group in range(1, quick.groups + 1)]
+
+    def _table(self, columns: list[list[bytes]], moments: _Moments) -> _Table:
+        """The columns that are added up."""
+        quick = self._quick
         sizes = numbers_of(columns[quick.sizes[0]])
         for group in quick.sizes[1:]:
             sizes = list(map(add, sizes, numbers_of(columns[group])))
-        hits: list[Any] = columns[quick.hit] if quick.hit is not None else [b""] * rows
+        hits: list[Any] = columns[quick.hit] if quick.hit is not None else [b""] * len(sizes)
         chosen = [*quick.hosts, *(() if quick.path is None else (quick.path,))]
         rests: list[Any] = columns[chosen[0]] if len(chosen) == 1 else list(zip(*(columns[group] for group in chosen)))
-        table = _Table(moments, sizes, hits, rests or [()] * rows, lasted)
-        slot = moments.common_slot(self._book)
-        if slot is not None:
-            self._add_slot(slot, table)
-        else:
-            rows_of: dict[int | None, list[int]] = defaultdict(list)
-            for row, slot in enumerate(moments.slots(self._book)):
-                rows_of[slot].append(row)
-            for slot, chosen_rows in rows_of.items():
-                part = table.chosen(chosen_rows)
-                if slot is None:
-                    self._add_singly(part)
-                else:
-                    self._add_slot(slot, part)
-        return True
+        lasted = columns[quick.duration] if quick.duration is not None else []
+        return _Table(moments, sizes, hits, rests or [()] * len(sizes), lasted)
 
-    def _add_slot(self, slot: int, table: _Table) -> None:
-        """Add lines of one slot."""
-        if self._book.spreads:
-            table = self._spread(slot, table)
+    def _add_slot(self, slot: int, table: _Table, first: float) -> None:
+        """Add lines of one slot. first: the time of the first of them, or one before that."""
         groups = self._open.get(slot)
         if groups is None:
             if len(self._open) >= _OPEN_SLOTS:
@@ -114,8 +126,23 @@ class Columns:
             groups = self._open[slot] = defaultdict(lambda: defaultdict(int))
         for hit, rest, size in zip(table.hits, table.rests, table.sizes):
             groups[hit][rest] += _ONE + size
+        if self._book.spreads and any(table.lasted):
+            self._spread(slot, table, first, groups)
         if sum(len(kinds) for groups in self._open.values() for kinds in groups.values()) > _OPEN_KINDS:
             self.flush()
+
+    def _spread(self, slot: int, table: _Table, first: float, groups: _Sums) -> None:
+        """Spread the transfers that began before their slot, which has them already."""
+        margin = int(first - slot)
+        bound = _WHOLE.get(self._duration, b"%d") % margin if margin else b""
+        size_of_bound = len(bound)  # most are shorter
+        texts = [(row, text) for row, text in enumerate(table.lasted) if text and len(text) >= size_of_bound]
+        for row in [row for row, text in texts if len(text) > size_of_bound or text >= bound]:
+            time, took = table.moments.time(table.places[row]), self._lasted(table.lasted[row]) // 1000
+            if round(time * _MICROSECONDS) // 1000 - took < slot * 1000:
+                hit, rest, size = table.hits[row], table.rests[row], table.sizes[row]
+                self._book.spread(time, took, self._kind_of(hit, rest), size)
+                groups[hit][rest] -= _ONE + size
 
     def _add_singly(self, table: _Table) -> None:
         """Add lines of which the book has to look at each: outside its window, or before its beginning."""
@@ -125,19 +152,6 @@ class Columns:
                 self._book.spread(time, self._lasted(table.lasted[row]) // 1000, kind, size)
             else:
                 self._book.add(time, kind, 1, size)
-
-    def _spread(self, slot: int, table: _Table) -> _Table:
-        """Book the transfers that began before their slot; return the others. Most are too short to be looked at."""
-        margin = int(min(map(table.moments.time, table.places)) - slot)
-        safe = len(str(margin)) - 1 + _FRACTION.get(self._duration, 0) if margin else 0
-        begun = set()
-        for row in [row for row, text in enumerate(table.lasted) if len(text) > safe]:
-            time, took = table.moments.time(table.places[row]), self._lasted(table.lasted[row]) // 1000
-            if round(time * _MICROSECONDS) // 1000 - took < slot * 1000:
-                kind = self._kind_of(table.hits[row], table.rests[row])
-                self._book.spread(time, took, kind, table.sizes[row])
-                begun.add(row)
-        return table.chosen([row for row in range(len(table.sizes)) if row not in begun]) if begun else table
 
     def _kind_of(self, hit: bytes | None, rest: Rest) -> Key:
         """A kind, as the book wants it. Without a text are the groups of what a line does not have."""
@@ -152,11 +166,13 @@ class Columns:
             for hit, by_rest in groups.items():
                 for rest, sums in by_rest.items():
                     lines, size = divmod(sums, _ONE)
-                    self._book.add_to_slot(slot, self._kind_of(hit, rest), lines, size)
+                    if lines:
+                        self._book.add_to_slot(slot, self._kind_of(hit, rest), lines, size)
         self._open.clear()
 
-    def _moments(self, times: list[bytes], lasted: list[bytes]) -> _Moments | None:
-        """The times of matches; None where one is none."""
+    def _moments(self, columns: list[list[bytes]]) -> _Moments | None:
+        """The times of lines; None where one is none."""
+        times = columns[self._quick.time]
         if self._kind == "epoch" and not self._format.adds_duration:
             return _Epochs(times)
         seconds = {}
@@ -168,7 +184,8 @@ class Columns:
         if not self._format.adds_duration:
             return _Texts(seconds, times)
         starts = {text: round(time * _MICROSECONDS) for text, time in seconds.items()}
-        return _Numbers([starts[text] + took for text, took in zip(times, map(self._lasted, lasted))], _MICROSECONDS)
+        lasted = map(self._lasted, columns[self._quick.duration or 0])
+        return _Numbers([starts[text] + took for text, took in zip(times, lasted)], _MICROSECONDS)
 
 
 def _duration_reader(kind: str) -> Callable[[bytes], int]:
@@ -202,13 +219,14 @@ class _Table:
 class _Moments:
     """When the transfers of some lines ended, in epoch seconds."""
 
-    def common_slot(self, book: Book) -> int | None:
-        """The slot of all of them, if they have one."""
-        return _slot_of(self._bounds(), book)
-
-    def _bounds(self) -> tuple[float, float]:
+    @cached_property
+    def bounds(self) -> tuple[float, float]:
         """The first and the last of them."""
         raise NotImplementedError
+
+    def common_slot(self, book: Book) -> int | None:
+        """The slot of all of them, if they have one."""
+        return _slot_of(self.bounds, book)
 
     def slots(self, book: Book) -> list[int | None]:
         """The slot of each, None where the book has to look at the time itself."""
@@ -232,7 +250,8 @@ class _Texts(_Moments):
     def __init__(self, seconds: dict[bytes, float], texts: list[bytes]) -> None:
         self._seconds, self._texts = seconds, texts
 
-    def _bounds(self) -> tuple[float, float]:
+    @cached_property
+    def bounds(self) -> tuple[float, float]:
         return min(self._seconds.values()), max(self._seconds.values())
 
     def slots(self, book: Book) -> list[int | None]:
@@ -249,7 +268,8 @@ class _Numbers(_Moments):
     def __init__(self, values: list[int], unit: int) -> None:
         self._values, self._unit = values, unit
 
-    def _bounds(self) -> tuple[float, float]:
+    @cached_property
+    def bounds(self) -> tuple[float, float]:
         return min(self._values) / self._unit, max(self._values) / self._unit
 
     def slots(self, book: Book) -> list[int | None]:
@@ -271,7 +291,8 @@ class _Epochs(_Moments):
     def __init__(self, texts: list[bytes]) -> None:
         self._texts = texts
 
-    def _bounds(self) -> tuple[float, float]:
+    @cached_property
+    def bounds(self) -> tuple[float, float]:
         return float(min(self._texts)), float(max(self._texts))
 
     def slots(self, book: Book) -> list[int | None]:

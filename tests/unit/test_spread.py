@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 from hypothesis import given
@@ -69,6 +69,34 @@ def test_what_is_far_off_or_from_before_is_not_spread() -> None:
     skewed = count(line(T + 5000, 700, 70), window=window)
     assert (cells(skewed), skewed.skewed) == ({1: [1, 70, 0, 0]}, 1)
     assert count(line(T, 700, 70), since=T + 1).set_aside == 1
+
+
+KINDS: dict[str, tuple[str, Callable[[int, int], str]]] = {
+    "seconds": (
+        "$msec $request_time $host $bytes_sent",
+        lambda end, took: f"{end / 1000:.3f} {took / 1000:.3f} a 1000\n",
+    ),
+    "ms": (
+        "logformat x %ts.%03tu %tr %>a %<st %ru",
+        lambda end, took: f"{end / 1000:.3f} {took} 192.0.2.7 1000 http://a/\n",
+    ),
+    "us": (
+        'accesslog.format = "%{sec}t.%{msec_frac}t %D %V %O"',
+        lambda end, took: f"{end / 1000:.3f} {took * 1000} a 1000\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_of_each_transfer_it_is_known_whether_it_began_before_its_slot(kind: str) -> None:
+    """Whether it ended soon after that or late, and lasted a little less than that, or a little more."""
+    text, written = KINDS[kind]
+    fmt = parse_format(text)
+    for end in (1, 999, 1000, 1001, 3500, 9999, 10_000, 10_001, 12_000, 99_999, 100_000, 250_000, 299_999):
+        for took in {end - 1, end, end + 1, end + 1000, end * 10, 9_999, 10_000, 10_001, 99_999, 100_000}:
+            found = count(written(T * 1000 + end, took).encode(), fmt=fmt)
+            before = sum(sums[1] or 0 for slot, sums in cells(found).items() if slot < 0)
+            assert before == (1000 * (took - end) // took if took > end else 0), (end, took)
 
 
 def test_a_start_and_a_duration_are_spread_up_to_the_end() -> None:

@@ -12,12 +12,14 @@ from edgetally.errors import EdgetallyError
 from edgetally.formats import clocks
 from edgetally.formats.finding import BODY_BYTES, LOCAL_TIME, NO_HOST, START_TIME, UNQUOTED, Finding
 from edgetally.formats.pattern import (
+    LONG,
     SELF_ENDING,
     SELF_STARTING,
     Part,
     Piece,
     parts_of,
     pattern_of,
+    quick_but_short,
     quick_pattern_of,
     stop_of,
 )
@@ -49,6 +51,7 @@ class Quick(NamedTuple):
     split: gives what stands between the lines that fit, and after each such gap its line's groups, `groups` many. Where
     lines that fit and lines in gaps are as many as there are, no match went over a line's end. time, duration, hit,
     hosts, path, sizes: the groups that hold these; a size is the sum of its groups. A time is to be looked at.
+    short: durations of less than SHORT seconds are captured, too.
     """
 
     split: Callable[[bytes], list[bytes]]
@@ -59,6 +62,7 @@ class Quick(NamedTuple):
     hosts: tuple[int, ...]
     path: int | None
     sizes: tuple[int, ...]
+    short: bool
 
 
 @dataclass(frozen=True)
@@ -163,9 +167,11 @@ class LogFormat:
             groups += [(role, number) for role in inside]
         return pattern, {role: [groups.index(pair) for pair in wanted if pair[0] == role] for role in _RANK}
 
-    def quick(self, paths: bool = False, durations: bool = False) -> Quick:
-        """Compile the faster pattern."""
-        pattern, places = self._pattern(paths, durations or self.adds_duration, quick_pattern_of)
+    def quick(self, paths: bool = False, durations: bool = False, short: bool = True) -> Quick:
+        """Compile the faster pattern. short: durations of less than SHORT seconds are wanted, too, which takes time."""
+        durations = durations or self.adds_duration
+        short = short or not durations or self.adds_duration or self.parts[self.roles["duration"][0]].kind not in LONG
+        pattern, places = self._pattern(paths, durations, quick_pattern_of if short else quick_but_short)
         whole = re.compile(rb"(?m)^" + pattern + rb"\n")
         first = {role: next(iter(found), None) for role, found in places.items()}
         return Quick(
@@ -177,6 +183,7 @@ class LogFormat:
             tuple(places["host"]),
             first["path"],
             tuple(places["size"]),
+            short,
         )
 
     @property

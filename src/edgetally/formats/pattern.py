@@ -223,6 +223,13 @@ _QUICK: dict[str, bytes] = {
     "squid_peer": rb"[A-Z][A-Z0-9_]*" + _OWN + rb"|-",
     "squid_type": rb" [!-\xff]+" + _OWN + rb"|",
 }
+# Durations of which only those of ten seconds and more are captured: of the others most need not be looked at.
+LONG: dict[str, bytes] = {
+    "seconds": rb"(?:\d\.\d{3}|(\d{1,15}" + _OWN + rb"\.\d{3})|-)",
+    "ms": rb"(?:\d{1,4}(?!\d)|(\d{1,15}" + _OWN + rb"))",
+    "us": rb"(?:\d{1,7}(?!\d)|(\d{1,15}" + _OWN + rb"))",
+}
+SHORT = 10  # seconds
 _STOPS = {"word": ' "', "token": " ", "path": " ", "text": "", "host": "", "request": "", "url": ""}
 
 
@@ -245,6 +252,11 @@ def quick_pattern_of(part: Part, roles: Sequence[str], following: str) -> bytes:
         return _request(part._replace(stop=stop), "host" in roles, "path" in roles, _quick_but, own)
     least = rb"+" if part.kind in ("word", "token", "path") else rb"*"
     return _group(_quick_but(stop) + least + own, bool(roles))
+
+
+def quick_but_short(part: Part, roles: Sequence[str], following: str) -> bytes:
+    """The same, but a duration's group stays empty where it is less than SHORT seconds."""
+    return LONG[part.kind] if "duration" in roles else quick_pattern_of(part, roles, following)
 
 
 def _quick_but(stop: str) -> bytes:
