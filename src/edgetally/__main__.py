@@ -2,6 +2,6 @@
 
 import sys
 
-from edgetally.cli import main
+from edgetally.start import main
 
 sys.exit(main())

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 from edgetally import table
 from edgetally.batch import CANARY_STREAM, Batch, derive_key, edge_of
@@ -72,7 +72,7 @@ def _send(config: AggregatorConfig, server: str, moment: int, timeout: int) -> C
         spool.prepare()
         begun = time.monotonic()
         spool.publish(name, batch.encode())
-        delivery = Delivery(replace(sender, spool=folder), spool, said.append)
+        delivery = Delivery(sender._replace(spool=folder), spool, said.append)
         delivery.run(time.time() - 1, now=True)
         seconds = round(time.monotonic() - begun, 3)
         if (spool.sent / str(name)).exists():

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from edgetally.errors import EdgetallyError
 from edgetally.formats import nearest, normal_host
@@ -21,8 +21,7 @@ _NEVER = 1 << 62
 _CACHED_HOSTS = 50_000
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(NamedTuple):
     """One rule: a request matches when all that is given does.
 
     host: exact, or `*.suffix` for names of any depth below the suffix. path: a prefix. log: a log's name, exact.
@@ -146,7 +145,9 @@ _EXAMPLE = '{"channel": "video", "host": "*.v.example.com", "path": "/live/"}'
 
 
 def _as_mapping(rule: Any) -> Any:
-    return {key: value for key, value in vars(rule).items() if value is not None} if isinstance(rule, Rule) else rule
+    return (
+        {key: value for key, value in rule._asdict().items() if value is not None} if isinstance(rule, Rule) else rule
+    )
 
 
 def _check_rule(data: Any, number: int, source: str) -> Rule:

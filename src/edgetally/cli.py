@@ -235,15 +235,13 @@ def _add_migrate(commands: _Commands[argparse.ArgumentParser]) -> None:
 
 
 def _migrate(options: argparse.Namespace) -> int:
-    from dataclasses import replace
-
     from edgetally import migrate
 
     config = load_aggregator(options.config)
-    admin = replace(config.database, user=options.admin_user, password=os.environ.get("EDGETALLY_ADMIN_PASSWORD", ""))
+    admin = config.database._replace(user=options.admin_user, password=os.environ.get("EDGETALLY_ADMIN_PASSWORD", ""))
     if options.admin_socket or options.admin_host:
         place = {"host": options.admin_host, "port": options.admin_port, "socket": options.admin_socket}
-        admin = replace(admin, hosts=(), **place)
+        admin = admin._replace(hosts=(), **place)
     password = os.environ.get("EDGETALLY_READONLY_PASSWORD", "")
     if options.readonly_user and not password:
         raise EdgetallyError("--readonly-user needs a password: set EDGETALLY_READONLY_PASSWORD")

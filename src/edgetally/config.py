@@ -8,9 +8,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Any, Callable, NoReturn, TypeVar
+from typing import Any, Callable, NamedTuple, NoReturn, TypeVar
 
 from edgetally.errors import EdgetallyError
 
@@ -24,11 +23,10 @@ LONGEST_SPREAD = 6 * 3600  # seconds; the ledger takes nothing earlier
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 Check = Callable[[Any], "str | None"]
-T = TypeVar("T")
+T = TypeVar("T", bound=NamedTuple)
 
 
-@dataclass(frozen=True)
-class LogConfig:
+class LogConfig(NamedTuple):
     """One access log: its stream's name, its path (a glob is allowed), its server, format and reopen command.
 
     spread: whether a transfer's bytes are spread over the time that it lasted, over max_spread seconds at most.
@@ -43,8 +41,7 @@ class LogConfig:
     max_spread: int = LONGEST_SPREAD
 
 
-@dataclass(frozen=True)
-class EdgeConfig:
+class EdgeConfig(NamedTuple):
     """What `edgetally ship` needs. Times are in seconds; job servers are `host:port`; the key is 64 hex digits.
 
     quota_bytes: what the spool may take; reserve_bytes: what it leaves free on its file system.
@@ -67,8 +64,7 @@ class EdgeConfig:
     path: str = EDGE_CONFIG
 
 
-@dataclass(frozen=True)
-class DatabaseConfig:
+class DatabaseConfig(NamedTuple):
     """How to reach MariaDB. A socket wins over all, hosts (`host:port`, the nodes of a cluster) over host and port."""
 
     user: str
@@ -93,8 +89,7 @@ class DatabaseConfig:
         return self.socket or ", ".join(f"{host}:{port}" for host, port in self.addresses)
 
 
-@dataclass(frozen=True)
-class AggregatorConfig:
+class AggregatorConfig(NamedTuple):
     """What `edgetally aggregate` and `report` need. The first master key signs; the others are still accepted.
 
     detail_days: how long the counters of each stream are kept, 0 for good; those of all streams are kept for good.
@@ -145,26 +140,32 @@ def _read_json(path: str) -> Any:
 
 
 def _build(kind: type[T], data: Any, file: str, where: str, **given: Any) -> T:
-    """Make one dataclass of a JSON object: every key known, every required key there, every value of its type."""
+    """Make a named tuple of a JSON object: every key known, every required key there, every value of its type."""
     if not isinstance(data, Mapping):
         _fail(file, where or "the file", "must be an object", '{"key": value, …}')
-    known = {field.name: field for field in fields(kind) if field.name not in given}  # type: ignore[arg-type]
+    known = {name: text for name, text in _fields(kind).items() if name not in given}
     for key in data:
         if key not in known:
             raise EdgetallyError(f"{file}: unknown key '{where}{key}'{_nearest(key, known)}")
     values = dict(given)
-    for name, field in known.items():
+    for name, text in known.items():
         if name in data:
-            values[name] = _value(str(field.type), data[name], file, f"{where}{name}")
-        elif field.default is MISSING:
+            values[name] = _value(text, data[name], file, f"{where}{name}")
+        elif name not in kind._field_defaults:
             raise EdgetallyError(
                 f"{file}: key '{where}{name}' is missing: add it, or roll the file out again with Ansible"
             )
-    return kind(**values)
+    values = {**kind._field_defaults, **values}
+    return kind._make(values[name] for name in kind._fields)
+
+
+def _fields(kind: type[T]) -> dict[str, str]:
+    """The fields of a named tuple, and their types as they are written."""
+    return {name: type_.__forward_arg__ for name, type_ in kind.__annotations__.items()}
 
 
 def _value(kind: str, value: Any, file: str, where: str) -> Any:
-    """Check one value against the type that its dataclass declares, and against its own rule."""
+    """Check one value against the type that it is declared with, and against its own rule."""
     if kind.startswith("tuple["):
         if not isinstance(value, list) or not (value or where.endswith(_MAY_BE_EMPTY)):
             _fail(file, where, "must be a list of at least one", "")

@@ -12,9 +12,8 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from edgetally import clock
 from edgetally.batch import (
@@ -43,8 +42,7 @@ UNDECIDED = ""  # an answer that says nothing: nothing is moved
 GROUP_BYTES = 16 << 20  # what is held in memory at once
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(NamedTuple):
     """One file of the outbox, of sent/ or of held/. changed: the file's time, epoch s; sha256: of its body, hex."""
 
     name: BatchName

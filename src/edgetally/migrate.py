@@ -6,7 +6,7 @@ Every step looks before it changes, so that a second run has nothing to do.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
@@ -128,7 +128,7 @@ def _account(cursor: Any, database: DatabaseConfig, account: Account) -> list[st
 
 def _can_log_in(database: DatabaseConfig, account: Account) -> bool:
     try:
-        connect(replace(database, user=account.user, password=account.password)).close()
+        connect(database._replace(user=account.user, password=account.password)).close()
     except DatabaseError as error:
         return error.code not in (1045, 1698)
     return True

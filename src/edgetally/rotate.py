@@ -14,7 +14,6 @@ import stat
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -72,8 +71,7 @@ class Renamed(NamedTuple):
         return cls(folder, found["file"], found["generation"], number, *times, found["mark"] or "")
 
 
-@dataclass(frozen=True)
-class Stream:
+class Stream(NamedTuple):
     """One log file of this edge. name: `<edge>/<log>`; path: the live log, links resolved; others: other logs."""
 
     name: str
@@ -128,7 +126,7 @@ def find_streams(config: EdgeConfig) -> tuple[list[Stream], list[str]]:
                 paths[path] = name
                 streams[name] = Stream(f"{config.edge}/{name}", name, path, log)
     all_paths = frozenset(paths)
-    return [replace(stream, others=all_paths - {stream.path}) for stream in streams.values()], problems
+    return [stream._replace(others=all_paths - {stream.path}) for stream in streams.values()], problems
 
 
 def _expand(log: LogConfig) -> list[tuple[str, Path]]:
@@ -175,7 +173,7 @@ def load_state(spool: Spool, stream: Stream) -> State:
     if state is None or state.stream != stream.name:
         mended = State(stream.name, str(stream.path), os.urandom(8).hex())
     elif spool.conflicted(stream.log, state.generation):
-        mended = replace(state, generation=os.urandom(8).hex(), next_seq=1)
+        mended = state._replace(generation=os.urandom(8).hex(), next_seq=1)
     else:
         mended = _mend(spool, stream, state)
     if mended != state:
@@ -190,10 +188,10 @@ def _mend(spool: Spool, stream: Stream, state: State) -> State:
         known = item.seq < state.next_seq - 1 or (item.seq == state.next_seq - 1 and item.end <= last_to)
         if item.generation == state.generation and not known:
             last_to = max(last_to, item.end)
-            state = replace(state, next_seq=item.seq + 1, last_to=last_to, live=None, size=0)
+            state = state._replace(next_seq=item.seq + 1, last_to=last_to, live=None, size=0)
     while published := spool.find(BatchName(stream.log, state.generation, state.next_seq)):
         last_to = max(last_to, _covers_end(published))
-        state = replace(state, next_seq=state.next_seq + 1, last_to=last_to, live=None, size=0)
+        state = state._replace(next_seq=state.next_seq + 1, last_to=last_to, live=None, size=0)
     return state
 
 
@@ -394,8 +392,7 @@ class _Rotation:
         if seen and not item.mark and seen.is_gone(status, beside):
             item = marked(item, self._broken("while it was rotated"))
         sync_folder(item.folder)
-        self.state = replace(
-            state,
+        self.state = state._replace(
             path=str(self.stream.path),
             next_seq=state.next_seq + 1,
             last_to=item.end,
@@ -482,7 +479,7 @@ def extend(spool: Spool, stream: Stream, item: Renamed, end: float) -> Renamed:
     sync_folder(item.folder)
     state = spool.load_state(stream.log)
     if state is not None:
-        spool.save_state(stream.log, replace(state, last_to=longer.end, live=None))
+        spool.save_state(stream.log, state._replace(last_to=longer.end, live=None))
     return longer
 
 
@@ -513,9 +510,9 @@ def record_live(spool: Spool, stream: Stream) -> bool:
     if live is None or state is None:
         return False
     if rotated_since(stream, state):
-        spool.save_state(stream.log, replace(state, live=NOWHERE, beside=_beside(stream)))
+        spool.save_state(stream.log, state._replace(live=NOWHERE, beside=_beside(stream)))
         return False
-    spool.save_state(stream.log, replace(state, live=_note(stream.path, live)))
+    spool.save_state(stream.log, state._replace(live=_note(stream.path, live)))
     return True
 
 
@@ -526,7 +523,7 @@ def note_again(spool: Spool, stream: Stream) -> None:
     if live is None or state is None or state.live is None or state.live.size or not live.st_size:
         return
     if (live.st_dev, live.st_ino) == (state.live.dev, state.live.inode):
-        spool.save_state(stream.log, replace(state, live=_note(stream.path, live)))
+        spool.save_state(stream.log, state._replace(live=_note(stream.path, live)))
 
 
 def rename_exclusively(source: Path, target: Path) -> None:

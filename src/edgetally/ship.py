@@ -15,9 +15,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from edgetally.config import EdgeConfig
 from edgetally.errors import EdgetallyError
@@ -60,8 +59,7 @@ DAY = 86400
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """What the command line may ask of a run."""
 
     now: bool = False
@@ -130,9 +128,6 @@ def _pause(spool: Spool, pause: bool) -> None:
 
 
 def _deliver(ship: Ship, options: Options | argparse.Namespace) -> None:
-    from edgetally.start import lazily
-
-    lazily("ssl")  # the gearman library imports it, and uses it for TLS alone
     from edgetally.deliver import Delivery
 
     Delivery(ship.config, ship.spool, ship.warn).run(ship.started, now=options.now, reconcile=options.reconcile)

@@ -17,7 +17,6 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,8 +62,7 @@ class Live(NamedTuple):
     head: str = ""
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """What a log's rotations have come to.
 
     last_to: end of the last rotation's covers, epoch s, None before any. beside: name and inode of the files beside the
@@ -217,7 +215,7 @@ class Spool:
 
     def save_state(self, log: str, state: State) -> None:
         """Write a log's state."""
-        data = {**asdict(state), "live": state.live._asdict() if state.live else None}
+        data = {**state._asdict(), "live": state.live._asdict() if state.live else None}
         write_atomic(self.state / f"{log}.json", json.dumps(data).encode() + b"\n")
 
 

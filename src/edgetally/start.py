@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
+from _thread import RLock
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec, module_from_spec
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 _THREADS = "OPENBLAS_NUM_THREADS"  # they cost more to start than all that is done here takes
+# What others import, and what of: dataclasses look at a class without a docstring, urllib.parse at hosts in brackets,
+# logging at exceptions, shutil at archives, and the gearman library at TLS.
+_SELDOM_USED = ("inspect", "ipaddress", "traceback", "bz2", "lzma", "ssl")
+
+
+def main() -> int:
+    """Run the command line; the exit status."""
+    for name in _SELDOM_USED:
+        lazily(name)
+    from edgetally.cli import main as run
+
+    return run()
 
 
 def numpy() -> None:
@@ -36,12 +48,19 @@ def lazily(name: str) -> None:
 
 def _complete_later(module: ModuleType) -> None:
     """Have a module executed when it is asked for something that it does not have."""
+    lock, begun = RLock(), list[str]()
 
     def complete(name: str) -> Any:
-        del vars(module)["__getattr__"]
-        spec = module.__spec__
-        if spec is not None and spec.loader is not None:
-            spec.loader.exec_module(module)
+        with lock:  # another thread waits until all is there
+            if not begun:
+                begun.append(name)
+                spec = module.__spec__
+                if spec is not None and spec.loader is not None:
+                    spec.loader.exec_module(module)
+                if vars(module).get("__getattr__") is complete:
+                    del vars(module)["__getattr__"]
+            elif vars(module).get("__getattr__") is complete:
+                raise AttributeError(f"module {module.__name__!r} has no attribute {name!r} yet")
         return getattr(module, name)
 
     vars(module)["__getattr__"] = complete
@@ -49,10 +68,9 @@ def _complete_later(module: ModuleType) -> None:
 
 def _has_known_core(spec: ModuleSpec) -> bool:
     """Whether this is a numpy 1. Later ones call their core something else, and import less at once."""
-    folders = spec.submodule_search_locations or [""]
-    return (Path(folders[0]) / "core" / "numeric.py").exists() and not (
-        Path(folders[0]) / "_core" / "numeric.py"
-    ).exists()
+    folder = (spec.submodule_search_locations or [""])[0]
+    here, moved = (os.path.exists(os.path.join(folder, core, "numeric.py")) for core in ("core", "_core"))
+    return here and not moved
 
 
 def _fill(module: ModuleType) -> None:

@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -71,7 +71,7 @@ class Bench:
     def config(self, job_server: str) -> Path:
         """The aggregator's configuration file."""
         file = self.folder / "aggregator.json"
-        data = {"job_servers": [job_server], "master_keys": [fleet.MASTER], "database": asdict(self.database)}
+        data = {"job_servers": [job_server], "master_keys": [fleet.MASTER], "database": self.database._asdict()}
         file.write_text(json.dumps(data), encoding="utf-8")
         return file
 

@@ -10,7 +10,7 @@ import contextlib
 import json
 import re
 import tempfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ class Bench:
     def config(self) -> Path:
         """The aggregator's configuration file."""
         file = self.folder / "aggregator.json"
-        data = {"job_servers": ["127.0.0.1:1"], "master_keys": ["k" * 32], "database": asdict(self.database)}
+        data = {"job_servers": ["127.0.0.1:1"], "master_keys": ["k" * 32], "database": self.database._asdict()}
         file.write_text(json.dumps(data), encoding="utf-8")
         return file
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import os
 import random
@@ -207,17 +206,15 @@ class World(contextlib.ExitStack):
 
     def _database(self) -> DatabaseConfig:
         admin = DatabaseConfig("root", "", "mysql", socket=str(self.mariadb.socket))
-        config = dataclasses.replace(
-            admin, user="edgetally", password="secret", name="edgetally", socket="", host="127.0.0.1"
-        )
-        local = dataclasses.replace(config, socket=str(self.mariadb.socket))
+        config = admin._replace(user="edgetally", password="secret", name="edgetally", socket="", host="127.0.0.1")
+        local = config._replace(socket=str(self.mariadb.socket))
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
             migrate.run(AggregatorConfig(("127.0.0.1:1",), (MASTER,), local), admin, "%", None)
         self.mariadb.sql(_WITNESS + "INSERT INTO boot VALUES ();", "edgetally")
         if self.mutant == "unique-key":
             for table in ("batch", "batch_body"):
                 self.mariadb.sql(f"ALTER TABLE {table} DROP PRIMARY KEY", "edgetally")
-        return dataclasses.replace(config, port=self.proxy.port)
+        return config._replace(port=self.proxy.port)
 
     def _aggregator_file(self) -> Path:
         file = self.folder / "aggregator.json"
@@ -226,7 +223,7 @@ class World(contextlib.ExitStack):
                 {
                     "job_servers": [self.gearmand.address],
                     "master_keys": [MASTER],
-                    "database": dataclasses.asdict(self.config),
+                    "database": self.config._asdict(),
                     "lease_seconds": LEASE_SECONDS,
                     "jobs_per_transaction": 5,
                 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import socket
@@ -50,7 +49,7 @@ def admin(mariadb: servers.MariaDB) -> DatabaseConfig:
 def database(admin: DatabaseConfig, mariadb: servers.MariaDB, capsys: pytest.CaptureFixture[str]) -> DatabaseConfig:
     """A fresh edgetally database, as the service sees it."""
     mariadb.sql("DROP DATABASE IF EXISTS edgetally")
-    config = dataclasses.replace(admin, user="edgetally", password="secret", name="edgetally")
+    config = admin._replace(user="edgetally", password="secret", name="edgetally")
     migrate.run(AggregatorConfig(("127.0.0.1:1",), (MASTER,), config), admin, "localhost", None)
     capsys.readouterr()
     return config
@@ -113,7 +112,7 @@ def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
 def aggregator_file(folder: Path, database: DatabaseConfig, *job_servers: str, **fields: Any) -> Path:
     """An aggregator.json."""
     file = folder / "aggregator.json"
-    data = {"job_servers": job_servers, "master_keys": [MASTER], "database": dataclasses.asdict(database), **fields}
+    data = {"job_servers": job_servers, "master_keys": [MASTER], "database": database._asdict(), **fields}
     file.write_text(json.dumps(data))
     return file
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from functools import partial
 from pathlib import Path
@@ -36,7 +35,7 @@ def has(mariadb: servers.MariaDB, count: int) -> bool:
 @pytest.fixture
 def tcp(database: DatabaseConfig) -> DatabaseConfig:
     """The database by TCP."""
-    return dataclasses.replace(database, socket="")
+    return database._replace(socket="")
 
 
 def test_the_first_that_can_be_used(tcp: DatabaseConfig, mariadb: servers.MariaDB) -> None:
@@ -44,21 +43,21 @@ def test_the_first_that_can_be_used(tcp: DatabaseConfig, mariadb: servers.MariaD
     with listener(b"hello, this is no database\r\n") as other:
         hosts = (f"127.0.0.1:{servers.free_port()}", other, f"127.0.0.1:{mariadb.port}")
         for first in range(4):
-            connection = connect(dataclasses.replace(tcp, hosts=hosts), first)
+            connection = connect(tcp._replace(hosts=hosts), first)
             connection.ping(reconnect=False)
             connection.close()
         with pytest.raises(DatabaseError, match=f"{hosts[0]}, {other} cannot be used"):
-            connect(dataclasses.replace(tcp, hosts=hosts[:2]))
+            connect(tcp._replace(hosts=hosts[:2]))
 
 
 def test_one_that_is_frozen(tcp: DatabaseConfig, mariadb: servers.MariaDB) -> None:
     """Its kernel takes the connection, and nobody ever speaks: the next one is taken before an edge's run is over."""
     with listener(None) as frozen:
         begun = time.monotonic()
-        connect(dataclasses.replace(tcp, hosts=(frozen, f"127.0.0.1:{mariadb.port}"))).close()
+        connect(tcp._replace(hosts=(frozen, f"127.0.0.1:{mariadb.port}"))).close()
         assert time.monotonic() - begun < 20
         with pytest.raises(DatabaseError, match=f"{frozen} cannot be used .timed out"):
-            connect(dataclasses.replace(tcp, hosts=(frozen,)))
+            connect(tcp._replace(hosts=(frozen,)))
 
 
 def test_the_aggregator_goes_on_with_the_next(
@@ -69,7 +68,7 @@ def test_the_aggregator_goes_on_with_the_next(
     first.start()
     second.start()
     hosts = [f"127.0.0.1:{proxy.port}" for proxy in (first, second)]
-    file = aggregator_file(tmp_path, dataclasses.replace(tcp, hosts=tuple(hosts)), gearmand.address)
+    file = aggregator_file(tmp_path, tcp._replace(hosts=tuple(hosts)), gearmand.address)
     assert load_aggregator(str(file)).database.hosts == tuple(hosts)
 
     def submit(low: int, high: int) -> None:
@@ -96,7 +95,7 @@ def test_a_server_that_freezes_in_mid_work(
     first = Proxy(mariadb.port)
     first.start()
     hosts = (f"127.0.0.1:{first.port}", f"127.0.0.1:{mariadb.port}")
-    file = aggregator_file(tmp_path, dataclasses.replace(tcp, hosts=hosts), gearmand.address)
+    file = aggregator_file(tmp_path, tcp._replace(hosts=hosts), gearmand.address)
     with aggregator(file):
         for low, high in ((1, 11), (11, 21)):
             link.submit([gearmand.address], FUNCTION, [link.Job(f"j{n}", payload(n)) for n in range(low, high)])
@@ -109,7 +108,7 @@ def test_migrate_reaches_the_database_as_the_service_does(
     tcp: DatabaseConfig, mariadb: servers.MariaDB, tmp_path: Path
 ) -> None:
     hosts = (f"127.0.0.1:{servers.free_port()}", f"127.0.0.1:{mariadb.port}")
-    file = aggregator_file(tmp_path, dataclasses.replace(tcp, hosts=hosts), "127.0.0.1:1")
+    file = aggregator_file(tmp_path, tcp._replace(hosts=hosts), "127.0.0.1:1")
     done = run("migrate", "--config", str(file))
     assert done.stderr == ""
     assert (done.returncode, done.stdout) == (0, "nothing to do\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -38,8 +37,8 @@ def aggregator(nodes: list[servers.MariaDB], capsys: pytest.CaptureFixture[str])
     database = DatabaseConfig("edgetally", "secret", "edgetally", hosts=hosts)
     config = AggregatorConfig(("127.0.0.1:1",), (MASTER,), database)
     nodes[0].sql("DROP DATABASE IF EXISTS edgetally")
-    over_socket = dataclasses.replace(database, socket=admin.socket)
-    migrate.run(dataclasses.replace(config, database=over_socket), admin, "127.0.0.1", None)
+    over_socket = database._replace(socket=admin.socket)
+    migrate.run(config._replace(database=over_socket), admin, "127.0.0.1", None)
     capsys.readouterr()
     aggregator = Aggregator(config)
     assert aggregator.ledger.acquire()
@@ -94,7 +93,7 @@ def test_a_commit_that_another_node_overtakes_is_tried_again(
 
 def test_a_node_without_the_majority_is_waited_for(aggregator: Aggregator, nodes: list[servers.MariaDB]) -> None:
     """It takes connections and refuses queries: nothing is counted until the cluster is whole again, then once."""
-    alone = dataclasses.replace(aggregator.config.database, hosts=(nodes[0].address,))
+    alone = aggregator.config.database._replace(hosts=(nodes[0].address,))
     nodes[1].signal(signal.SIGSTOP)
     try:
         wait_for("loss of the majority", lambda: state(nodes[0]) == "Initialized 1", LONG)

@@ -297,9 +297,7 @@ def test_a_second_migration_has_nothing_to_do(
     config = AggregatorConfig(("127.0.0.1:1",), (MASTER,), database)
     assert migrate.run(config, admin, "localhost", None) == 0
     assert capsys.readouterr().out == "nothing to do\n"
-    migrate.run(
-        dataclasses.replace(config, database=dataclasses.replace(database, password="new")), admin, "localhost", None
-    )
+    migrate.run(config._replace(database=database._replace(password="new")), admin, "localhost", None)
     assert capsys.readouterr().out == f"set the password of {database.user}@localhost\n"
     migrate.run(config, admin, "localhost", ("reader", "secret"))
     assert "created account reader@%" in capsys.readouterr().out
@@ -347,7 +345,7 @@ def test_the_service_can_change_no_table(ledger: Ledger) -> None:
 
 
 def test_another_schema_version_is_refused(database: DatabaseConfig, admin: DatabaseConfig) -> None:
-    with connect(dataclasses.replace(admin, name=database.name), autocommit=True) as connection:
+    with connect(admin._replace(name=database.name), autocommit=True) as connection:
         with connection.cursor() as cursor:
             cursor.execute("INSERT INTO schema_version VALUES (99, NOW())")
         with pytest.raises(EdgetallyError, match="schema version 99, and this program needs"):
@@ -369,7 +367,7 @@ def test_another_schema_version_is_refused(database: DatabaseConfig, admin: Data
 )
 def test_a_database_that_cannot_be_used_says_why(database: DatabaseConfig, change: dict[str, Any], words: str) -> None:
     with pytest.raises(DatabaseError, match=words):
-        connect(dataclasses.replace(database, **change))
+        connect(database._replace(**change))
 
 
 def test_old_detail_goes_and_the_sums_stay(ledger: Ledger) -> None:
@@ -380,7 +378,7 @@ def test_old_detail_goes_and_the_sums_stay(ledger: Ledger) -> None:
         for seq, slot in ((2, old), (3, old + 600), (4, new))
     ]
     assert ledger.commit(list(map(incoming, sent))) == ["committed"] * 3
-    root = dataclasses.replace(ledger.config, user="root", password="")
+    root = ledger.config._replace(user="root", password="")
     with connect(root) as admin, admin.cursor() as cursor:  # as if the installation had been long ago
         bounds = ", ".join(f"PARTITION d{n} VALUES LESS THAN ({NOW // 86400 * 86400 - n * 86400})" for n in (35, 20))
         cursor.execute(
@@ -439,7 +437,7 @@ def test_partitions_are_made_another_time_where_somebody_reads(ledger: Ledger, m
         "AND table_schema = DATABASE() ORDER BY partition_ordinal_position"
     )
     whole = rows(ledger, query)
-    with connect(dataclasses.replace(ledger.config, user="root", password="")) as admin, admin.cursor() as cursor:
+    with connect(ledger.config._replace(user="root", password="")) as admin, admin.cursor() as cursor:
         cursor.execute(f"ALTER TABLE traffic DROP PARTITION {whole[-2][0]}")  # the last one has no end
     with connect(ledger.config) as reader, reader.cursor() as cursor:
         cursor.execute("SELECT COUNT(*) FROM traffic")

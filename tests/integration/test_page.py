@@ -84,7 +84,7 @@ def fill(mariadb: servers.MariaDB) -> dict[str, list[list[int]]]:
 def pages(mariadb: servers.MariaDB, tmp_path_factory: pytest.TempPathFactory) -> Pages:
     mariadb.sql("DROP DATABASE IF EXISTS edgetally")
     admin = DatabaseConfig("root", "", "mysql", socket=str(mariadb.socket))
-    database = dataclasses.replace(admin, user="edgetally", password="secret", name="edgetally")
+    database = admin._replace(user="edgetally", password="secret", name="edgetally")
     migrate.run(AggregatorConfig(("127.0.0.1:1",), (MASTER,), database), admin, "localhost", None)
     rows = fill(mariadb)
     home = tmp_path_factory.mktemp("page")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import threading
 from pathlib import Path
@@ -83,7 +82,7 @@ def test_retry_counts_what_is_good_now(
     assert quarantine.retry(config, Choice(reason="foreign")) == 1
     assert capsys.readouterr().out.count("refused again (foreign)") == 2
     assert total(mariadb) == 10
-    better = dataclasses.replace(config, master_keys=(MASTER, OTHER))
+    better = config._replace(master_keys=(MASTER, OTHER))
     assert quarantine.retry(better, Choice(all=True)) == 1
     said = capsys.readouterr().out
     assert said.count(": counted\n") == 2

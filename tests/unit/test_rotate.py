@@ -11,9 +11,9 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -53,7 +53,7 @@ def turn(edge: Edge) -> tuple[list[Renamed], list[str]]:
     return result
 
 
-def started(edge: Edge, seq: int = 5, **fields: object) -> State:
+def started(edge: Edge, seq: int = 5, **fields: Any) -> State:
     """The state of a log that was rotated before, 300 s ago."""
     live = edge.log.stat() if edge.log.exists() else None
     state = State(
@@ -65,7 +65,7 @@ def started(edge: Edge, seq: int = 5, **fields: object) -> State:
         Live(live.st_dev, live.st_ino, live.st_size) if live else None,
         tuple((path.name, path.stat().st_ino) for path in sorted(edge.log.parent.glob("access.log?*"))),
     )
-    state = replace(state, **fields)  # type: ignore[arg-type]
+    state = state._replace(**fields)
     edge.spool.save_state("access", state)
     return state
 

@@ -112,6 +112,7 @@ def test_a_log_truncated_by_one_that_opened_it_before_the_rename_is_said_and_sen
     os.ftruncate(copier, 0)
     os.close(copier)
     capsys.readouterr()
+    edge.set(close_timeout=20)
     server.write(1)
     assert edge.rotate() == 1
     assert "was truncated by another program after it was rotated" in capsys.readouterr().err
@@ -619,3 +620,20 @@ def test_a_writer_that_comes_during_a_lease_does_not_end_the_run(edge: Edge) -> 
 def test_messages_are_one_line_each(capsys: pytest.CaptureFixture[str]) -> None:
     ship.say("two\nlines")
     assert capsys.readouterr().err == "edgetally: two lines\n"
+
+
+def test_a_run_loads_only_what_it_needs(edge: Edge, server: Writer) -> None:
+    server.write(3)
+    code = f"""if True:
+        import sys
+        sys.path.insert(0, {str(Path(rotate.__file__).parents[1])!r})
+        sys.argv[1:] = ["ship", "--config", {str(edge.file)!r}, "--now"]
+        from edgetally.start import main
+        main()
+        print(*sys.modules)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded, formats = set(done.stdout.split()), "edgetally.formats."
+    assert [body["lines"] for body in edge.bodies()] == [3]
+    assert {name for name in loaded if name.startswith(formats)} >= {f"{formats}apache", f"{formats}log_format"}
+    assert not loaded & {"_ssl", "_bz2", "_lzma", "linecache", "numpy", f"{formats}squid", f"{formats}haproxy"}

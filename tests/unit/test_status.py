@@ -70,7 +70,7 @@ def test_what_is_late_is_a_warning(edge: Edge) -> None:
     os.utime(edge.spool.outbox / str(NAME), (time.time() - 3600, time.time() - 3600))
     state = edge.spool.load_state("access")
     assert state is not None
-    edge.spool.save_state("access", state.__class__(**{**state.__dict__, "last_to": time.time() - 7200}))
+    edge.spool.save_state("access", state._replace(last_to=time.time() - 7200))
     edge.log.unlink()
     found = edge_status(edge.config)
     assert found["state"] == "warning"
@@ -103,7 +103,7 @@ def test_a_paused_edge_is_a_warning_and_its_rotations_are_not_missed(edge: Edge)
     edge.spool.paused.touch()
     state = edge.spool.load_state("access")
     assert state is not None
-    edge.spool.save_state("access", state.__class__(**{**state.__dict__, "last_to": 1.0}))
+    edge.spool.save_state("access", state._replace(last_to=1.0))
     found = edge_status(edge.config)
     assert (found["state"], len(found["problems"])) == ("warning", 1)
     assert "--resume" in found["problems"][0]
@@ -201,7 +201,7 @@ def test_every_problem_names_a_command(edge: Edge) -> None:
     os.utime(edge.spool.outbox / str(late), (1, 1))
     state = edge.spool.load_state("access")
     assert state is not None
-    edge.spool.save_state("access", state.__class__(**{**state.__dict__, "last_to": 1.0}))
+    edge.spool.save_state("access", state._replace(last_to=1.0))
     edge.log.unlink()
     note_clock(edge, 99.0)
     problems = edge_status(edge.config)["problems"]

@@ -8,11 +8,11 @@ why a line does not fit.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from typing import Callable
 
 from edgetally.errors import EdgetallyError
-from edgetally.formats import apache, caddy, haproxy, squid, traefik, trafficserver, varnish
-from edgetally.formats.detect import COMPILERS, SERVERS, is_pasted, server_of
+from edgetally.formats.detect import COMPILERS, SERVERS, is_pasted, later, module_of, server_of
 from edgetally.formats.log_format import Key, LogFormat, Matcher
 from edgetally.formats.values import nearest, normal_host, shorten
 
@@ -37,57 +37,93 @@ _EXTENDED = (
 )
 
 
-def _named(fmt: LogFormat, name: str, description: str, example: str) -> LogFormat:
-    return replace(fmt, name=name, description=description, example=example)
+class _Known(Mapping[str, LogFormat]):
+    """The formats that have a name. Each is compiled when it is asked for."""
+
+    def __init__(self, makers: dict[str, Callable[[], LogFormat]]) -> None:
+        self._makers = makers
+        self._made: dict[str, LogFormat] = {}
+
+    def __getitem__(self, name: str) -> LogFormat:
+        if name not in self._made:
+            self._made[name] = self._makers[name]()._replace(name=name)
+        return self._made[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._makers
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
 
 
-def _clf(name: str, description: str, example: str) -> LogFormat:
+def _nicknames(server: str) -> dict[str, str]:
+    """What a server's own documentation calls its formats, where another server has the same name."""
+    if server not in ("apache", "lighttpd", "squid", "trafficserver", "varnish"):
+        return {}
+    named: dict[str, str] = module_of("apache" if server == "lighttpd" else server).NAMED
+    return {name: text for name, text in named.items() if (server, name) != ("squid", "squid")}
+
+
+def _compiled(server: str, nickname: str, description: str, example: str) -> LogFormat:
+    return COMPILERS[server](_nicknames(server)[nickname])._replace(description=description, example=example)
+
+
+def _either(nickname: str, description: str, example: str) -> LogFormat:
     """A format that several servers write, and of which it is not known which one did."""
-    either = replace(
-        apache.DIALECT,
+    apache = module_of("apache")
+    dialect = apache.DIALECT._replace(
         server="",
         advice={**apache.DIALECT.advice, "wire": "$bytes_sent or %O", "host": "$host or %v"},
         logs_start=False,
     )
-    return _named(apache.compile_apache(apache.NAMED[name], either), name, description, example)
+    fmt: LogFormat = apache.compile_apache(apache.NAMED[nickname], dialect)
+    return fmt._replace(description=description, example=example)
 
 
-def _of_trafficserver(name: str, description: str, example: str) -> LogFormat:
-    fmt = trafficserver.compile_trafficserver(trafficserver.NAMED[name])
-    return _named(fmt, f"trafficserver_{name}", f"Traffic Server's {description}", example)
-
-
-FORMATS: dict[str, LogFormat] = {
-    log_format.name: log_format
-    for log_format in (
-        _clf("combined", "nginx's and Apache's default access log", f"{_CLF} {_AGENT}"),
-        _clf("common", "the Common Log Format, without referer and agent", _CLF),
-        _named(
-            apache.compile_apache(apache.NAMED["vhost_combined"]),
+FORMATS: Mapping[str, LogFormat] = _Known(
+    {
+        "combined": lambda: _either("combined", "nginx's and Apache's default access log", f"{_CLF} {_AGENT}"),
+        "common": lambda: _either("common", "the Common Log Format, without referer and agent", _CLF),
+        "vhost_combined": lambda: _compiled(
+            "apache",
             "vhost_combined",
             "Debian's Apache: combined with virtual host and port in front, bytes on the wire",
             f"www.example.com:443 {_CLF} {_AGENT}",
         ),
-        squid.native(),
-        _named(
-            varnish.compile_varnish(varnish.DEFAULT),
+        "squid": later("squid", "native"),
+        "varnish": lambda: _compiled(
+            "varnish",
             "varnish",
             "varnishncsa's default: combined, with the whole URL in the request",
             f"{_CLF} {_AGENT}".replace("GET /", "GET http://www.example.com/"),
         ),
-        _of_trafficserver(
+        "trafficserver_squid": lambda: _compiled(
+            "trafficserver",
             "squid",
-            "log like squid's",
+            "Traffic Server's log like squid's",
             "1780000000.123 37 192.0.2.7 TCP_HIT/200 4083 GET http://example.com/a.gif - NONE/- image/gif",
         ),
-        _of_trafficserver("extended", "Netscape extended log", _EXTENDED),
-        _of_trafficserver("extended2", "Netscape extended 2 log", f"{_EXTENDED} NONE FIN FIN TCP_HIT"),
-        haproxy.http_log(),
-        traefik.clf(),
-        traefik.json(),
-        caddy.access_log(),
-    )
-}
+        "trafficserver_extended": lambda: _compiled(
+            "trafficserver",
+            "extended",
+            "Traffic Server's Netscape extended log",
+            _EXTENDED,
+        ),
+        "trafficserver_extended2": lambda: _compiled(
+            "trafficserver",
+            "extended2",
+            "Traffic Server's Netscape extended 2 log",
+            f"{_EXTENDED} NONE FIN FIN TCP_HIT",
+        ),
+        "haproxy": later("haproxy", "http_log"),
+        "traefik": later("traefik", "clf"),
+        "traefik_json": later("traefik", "json"),
+        "caddy": later("caddy", "access_log"),
+    }
+)
 # What can be pasted of each server: its directive, and one that makes a right bill. What a client sends stands last, in
 # quotes where the server leaves its blanks. Squid cuts a line at 8,191 bytes: its URL is kept shorter than that.
 PASTED: dict[str, tuple[str, str]] = {
@@ -112,14 +148,6 @@ PASTED: dict[str, tuple[str, str]] = {
     "lighttpd": ("accesslog.format", r'accesslog.format = "%t %D %>s %O %h \"%V\" \"%r\""'),
     "w3c": ("the log's #Fields:", "#Fields: date time cs-host cs-method cs-uri-stem sc-status sc-bytes time-taken"),
 }
-# What a server's own documentation calls its formats, where another server has the same name.
-_NICKNAMES = {
-    "apache": apache.NAMED,
-    "lighttpd": apache.NAMED,
-    "squid": {name: text for name, text in squid.NAMED.items() if name != "squid"},
-    "trafficserver": trafficserver.NAMED,
-    "varnish": varnish.NAMED,
-}
 
 
 def parse_format(text: str, server: str = "") -> LogFormat:
@@ -134,9 +162,8 @@ def parse_format(text: str, server: str = "") -> LogFormat:
         close = nearest(server, SERVERS)
         hint = f"did you mean '{close}'?" if close else f"name one of {', '.join(SERVERS)}"
         raise EdgetallyError(f"server '{shorten(server)}' is not known: {hint}")
-    nickname = _NICKNAMES.get(server, {}).get(text)
-    if nickname is not None:
-        return replace(COMPILERS[server](nickname), name=text)
+    if not is_pasted(text) and text in _nicknames(server):
+        return COMPILERS[server](_nicknames(server)[text])._replace(name=text)
     if text in FORMATS:
         named = FORMATS[text]
         if named.server and server and named.server != server:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 from edgetally.errors import EdgetallyError
 from edgetally.formats import clocks
@@ -42,7 +41,7 @@ DIALECT = Dialect(
     sent=re.compile(r"%.*\}[iC]$"),
 )
 # lighttpd writes the same fields, but its %t is the time at which the response has ended.
-LIGHTTPD = replace(DIALECT, server="lighttpd", title="lighttpd", directive="accesslog.format", logs_start=False)
+LIGHTTPD = DIALECT._replace(server="lighttpd", title="lighttpd", directive="accesslog.format", logs_start=False)
 NAMED = {
     "common": '%h %l %u %t "%r" %>s %b',
     "combined": '%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i"',
@@ -74,10 +73,15 @@ _WHOLE = re.compile(r"(?i)(?:LogFormat|CustomLog|TransferLog)\b\s*")
 
 
 def compile_apache(text: str, dialect: Dialect = DIALECT) -> LogFormat:
-    """Compile a pasted LogFormat, or lighttpd's accesslog.format."""
+    """Compile a pasted LogFormat."""
     name, template = _template(text, dialect)
     described = f"{dialect.title} {dialect.directive} {template}"
     return build(dialect, name, described, list(cut(dialect, name, template, _KINDS)))
+
+
+def compile_lighttpd(text: str) -> LogFormat:
+    """Compile a pasted accesslog.format."""
+    return compile_apache(text, LIGHTTPD)
 
 
 def _template(text: str, dialect: Dialect) -> tuple[str, str]:

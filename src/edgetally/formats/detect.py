@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import re
-from typing import Callable
+from importlib import import_module
+from typing import Any, Callable
 
 from edgetally.errors import EdgetallyError
-from edgetally.formats.apache import LIGHTTPD, compile_apache
-from edgetally.formats.haproxy import compile_haproxy
 from edgetally.formats.log_format import LogFormat
-from edgetally.formats.nginx import compile_nginx
-from edgetally.formats.squid import compile_squid
-from edgetally.formats.trafficserver import compile_trafficserver
 from edgetally.formats.values import shorten
-from edgetally.formats.varnish import compile_varnish
-from edgetally.formats.w3c import compile_w3c
+
+
+def module_of(server: str) -> Any:
+    """The module of a server's formats. Most runs need one, so each is imported when it is asked for."""
+    return import_module(f"edgetally.formats.{server}")
+
+
+def later(server: str, name: str) -> Callable[..., LogFormat]:
+    """A function of a server's module."""
+
+    def call(*arguments: str) -> LogFormat:
+        found: LogFormat = getattr(module_of(server), name)(*arguments)
+        return found
+
+    return call
+
 
 COMPILERS: dict[str, Callable[[str], LogFormat]] = {
-    "nginx": compile_nginx,
-    "apache": compile_apache,
-    "squid": compile_squid,
-    "varnish": compile_varnish,
-    "trafficserver": compile_trafficserver,
-    "haproxy": compile_haproxy,
-    "w3c": compile_w3c,
-    "lighttpd": lambda text: compile_apache(text, LIGHTTPD),
+    "nginx": later("nginx", "compile_nginx"),
+    "apache": later("apache", "compile_apache"),
+    "squid": later("squid", "compile_squid"),
+    "varnish": later("varnish", "compile_varnish"),
+    "trafficserver": later("trafficserver", "compile_trafficserver"),
+    "haproxy": later("haproxy", "compile_haproxy"),
+    "w3c": later("w3c", "compile_w3c"),
+    "lighttpd": later("apache", "compile_lighttpd"),
 }
 SERVERS = (*COMPILERS, "traefik", "caddy")  # the last have formats that are known by name only
 

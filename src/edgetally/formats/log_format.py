@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Callable, NamedTuple
 
@@ -65,8 +64,7 @@ class Quick(NamedTuple):
     short: bool
 
 
-@dataclass(frozen=True)
-class Dialect:
+class Dialect(NamedTuple):
     """How one server logs.
 
     server: as in an edge's configuration; title: for sentences; directive: what sets the format. roles: for each role
@@ -91,8 +89,7 @@ class Dialect:
     sent: re.Pattern[str] = re.compile(r"(?!)")
 
 
-@dataclass(frozen=True)
-class LogFormat:
+class LogFormat(NamedTuple):
     """A log format that lines can be read with.
 
     server: `nginx`, `apache`, `squid` and so on, or empty where several write it. bytes_meaning: `wire` (headers
@@ -104,11 +101,11 @@ class LogFormat:
     description: str
     example: str
     server: str
-    parts: tuple[Part, ...] = field(repr=False)
-    roles: Mapping[str, tuple[int, ...]] = field(repr=False)
+    parts: tuple[Part, ...]
+    roles: Mapping[str, tuple[int, ...]]
     bytes_meaning: str = "wire"
     adds_duration: bool = False
-    hit: re.Pattern[bytes] = field(default=NGINX_HIT, repr=False)
+    hit: re.Pattern[bytes] = NGINX_HIT
     escapes: bool = True
     findings: tuple[Finding, ...] = ()
 
