@@ -14,6 +14,9 @@ from edgetally.gearman_queue_info import ServerError
 SILENT_SECONDS = 1800  # since the end of the last batch of a stream
 UNION_STREAMS = 200
 SHOWN = 3  # streams that a sentence names
+REJECTED_SHARE = (
+    0.01  # of a stream's lines, beyond which a person should look: servers write hardly any that do not fit
+)
 JOB_SERVER_SECONDS = 3.0
 
 
@@ -24,6 +27,7 @@ def aggregator_status(path: str) -> dict[str, Any]:
      "clock": {"offset", "accuracy", "age"}, "writer": {"holder", "epoch", "commit_no", "age", "active"},
      "batches": about how many, "streams": how many are expected, "lag": {stream: seconds since its last batch's end},
      "gaps": [{"stream", "from", "to", "reason"}] of the last day, "last_commit": seconds ago or None,
+     "lines": {stream: {"lines", "rejected", "skewed"}} of the last day,
      "quarantine": {reason: payloads},
      "job_servers": [{"server", "up", "version", "problem", "queues": {name: {"waiting", "running"}},
                       "workers": [{"address", "client_id"}]}]}
@@ -95,6 +99,7 @@ def _books(cursor: Any, config: AggregatorConfig) -> dict[str, Any]:
         "streams": len(streams),
         "lag": _lag(cursor, streams),
         "gaps": _gaps(cursor, streams),
+        "lines": _lines(cursor, streams),
         "last_commit": _last_commit(cursor),
         "quarantine": quarantine,
     }
@@ -148,6 +153,18 @@ def _gaps(cursor: Any, streams: dict[int, str]) -> list[dict[str, Any]]:
         if previous is not None and low > previous + 1:
             found.add((streams[number], float(previous), float(low), "missing"))
     return [dict(zip(("stream", "from", "to", "reason"), gap)) for gap in sorted(found)]
+
+
+def _lines(cursor: Any, streams: dict[int, str]) -> dict[str, dict[str, int]]:
+    """How many lines the streams' logs of the last day had, and what of them was rejected and skewed."""
+    rows = _each(
+        cursor,
+        streams,
+        "SELECT {0}, SUM(`lines`), SUM(rejected), SUM(skewed) FROM batch WHERE stream_id = {0} "
+        "AND covers_to > UNIX_TIMESTAMP() - 86400 AND state = 'committed'",
+    )
+    names = ("lines", "rejected", "skewed")
+    return {streams[number]: dict(zip(names, map(int, sums))) for number, *sums in rows if sums[0] is not None}
 
 
 def _each(cursor: Any, streams: dict[int, str], query: str) -> list[Any]:
@@ -214,12 +231,27 @@ def _judge(found: dict[str, Any]) -> tuple[list[str], list[str]]:
     gaps = sorted({gap["stream"] for gap in found["gaps"]})
     if gaps:
         warnings.append(f"{_streams(gaps)} had gaps in the last day: `edgetally report` names them")
+    warnings += _lines_problems(found["lines"])
     if found["quarantine"]:
         warnings.append(
             f"{sum(found['quarantine'].values())} payloads are in quarantine and not counted: look at "
             "`edgetally quarantine list`"
         )
     return critical, warnings
+
+
+def _lines_problems(lines: dict[str, dict[str, int]]) -> list[str]:
+    """Whether more than a few lines are not read as they should be."""
+    problems = []
+    for what, so, look in (
+        ("rejected", "did not fit the log's format, and are on no bill", "look at `edgetally check` on the edge"),
+        ("skewed", "ended outside the time of their log", "look at the clock of the edge and of the program that logs"),
+    ):
+        share = {stream: one[what] / one["lines"] for stream, one in lines.items() if one["lines"]}
+        names = sorted((name for name in share if share[name] > REJECTED_SHARE), key=lambda name: -share[name])
+        if names:
+            problems.append(f"up to {share[names[0]]:.1%} of the last day's lines of {_streams(names)} {so}: {look}")
+    return problems
 
 
 def _workers_problems(server: dict[str, Any], writer: dict[str, Any]) -> list[str]:

@@ -26,6 +26,7 @@ from edgetally.series import Counts, Series
 
 FORMAT = 1
 PERCENTS = (Fraction(95),)
+_NAMED = 3  # streams that a sentence names
 BOUNDS = (
     "the low bound counts what is missing as zero, the high one every missing slot of a stream at the most that this "
     "stream had of the channel in a slot of this period, on top of what was received. The true value lies between them "
@@ -294,7 +295,8 @@ def _ratio(part: int, whole: int) -> float | None:
 def completeness(covered: Sequence[StreamCoverage], period: Period) -> dict[str, Any]:
     """The bill's part on what is missing."""
     by_stream = [one.data() for one in covered]
-    sums = {name: sum(one[name] for one in by_stream) for name in ("expected", "received", "empty", "missing", "late")}
+    names = ("expected", "received", "empty", "missing", "late", "lines", "rejected", "skewed")
+    sums = {name: sum(one[name] for one in by_stream) for name in names}
     return {
         **sums,
         "complete": not sums["missing"],
@@ -303,6 +305,33 @@ def completeness(covered: Sequence[StreamCoverage], period: Period) -> dict[str,
         "by_stream": by_stream,
         "bounds": BOUNDS,
     }
+
+
+def lines_text(completeness: dict[str, Any]) -> list[str]:
+    """What became of the lines, a sentence each; none where there were none, or a bill closed long ago does not say."""
+    lines = completeness.get("lines")
+    if not lines:
+        return []
+    if not completeness["rejected"]:
+        text = [f"Every line fitted its log's format: {lines:,}."]
+    else:
+        text = [
+            f"{completeness['rejected']:,} of {lines:,} lines did not fit their log's format and are on no bill: "
+            f"{_most(completeness, 'rejected')}. `edgetally check` on the edge says why."
+        ]
+    if completeness["skewed"]:
+        text.append(
+            f"{completeness['skewed']:,} lines ended outside the time of their log, so that a clock was wrong, and are "
+            f"counted where that begins or ends: {_most(completeness, 'skewed')}."
+        )
+    return text
+
+
+def _most(completeness: dict[str, Any], what: str) -> str:
+    """The streams that have most of something."""
+    found = sorted((-one[what], one["stream"]) for one in completeness["by_stream"] if one[what])
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return ", ".join(f"{stream} {-number:,}" for number, stream in found[:_NAMED]) + more
 
 
 def _object(

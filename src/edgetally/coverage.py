@@ -94,7 +94,10 @@ class Stream:
 
 @dataclass
 class StreamCoverage:
-    """What became of the slots of one stream in a period. gaps: clipped to the period."""
+    """What became of the slots of one stream in a period. gaps: clipped to the period.
+
+    lines, rejected, skewed: of its batches that end in the period.
+    """
 
     stream: Stream
     state: str
@@ -103,6 +106,9 @@ class StreamCoverage:
     empty: int = 0
     late: int = 0
     missing: frozenset[int] = frozenset()
+    lines: int = 0
+    rejected: int = 0
+    skewed: int = 0
 
     def data(self) -> dict[str, Any]:
         """As the bill has it."""
@@ -115,6 +121,9 @@ class StreamCoverage:
             "missing": len(self.missing),
             "late": self.late,
             "last": round(self.stream.last, 3),
+            "lines": self.lines,
+            "rejected": self.rejected,
+            "skewed": self.skewed,
         }
 
 
@@ -139,8 +148,19 @@ def coverage(cursor: Any, period: Period, now: float) -> list[StreamCoverage]:
     for stream in streams(cursor):
         one = examine(stream, list(_notable(cursor, stream, period)), period, now)
         if one.expected:
+            one.lines, one.rejected, one.skewed = _lines(cursor, stream, period)
             found.append(one)
     return found
+
+
+def _lines(cursor: Any, stream: Stream, period: Period) -> tuple[int, ...]:
+    """How many lines a stream's logs had, and of these were rejected and skewed."""
+    cursor.execute(
+        "SELECT COALESCE(SUM(`lines`), 0), COALESCE(SUM(rejected), 0), COALESCE(SUM(skewed), 0) FROM batch "
+        "WHERE stream_id = %s AND state = 'committed' AND covers_to > %s AND covers_to <= %s",
+        (stream.id, period.start, period.end),
+    )
+    return tuple(map(int, cursor.fetchone()))
 
 
 # Only what is notable leaves the database: where something is missing, late or empty, the first batch and the last. The

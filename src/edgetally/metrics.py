@@ -103,6 +103,10 @@ class Figures:
             gaps[gap["stream"]] = gaps.get(gap["stream"], 0.0) + gap["to"] - gap["from"]
         for stream, lag in status["lag"].items():
             self.set("stream_covered_timestamp_seconds", "Until when its batches reach", now - lag, stream=stream)
+        for stream, lines in status["lines"].items():
+            self.set("stream_lines", "Lines of its logs of the last day", lines["lines"], stream=stream)
+            self.set("stream_rejected_lines", "Of these those that fit no format", lines["rejected"], stream=stream)
+            self.set("stream_skewed_lines", "And those outside their log's time", lines["skewed"], stream=stream)
         for stream, seconds in gaps.items():
             self.set("stream_gap_seconds", "Time of the last day that no batch vouches for", seconds, stream=stream)
 

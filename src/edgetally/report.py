@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edgetally import contracts, table
-from edgetally.bill import PERCENTS, open_bill
+from edgetally.bill import PERCENTS, lines_text, open_bill
 from edgetally.closed import AnyBill, Closed, find_closed
 from edgetally.config import AggregatorConfig
 from edgetally.errors import EdgetallyError
@@ -176,6 +176,8 @@ def _table(bill: AnyBill) -> str:
         for one in data["not_billed"]
     ]
     text += ["", *_completeness_text(data["completeness"])]
+    for sentence in lines_text(data["completeness"]):
+        text += textwrap.wrap(sentence, WIDTH)
     if data["state"] == "closed":
         text += ["", f"Closed {data['made_local']}, with all that was committed up to commit {data['commit_no']:,}."]
     return "\n".join(text) + "\n"

@@ -6,6 +6,7 @@ import json
 import random
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from edgetally.config import AggregatorConfig, DatabaseConfig
 from edgetally.coverage import slots
 from edgetally.errors import EdgetallyError
 from edgetally.ledger import Ledger
-from edgetally.report import open_any
+from edgetally.report import OUTPUTS, open_any
 from edgetally.transaction import Incoming
 from tests import servers
 from tests.integration.conftest import MASTER, aggregator_file, run
@@ -141,6 +142,36 @@ def test_the_bounds_are_tight_and_of_the_stream_alone(config: AggregatorConfig) 
     assert found["video"]["percentiles"][0]["high_bytes"] == 100
     assert found["news"]["missing"] == [[8, 10, 5000]]
     assert found["video"]["missing_slots"] == 2
+
+
+def test_lines_that_are_on_no_bill_are_on_it(config: AggregatorConfig, mariadb: servers.MariaDB) -> None:
+    """How many there were, and whose: else a format that no longer fits would cost, and nobody would know."""
+    end = START + 3000
+    well = [interval("edge1/a", seq, [10] * 30) for seq in range(1, 10)]
+    badly = [
+        replace(interval(f"edge{n}/b", seq, [10] * 30), rejected=n, skewed=n == 2)
+        for n in (2, 3, 4, 5)
+        for seq in (1, 2)
+    ]
+    after = batch("edge2/b", 9, (end + 50, end + 350), {}, rejected=500)
+    commit(config.database, [*well, after, *badly])
+    with open_any(config, start=str(START), end=str(end)) as made:
+        complete = made.data["completeness"]
+        said = " ".join(OUTPUTS["table"](made).split())
+    by_stream = {one["stream"]: (one["lines"], one["rejected"], one["skewed"]) for one in complete["by_stream"]}
+    assert by_stream == {
+        "edge1/a": (9, 0, 0),
+        **{f"edge{n}/b": (2 + 2 * n, 2 * n, 2 * (n == 2)) for n in (2, 3, 4, 5)},
+    }
+    assert (complete["lines"], complete["rejected"], complete["skewed"]) == (45, 28, 2)
+    assert (
+        "28 of 45 lines did not fit their log's format and are on no bill: edge5/b 10, edge4/b 8, edge3/b 6 and 1 "
+        "more. `edgetally check` on the edge says why."
+    ) in said
+    assert "2 lines ended outside the time of their log" in said
+    assert made.data["total"]["requests"] == 45 - 28
+    with open_any(config, start=str(START + 900), end=str(end)) as made:
+        assert "Every line fitted its log's format: 7." in OUTPUTS["table"](made)
 
 
 def test_idle_dead_broken_and_late_are_told_apart(config: AggregatorConfig, mariadb: servers.MariaDB) -> None:

@@ -149,6 +149,30 @@ def test_streams_that_are_silent_or_have_gaps(
         assert re.search(r"`\w+ .*`", problem), problem
 
 
+def test_lines_that_are_not_read_as_they_should_be(
+    tmp_path: Path, database: DatabaseConfig, mariadb: servers.MariaDB, gearmand: servers.Server, ledger: Ledger
+) -> None:
+    file = aggregator_file(tmp_path, database, gearmand.address, lease_seconds=600)
+    now = int(mariadb.sql("SELECT UNIX_TIMESTAMP()"))
+    send = Sender(file, ledger)
+    read = {"channels": ("video",), "rows": ((now // 300 * 300, 0, 990, 5, None, None),)}
+    send("edge1/access", 1, None, now - 90_000, rejected=7, skewed=7)  # not of the last day
+    send("edge1/access", 2, now - 90_000, now - 100, rejected=10, skewed=10, **read)
+    send("edge2/access", 1, None, now - 100, rejected=11, skewed=12, **read)
+    found = asked(file)
+    assert found["lines"] == {
+        "edge1/access": {"lines": 1000, "rejected": 10, "skewed": 10},
+        "edge2/access": {"lines": 1001, "rejected": 11, "skewed": 12},
+    }
+    problems = [problem for problem in found["problems"] if "of the last day's lines of" in problem]
+    assert problems == [
+        "up to 1.1% of the last day's lines of stream edge2/access did not fit the log's format, and are on no bill: "
+        "look at `edgetally check` on the edge",
+        "up to 1.2% of the last day's lines of stream edge2/access ended outside the time of their log: look at the "
+        "clock of the edge and of the program that logs",
+    ]
+
+
 def test_the_last_commit_is_no_canary_s(
     tmp_path: Path, database: DatabaseConfig, mariadb: servers.MariaDB, gearmand: servers.Server, ledger: Ledger
 ) -> None:
@@ -187,7 +211,7 @@ def test_metrics_and_nagios(
     now = int(mariadb.sql("SELECT UNIX_TIMESTAMP()"))
     send = Sender(file, ledger)
     send("edge1/access", 1, None, now - 300)
-    send("edge1/access", 2, now - 300, now - 100, continuity="broken")
+    send("edge1/access", 2, now - 300, now - 100, continuity="broken", rejected=3)
 
     def written() -> dict[Any, float]:
         assert run("status", "--config", str(file), "--metrics", str(out)).returncode == 0
@@ -201,6 +225,12 @@ def test_metrics_and_nagios(
     assert values["edgetally_queue_workers", "edgetally.batch", gearmand.address] == 0
     assert values["edgetally_queue_jobs", "edgetally.batch", gearmand.address, "waiting"] == 0
     assert values["edgetally_stream_gap_seconds", "edge1/access"] == 200
+    assert (
+        values["edgetally_stream_lines", "edge1/access"]
+        == values["edgetally_stream_rejected_lines", "edge1/access"]
+        == 3
+    )
+    assert values["edgetally_stream_skewed_lines", "edge1/access"] == 0
     assert abs(values["edgetally_stream_covered_timestamp_seconds", "edge1/access"] - (now - 100)) < 20
     assert values["edgetally_last_commit_timestamp_seconds",] >= now - 1
     done = run("status", "--config", str(file), "--nagios")
