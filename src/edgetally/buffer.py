@@ -114,3 +114,14 @@ class Buffer:
     def holds(self, byte: bytes, size: int) -> bool:
         """Whether a byte is among the first ones."""
         return self.raw.find(byte, BEFORE, BEFORE + size) >= 0
+
+    def places(self, byte: bytes, size: int, most: int) -> list[int] | None:
+        """Where a byte is among the first ones; None where it is in more places than so many."""
+        found: list[int] = []
+        place = self.raw.find(byte, BEFORE, BEFORE + size)
+        while place >= 0:
+            if len(found) == most:
+                return None
+            found.append(place - BEFORE)
+            place = self.raw.find(byte, place + 1, BEFORE + size)
+        return found

@@ -6,7 +6,7 @@ Everything has one element a line, and a line that is not as its layout says is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Callable, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,6 +34,7 @@ _LONGEST_SEARCH = 512  # bytes, beyond which it is not looked for
 _LONGEST_NUMBER = 15
 _VIEWS = {1: "bytes", 4: "halves", 8: "words"}
 _RARE = 2  # bytes that a gap may not hold, which are looked for among all
+_RARELY = 8  # a block with one of them in more than every n-th line is looked at field by field
 # What keeps the first n of 16 flags
 _FIRST_OF_16 = np.frombuffer(b"".join(bytes([255] * kept_ + [0] * (16 - kept_)) for kept_ in range(17)), "V16")
 
@@ -74,6 +75,16 @@ class Lines:
     def holds(self, byte: bytes) -> bool:
         """Whether a byte is in the block."""
         return self.buffer.holds(byte, self._size)
+
+    def places(self, rare: bytes) -> Ints | None:
+        """Where some bytes are in the block; None where they are in many places."""
+        found: list[int] = []
+        for place in range(len(rare)):
+            more = self.buffer.places(rare[place : place + 1], self._size, self.count // _RARELY)
+            if more is None:
+                return None
+            found += more
+        return np.array(found, np.int64)
 
     def anchor(self, number: int) -> Ints:
         """Where one of the anchors is, in each of the rows."""
@@ -140,6 +151,13 @@ class Scan:
         if layout.runs[last].anchor >= 0 or not last:
             self.right &= place == self.ends
         self._forget_wrong()
+
+    def forbid(self, place: int, odd: Ints) -> None:
+        """Mark the lines of which a gap holds one of some places."""
+        rows = np.searchsorted(self.starts, odd, "right") - 1
+        rows, odd = rows[rows >= 0], odd[rows >= 0]
+        inside = (odd >= self.lefts[place][rows]) & (odd < self.rights[place][rows])
+        self.right[rows[inside]] = False
 
     def _forget_wrong(self) -> None:
         """Put the parts of lines that are not right at places that can be looked at, whatever was found of them."""
@@ -300,12 +318,6 @@ class Table(NamedTuple):
 
     flags: bytes
     rare: bytes
-
-    def of(self, holds: Callable[[bytes], bool]) -> bytes | None:
-        """The flags; None where no value has to be looked at. holds: whether a byte is anywhere among the lines."""
-        if self.rare and not any(holds(self.rare[place : place + 1]) for place in range(len(self.rare))):
-            return None
-        return self.flags
 
 
 def table_of(gap: Gap, layout: Layout) -> Table | None:

@@ -106,8 +106,10 @@ class VectorEngine:
             self._forget()
         lines = Lines(self._buffer, size, self._layout, self._format.escapes)
         scan = Scan(lines)
-        tables = [None if table is None else table.of(lines.holds) for table in self._tables]
+        tables, odd = self._tables_for(lines)
         scan.find(tables)
+        for place, places in odd.items():
+            scan.forbid(place, places)
         scan.look(tables, self._skip)
         sizes = sum((scan.numbers(place) for place in self._sizes[1:]), scan.numbers(self._sizes[0]))
         times = self._clock.read(scan)
@@ -124,6 +126,21 @@ class VectorEngine:
             rest[lines.rows[left]] = False
             self._leave(name, line, lines, true(rest))
         return lines.count
+
+    def _tables_for(self, lines: Lines) -> tuple[list[bytes | None], dict[int, Ints]]:
+        """With what each gap is to be looked at; or, of what it may not hold, where that is, since it is rare."""
+        tables: list[bytes | None] = []
+        odd: dict[int, Ints] = {}
+        seen: dict[bytes, Ints | None] = {}
+        for place, table in enumerate(self._tables):
+            rare = table.rare if table is not None else b""
+            if rare and rare not in seen:
+                seen[rare] = lines.places(rare)
+            found = seen.get(rare)
+            tables.append(table.flags if table is not None and found is None else None)
+            if found is not None and found.size:
+                odd[place] = found
+        return tables, odd
 
     def _find(self, scan: Scan, word: _Word) -> Ints:
         """The numbers of the values that a word has in each line; lines with a value that is not known are marked."""

@@ -267,3 +267,16 @@ def test_threads_that_use_a_module_at_once_wait_for_it(tmp_path: Path) -> None:
     """
     found = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.split() == ["7"] * 4 + ["False"]
+
+
+@pytest.mark.parametrize("damaged", [0, 1, 5, 40])
+def test_a_byte_that_a_field_may_not_hold_is_found_among_many_lines(damaged: int) -> None:
+    """Where it is rare it is looked for, else all fields are looked at. In an address it may not be."""
+    line = "1780000000.{:03}     37 192.0.2.7 TCP_HIT/200 10 GET http://a.example.com/ - HIER_NONE/- a/b\n"
+    lines = [line.format(number) for number in range(90)]
+    for number in range(damaged):
+        where = ("com/", "192.", "a/b")[number % 3]
+        lines[number * 2] = lines[number * 2].replace(where, f'{where}"')
+    one, two, exact = compare("".join(lines).encode(), FORMATS["squid"], channels=None)
+    assert one == two == exact
+    assert one.rejected == sum(number % 3 == 1 for number in range(damaged))
