@@ -156,12 +156,15 @@ def _gaps(cursor: Any, streams: dict[int, str]) -> list[dict[str, Any]]:
 
 
 def _lines(cursor: Any, streams: dict[int, str]) -> dict[str, dict[str, int]]:
-    """How many lines the streams' logs of the last day had, and what of them was rejected and skewed."""
+    """How many lines the streams' logs of the last day had, and what of them was rejected and skewed.
+
+    Not of the first batches: what an installation finds in a log is of before, and partly set aside.
+    """
     rows = _each(
         cursor,
         streams,
         "SELECT {0}, SUM(`lines`), SUM(rejected), SUM(skewed) FROM batch WHERE stream_id = {0} "
-        "AND covers_to > UNIX_TIMESTAMP() - 86400 AND state = 'committed'",
+        "AND covers_to > UNIX_TIMESTAMP() - 86400 AND covers_from IS NOT NULL AND state = 'committed'",
     )
     names = ("lines", "rejected", "skewed")
     return {streams[number]: dict(zip(names, map(int, sums))) for number, *sums in rows if sums[0] is not None}

@@ -321,8 +321,8 @@ def lines_text(completeness: dict[str, Any]) -> list[str]:
         ]
     if completeness["skewed"]:
         text.append(
-            f"{completeness['skewed']:,} lines ended outside the time of their log, so that a clock was wrong, and are "
-            f"counted where that begins or ends: {_most(completeness, 'skewed')}."
+            f"{completeness['skewed']:,} of {lines:,} lines ended outside the time of their log, so that a clock was "
+            f"wrong; they are counted where that begins or ends: {_most(completeness, 'skewed')}."
         )
     return text
 

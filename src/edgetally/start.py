@@ -55,8 +55,12 @@ def _complete_later(module: ModuleType) -> None:
             if not begun:
                 begun.append(name)
                 spec = module.__spec__
-                if spec is not None and spec.loader is not None:
-                    spec.loader.exec_module(module)
+                try:
+                    if spec is not None and spec.loader is not None:
+                        spec.loader.exec_module(module)
+                except BaseException:  # the next one may have more luck
+                    begun.clear()
+                    raise
                 if vars(module).get("__getattr__") is complete:
                     del vars(module)["__getattr__"]
             elif vars(module).get("__getattr__") is complete:

@@ -71,15 +71,21 @@ class VectorEngine:
         self._sizes = [place[part] for part in fmt.roles["size"]]
         self._duration = place[fmt.roles["duration"][0]] if fmt.adds_duration or book.spreads else None
         self._unit = _DURATIONS[fmt.parts[fmt.roles["duration"][0]].kind] if self._duration is not None else 0
-        self._clock = _Clock(fmt, layout)
-        self._layout = layout = self._clock.looks_at(layout)
+        time = fmt.roles["time"][0]
+        self._clock = _Clock(fmt, layout, time)
+        dates = [part for run in layout.runs for part, _ in run.fields if fmt.parts[part].kind in _SECONDS]
+        self._dates = [_Clock(fmt, layout, part) for part in dates if part != time]
+        for clock in (self._clock, *self._dates):
+            layout = clock.looks_at(layout)
+        self._layout = layout
         parts = [*fmt.roles.get("host", ()), *fmt.roles.get("hit", ())]
         self._words = [_Word(place[part], fmt.parts[part].kind, layout) for part in parts]
         # Words of few kinds are looked at once for each, too
         self._others = [
             _Word(n, WORD, layout) for n, gap in enumerate(layout.gaps) if gap.check == WORD and gap.part not in parts
         ]
-        self._skip = {word.place for word in (*self._words, *self._others)} | set(self._sizes)
+        # Of a request only what names the host is learned, so that the rest of it has to be looked at
+        self._skip = {word.place for word in (*self._words, *self._others) if not word.target} | set(self._sizes)
         self._sums = _Sums(book, self._words)
         self._buffer = Buffer(_ROOM, layout.anchor, layout.spaced)
 
@@ -113,6 +119,8 @@ class VectorEngine:
         scan.look(tables, self._skip)
         sizes = sum((scan.numbers(place) for place in self._sizes[1:]), scan.numbers(self._sizes[0]))
         times = self._clock.read(scan)
+        for clock in self._dates:  # whether it is one
+            clock.read(scan)
         lasted = None if self._duration is None else scan.microseconds(self._duration, self._unit)
         if lasted is not None and self._format.adds_duration:
             times += lasted
@@ -254,10 +262,9 @@ class _Word:
 
 
 class _Clock:
-    """Reads the times of transfers' ends, in microseconds of the epoch. whole: the log has whole seconds."""
+    """Reads the times in one field, in microseconds of the epoch. whole: the log has whole seconds."""
 
-    def __init__(self, fmt: LogFormat, layout: Layout) -> None:
-        part = fmt.roles["time"][0]
+    def __init__(self, fmt: LogFormat, layout: Layout, part: int) -> None:
         self._run, self._offset = next(
             (number, offset) for number, run in enumerate(layout.runs) for place, offset in run.fields if place == part
         )

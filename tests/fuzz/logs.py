@@ -18,6 +18,10 @@ CUSTOM = {
     '"bytes":"$bytes_sent","duration":"$request_time","cache":"$upstream_cache_status","request":"$request"}';""",
     "nginx_quoted": '"$http_user_agent" "$http_referer" $msec $host $bytes_sent',
     "nginx_pipes": "$http_referer|$msec|$host|$bytes_sent|$request_time|$http_user_agent",
+    "nginx_two_times": "$msec $host [$time_local] $bytes_sent",
+    "nginx_three_times": '$time_iso8601 "$host" [$time_local] $msec "$request" $bytes_sent',
+    "nginx_request": "log_format x escape=none '$msec|$request|$http_host|$bytes_sent';",
+    "squid_quoted": r'logformat x %ts.%03tu %tr %>a %Ss/%03>Hs %<st "%ru" %Sh',
     "apache_quoted": r'"%{User-Agent}i" %t %D %>s %O "%{Host}i" "%r"',
 }
 # What a field of each kind may hold; some of it fits nothing.

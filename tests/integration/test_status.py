@@ -158,7 +158,8 @@ def test_lines_that_are_not_read_as_they_should_be(
     read = {"channels": ("video",), "rows": ((now // 300 * 300, 0, 990, 5, None, None),)}
     send("edge1/access", 1, None, now - 90_000, rejected=7, skewed=7)  # not of the last day
     send("edge1/access", 2, now - 90_000, now - 100, rejected=10, skewed=10, **read)
-    send("edge2/access", 1, None, now - 100, rejected=11, skewed=12, **read)
+    send("edge2/access", 1, None, now - 300, rejected=900, skewed=900, **read)  # what an installation finds
+    send("edge2/access", 2, now - 300, now - 100, rejected=11, skewed=12, **read)
     found = asked(file)
     assert found["lines"] == {
         "edge1/access": {"lines": 1000, "rejected": 10, "skewed": 10},

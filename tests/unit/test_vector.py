@@ -280,3 +280,43 @@ def test_a_byte_that_a_field_may_not_hold_is_found_among_many_lines(damaged: int
     one, two, exact = compare("".join(lines).encode(), FORMATS["squid"], channels=None)
     assert one == two == exact
     assert one.rejected == sum(number % 3 == 1 for number in range(damaged))
+
+
+@pytest.mark.parametrize("damaged", [1, 60])
+@pytest.mark.parametrize(
+    ("text", "line", "odd"),
+    [
+        ("log_format x escape=none '$msec|$request|$http_host|$bytes_sent';", "{}|GET /p HTTP/1.1|a.x|10", 'p"'),
+        (
+            'logformat x %ts.%03tu %tr %>a %Ss/%03>Hs %<st "%ru" %Sh',
+            '{} 7 192.0.2.7 TCP_HIT/200 10 "http://a.x/p" NONE',
+            "p ",
+        ),
+    ],
+)
+def test_the_rest_of_a_request_is_looked_at(text: str, line: str, odd: str, damaged: int) -> None:
+    """Also where only what names the host is learned of it, and whatever else there is in the block."""
+    lines = [line.format(f"1780000000.{number:03}") for number in range(90)]
+    for number in range(90 - damaged, 90):
+        lines[number] = lines[number].replace("/p", f"/{odd}")
+    one, two, exact = compare("\n".join(lines).encode(), parse_format(text), channels=None)
+    assert one == two == exact
+    assert one.rejected == damaged
+
+
+@pytest.mark.parametrize("time", ["x" * 26, "28/May/2026:20:3x:00 +0000", "28/May/2026:20:30:00 +0000"])
+@pytest.mark.parametrize(
+    "text", ["$msec $host [$time_local] $bytes_sent", '$msec "$host" [$time_local] "$request" $bytes_sent']
+)
+def test_a_second_time_has_to_be_one(text: str, time: str) -> None:
+    lines = [
+        text.replace("$msec", f"1780000000.{number:03}")
+        .replace("$host", "a.example.com")
+        .replace("$request", "GET / HTTP/1.1")
+        .replace("$bytes_sent", "10")
+        .replace("$time_local", time if number == 5 else "28/May/2026:20:30:00 +0000")
+        for number in range(90)
+    ]
+    one, two, exact = compare("\n".join(lines).encode(), parse_format(text), channels=None)
+    assert one == two == exact
+    assert one.rejected == ("x" in time)

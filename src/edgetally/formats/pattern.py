@@ -240,7 +240,7 @@ def quick_pattern_of(part: Part, roles: Sequence[str], following: str) -> bytes:
     run over the end of a line, and take control characters: who uses it makes sure that there are none, and that there
     are as many matches as lines. Of a time it may take more than is one: it is to be looked at.
     """
-    if part.kind in _QUICK:
+    if part.kind in _QUICK and ("time" in roles or part.kind not in ("clf", "iso")):
         return _group(_QUICK[part.kind], bool(roles))
     if part.kind not in _STOPS:
         return pattern_of(part, roles)
