@@ -14,9 +14,7 @@ from edgetally.gearman_queue_info import ServerError
 SILENT_SECONDS = 1800  # since the end of the last batch of a stream
 UNION_STREAMS = 200
 SHOWN = 3  # streams that a sentence names
-REJECTED_SHARE = (
-    0.01  # of a stream's lines, beyond which a person should look: servers write hardly any that do not fit
-)
+REJECTED_SHARE = 0.01  # of a stream's lines, beyond which a person should look: servers write hardly any of these
 JOB_SERVER_SECONDS = 3.0
 
 
