@@ -145,9 +145,9 @@ _EXAMPLE = '{"channel": "video", "host": "*.v.example.com", "path": "/live/"}'
 
 
 def _as_mapping(rule: Any) -> Any:
-    return (
-        {key: value for key, value in rule._asdict().items() if value is not None} if isinstance(rule, Rule) else rule
-    )
+    if not isinstance(rule, Rule):
+        return rule
+    return {key: value for key, value in rule._asdict().items() if value is not None}
 
 
 def _check_rule(data: Any, number: int, source: str) -> Rule:
