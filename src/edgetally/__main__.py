@@ -2,6 +2,6 @@
 
 import sys
 
-from edgetally.start import main
+from edgetally.cli.startup import main
 
 sys.exit(main())

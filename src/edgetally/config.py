@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Callable, NamedTuple, NoReturn, TypeVar
 
-from edgetally.errors import EdgetallyError
+from edgetally.errors import EdgetallyError, nearest
+from edgetally.limits import LONGEST_SPREAD
 
 EDGE_CONFIG = "/etc/edgetally/edge.json"
 AGGREGATOR_CONFIG = "/etc/edgetally/aggregator.json"
@@ -19,10 +20,10 @@ DEFAULT_PORT = 7003
 DATABASE_PORT = 3306
 MASTER_KEY_LENGTH = 32
 LEAST_DETAIL_DAYS = 100
-LONGEST_SPREAD = 6 * 3600  # seconds; the ledger takes nothing earlier
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 Check = Callable[[Any], "str | None"]
+
 T = TypeVar("T", bound=NamedTuple)
 
 
@@ -193,10 +194,8 @@ def _fail(file: str, where: str, what: str, hint: str) -> NoReturn:
 
 
 def _nearest(key: str, known: Mapping[str, Any]) -> str:
-    from difflib import get_close_matches
-
-    close = get_close_matches(key, list(known), n=1)
-    return f": did you mean '{close[0]}'?" if close else f": known are {', '.join(sorted(known))}"
+    close = nearest(key, known)
+    return f": did you mean '{close}'?" if close else f": known are {', '.join(sorted(known))}"
 
 
 def _name(value: str) -> str | None:

@@ -1,7 +1,16 @@
-"""The one exception that a person is meant to read."""
+"""The one exception that a person is meant to read, and the word that was probably meant."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 
 class EdgetallyError(Exception):
     """What is wrong, where, and how to mend it: one sentence. The command line prints it and exits with 2."""
+
+
+def nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
+    """The known word that was probably meant, or an empty text."""
+    from difflib import get_close_matches  # needed for mistakes only
+
+    return next(iter(get_close_matches(word, list(known), 1, likeness)), "")

@@ -20,11 +20,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from edgetally import link
-from edgetally.batch import FUNCTION, unique_id
 from edgetally.config import AggregatorConfig, DatabaseConfig
-from edgetally.database import connect
-from tests import servers
+from edgetally.ledger.database import connect
+from edgetally.wire import submit
+from edgetally.wire.batch import FUNCTION, unique_id
 from tests.bench import fleet, measure
 from tests.bench.edgetally import Edgetally
 from tests.bench.fleet import Shipped
@@ -32,8 +31,9 @@ from tests.bench.goals import Goal
 from tests.bench.measure import BenchError
 from tests.bench.session import conclude, say
 from tests.bench.table import table
+from tests.support import servers
 
-GROUP = AggregatorConfig.jobs_per_transaction
+GROUP = int(AggregatorConfig._field_defaults["jobs_per_transaction"])
 INTERVALS_OF_AN_HOUR = 12
 SHARE_OF_LIMIT = 0.6
 DRAIN_SECONDS = {1_000: 10.0, 10_000: 60.0}
@@ -191,10 +191,10 @@ def _submit(gearmand: servers.Server, batches: Sequence[Shipped]) -> None:
     stream = iter(batches)
     while group := list(islice(stream, 1000)):
         jobs = [
-            link.Job(unique_id(one.batch.stream, one.batch.generation, one.batch.seq, 0, 0, 0), one.payload)
+            submit.Job(unique_id(one.batch.stream, one.batch.generation, one.batch.seq, 0, 0, 0), one.payload)
             for one in group
         ]
-        if len(link.submit([gearmand.address], FUNCTION, jobs)) != len(jobs):
+        if len(submit.submit([gearmand.address], FUNCTION, jobs)) != len(jobs):
             raise BenchError("the job server did not take all batches")
 
 

@@ -10,8 +10,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from edgetally import SLOT_SECONDS
-from edgetally.batch import Batch, content_hash, derive_key, seal
+from edgetally.limits import SLOT_SECONDS
+from edgetally.wire.batch import Batch
+from edgetally.wire.envelope import content_hash, derive_key, seal
 
 MASTER = "a master key for the bench, long enough"
 CHANNELS = 20  # of each edge

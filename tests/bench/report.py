@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from edgetally.config import DatabaseConfig
-from tests import servers
 from tests.bench import measure
 from tests.bench.edgetally import Edgetally
 from tests.bench.goals import Goal
 from tests.bench.measure import BenchError, Cost
 from tests.bench.session import conclude, say
 from tests.bench.table import table
+from tests.support import servers
 
 MONTH = "2025-10"
 START, END = (int(datetime(2025, month, 1, tzinfo=timezone.utc).timestamp()) for month in (10, 11))

@@ -14,11 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from edgetally import link
-from edgetally.batch import FUNCTION, Batch, seal
 from edgetally.errors import EdgetallyError
-from tests import servers
+from edgetally.wire import submit
+from edgetally.wire.batch import FUNCTION, Batch
+from edgetally.wire.envelope import seal
 from tests.chaos.world import LEASE_SECONDS, Cache, World, age_outbox, copy_tree, reconcile
+from tests.support import servers
 
 Fault = Callable[[World, random.Random], bool]  # false where there was nothing to break
 TAKEOVER_SECONDS = 30.0
@@ -215,9 +216,9 @@ def _bodies(cache: Cache, folder: str) -> list[bytes]:
 
 
 def _submit(world: World, cache: Cache, bodies: list[bytes], chance: random.Random) -> bool:
-    jobs = [link.Job(f"{chance.getrandbits(128):032x}", seal(cache.stream, cache.key, body)) for body in bodies]
+    jobs = [submit.Job(f"{chance.getrandbits(128):032x}", seal(cache.stream, cache.key, body)) for body in bodies]
     with contextlib.suppress(EdgetallyError):
-        return bool(link.submit([world.gearmand.address], FUNCTION, jobs, 3.0))
+        return bool(submit.submit([world.gearmand.address], FUNCTION, jobs, 3.0))
     return False
 
 

@@ -11,19 +11,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgetally import deliver, rotate, ship
-from edgetally.deliver import Delivery, Item
-from edgetally.ledger import Ledger
-from edgetally.transaction import Transaction
+from edgetally.edge import deliver, rotation, ship
+from edgetally.edge.deliver import Delivery, Item
+from edgetally.ledger.ledger import Ledger
+from edgetally.ledger.statements import Statements
 
 # Module attributes are replaced, so the checkers cannot follow.
 _deliver: Any = deliver
-_rotate: Any = rotate
+_rotation: Any = rotation
 _ship: Any = ship
 _Delivery: Any = Delivery
 _Ledger: Any = Ledger
-_Transaction: Any = Transaction
-_Rotation: Any = rotate._Rotation
+_Statements: Any = Statements
+_Rotation: Any = rotation._Rotation
 
 
 def unique_key() -> None:
@@ -46,12 +46,12 @@ def outbox_on_created() -> None:
 
 def no_closed_check() -> None:
     """A renamed log is tallied at once, whoever still writes to it."""
-    _rotate.is_closed = _ship.is_closed = lambda _path: True
+    _rotation.is_closed = _ship.is_closed = lambda _path: True
 
 
 def rename_overwrites() -> None:
     """A rotation takes the name of the one before where that is still there, and renames over it."""
-    take = rotate._Rotation._take
+    take = rotation._Rotation._take
 
     def overwrite(self: Any, source: Path, end: float, mark: str, seen: Any = None) -> None:
         newest = self._newest_renamed()
@@ -66,14 +66,14 @@ def rename_overwrites() -> None:
 
 def no_fence() -> None:
     """The writer's row is renewed whoever holds it."""
-    transaction = Ledger._transaction
+    transaction = Ledger.holder_transaction
 
     def unfenced(self: Ledger) -> Any:
         row = self.writer()
         self.epoch, self.holder = row["epoch"], row["holder"]
         return transaction(self)
 
-    _Ledger._transaction = unfenced
+    _Ledger.holder_transaction = unfenced
 
 
 def receipts_by_number() -> None:
@@ -103,7 +103,7 @@ def no_attempts() -> None:
 
 def no_overlap_rule() -> None:
     """Two generations of a stream may cover the same time."""
-    _Transaction._check_overlap = lambda _self, _item: None
+    _Statements.overlapping = lambda _self, _item: None
 
 
 def foreign_ignored() -> None:
@@ -126,7 +126,7 @@ MUTANTS: dict[str, tuple[Callable[[], None], str]] = {
 
 def main() -> int:
     """Put the defect in and go on as the program."""
-    from edgetally.cli import main as edgetally
+    from edgetally.cli.main import main as edgetally
 
     name, *arguments = sys.argv[1:]
     MUTANTS[name][0]()

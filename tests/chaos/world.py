@@ -15,13 +15,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edgetally import migrate
-from edgetally.batch import Key, derive_key
 from edgetally.config import AggregatorConfig, DatabaseConfig
-from tests import servers
+from edgetally.ledger import migrate
+from edgetally.wire.envelope import Key, derive_key
 from tests.chaos.proxy import Proxy
 from tests.chaos.writer import Writer
-from tests.edge import Edge, wait_for
+from tests.support import servers
+from tests.support.edge import Edge, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 MASTER = "a master key for the campaign, long enough"
@@ -209,7 +209,7 @@ class World(contextlib.ExitStack):
         config = admin._replace(user="edgetally", password="secret", name="edgetally", socket="", host="127.0.0.1")
         local = config._replace(socket=str(self.mariadb.socket))
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
-            migrate.run(AggregatorConfig(("127.0.0.1:1",), (MASTER,), local), admin, "%", None)
+            migrate.migrate(AggregatorConfig(("127.0.0.1:1",), (MASTER,), local), admin, "%", None)
         self.mariadb.sql(_WITNESS + "INSERT INTO boot VALUES ();", "edgetally")
         if self.mutant == "unique-key":
             for table in ("batch", "batch_body"):

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from edgetally import SLOT_SECONDS
+from edgetally.limits import SLOT_SECONDS
 
 HOSTS = {"a.example.com": "web", "b.example.com": "web", "v.example.com": "video", "else.example.org": "unassigned"}
 

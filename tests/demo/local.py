@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgetally.batch import derive_key
-from tests import servers
+from edgetally.wire.envelope import derive_key
 from tests.demo import reconcile, result, traffic
 from tests.demo.steps import DemoError, end_cleanly, heading, positive, say, step
+from tests.support import servers
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "dist" / "edgetally.pyz"

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from edgetally.channels import ChannelMap
-from edgetally.columns import Columns
-from edgetally.formats import LogFormat
-from edgetally.tally import Tally, Window, tally
+from edgetally.formats.log_format import LogFormat
+from edgetally.tally.channels import ChannelMap
+from edgetally.tally.count import tally
+from edgetally.tally.engines.columns import Columns
+from edgetally.tally.result import Tally
+from edgetally.tally.running_tally import Window
 from tests.fuzz import logs
 
 RULES = [

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import random
 
-from edgetally.formats import FORMATS, PASTED, LogFormat, parse_format
+from edgetally.formats.catalogue import FORMATS, PASTED, parse_format
+from edgetally.formats.log_format import LogFormat
 
 START = 1780000000
 CUSTOM = {

@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from edgetally import migrate
 from edgetally.config import AggregatorConfig, DatabaseConfig
-from edgetally.ledger import Ledger
-from tests import servers
-from tests.edge import wait_for as wait_for
-from tests.servers import admin_command as admin_command
-from tests.servers import queue as queue
+from edgetally.ledger import migrate
+from edgetally.ledger.ledger import Ledger
+from tests.support import servers
+from tests.support.edge import wait_for as wait_for
+from tests.support.servers import admin_command as admin_command
+from tests.support.servers import queue as queue
 
 MASTER = "a master key for the tests, long enough"
 SOURCE = Path(__file__).resolve().parents[2] / "src"
@@ -50,7 +50,7 @@ def database(admin: DatabaseConfig, mariadb: servers.MariaDB, capsys: pytest.Cap
     """A fresh edgetally database, as the service sees it."""
     mariadb.sql("DROP DATABASE IF EXISTS edgetally")
     config = admin._replace(user="edgetally", password="secret", name="edgetally")
-    migrate.run(AggregatorConfig(("127.0.0.1:1",), (MASTER,), config), admin, "localhost", None)
+    migrate.migrate(AggregatorConfig(("127.0.0.1:1",), (MASTER,), config), admin, "localhost", None)
     capsys.readouterr()
     return config
 

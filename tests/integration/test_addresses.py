@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from edgetally import link
-from edgetally.batch import FUNCTION, Batch, derive_key, seal
 from edgetally.config import DatabaseConfig, load_aggregator
-from edgetally.database import DatabaseError, connect
-from tests import servers
+from edgetally.ledger.database import DatabaseError, connect
+from edgetally.wire import submit as job_servers
+from edgetally.wire.batch import FUNCTION, Batch
+from edgetally.wire.envelope import derive_key, seal
 from tests.chaos.proxy import Proxy
 from tests.integration.conftest import MASTER, aggregator, aggregator_file, listener, run, wait_for
+from tests.support import servers
 
 START = 1_790_000_100 // 300 * 300
 
@@ -72,7 +73,9 @@ def test_the_aggregator_goes_on_with_the_next(
     assert load_aggregator(str(file)).database.hosts == tuple(hosts)
 
     def submit(low: int, high: int) -> None:
-        link.submit([gearmand.address], FUNCTION, [link.Job(f"j{n}", payload(n)) for n in range(low, high)])
+        job_servers.submit(
+            [gearmand.address], FUNCTION, [job_servers.Job(f"j{n}", payload(n)) for n in range(low, high)]
+        )
 
     with aggregator(file) as process:
         submit(1, 21)
@@ -98,7 +101,9 @@ def test_a_server_that_freezes_in_mid_work(
     file = aggregator_file(tmp_path, tcp._replace(hosts=hosts), gearmand.address)
     with aggregator(file):
         for low, high in ((1, 11), (11, 21)):
-            link.submit([gearmand.address], FUNCTION, [link.Job(f"j{n}", payload(n)) for n in range(low, high)])
+            job_servers.submit(
+                [gearmand.address], FUNCTION, [job_servers.Job(f"j{n}", payload(n)) for n in range(low, high)]
+            )
             wait_for(f"{high - 1} batches", partial(has, mariadb, high - 1), 45)
             first.frozen.set()
     first.close()

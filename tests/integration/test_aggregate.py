@@ -10,22 +10,15 @@ from typing import Any
 
 import pytest
 
-from edgetally import link
-from edgetally.batch import (
-    FUNCTION,
-    RECEIPT_FUNCTION,
-    Batch,
-    Key,
-    content_hash,
-    derive_key,
-    seal,
-    unique_id,
-    unseal,
-)
 from edgetally.config import DatabaseConfig
-from edgetally.database import connect
-from tests import servers
+from edgetally.ledger.database import connect
+from edgetally.wire import submit as job_servers
+from edgetally.wire import worker
+from edgetally.wire.batch import FUNCTION, Batch, unique_id
+from edgetally.wire.envelope import Key, content_hash, derive_key, seal, unseal
+from edgetally.wire.receipts import RECEIPT_FUNCTION
 from tests.integration.conftest import MASTER, aggregator, aggregator_file, queue, run, wait_for
+from tests.support import servers
 
 NOW = int(time.time()) // 300 * 300 - 7200
 KEY = derive_key(MASTER, "edge1")
@@ -42,15 +35,15 @@ def body_of(seq: int, size: int = 100) -> bytes:
 
 
 def submit(server: servers.Server, *bodies: bytes, key: Key = KEY) -> None:
-    jobs = [link.Job(content_hash(body)[:60], seal(STREAM, key, body)) for body in bodies]
-    assert len(link.submit([server.address], FUNCTION, jobs)) == len(jobs)
+    jobs = [job_servers.Job(content_hash(body)[:60], seal(STREAM, key, body)) for body in bodies]
+    assert len(job_servers.submit([server.address], FUNCTION, jobs)) == len(jobs)
 
 
 def receipts(server: servers.Server, *bodies: bytes, key: Key = KEY, stream: str = STREAM) -> Any:
     """Ask what became of bodies, and check the answer as an edge does."""
     asked = [[GENERATION, json.loads(body)["seq"], 0, content_hash(body)] for body in bodies]
     request = json.dumps({"stream": stream, "nonce": "n1", "ask": asked}).encode()
-    answer = link.ask([server.address], RECEIPT_FUNCTION, seal(stream, key, request), timeout=20).result
+    answer = job_servers.ask([server.address], RECEIPT_FUNCTION, seal(stream, key, request), timeout=20).result
     return json.loads(unseal(answer, lambda _edge, _id: KEY).body) if answer else None
 
 
@@ -111,9 +104,9 @@ def test_what_must_not_be_counted_is_quarantined_with_its_reason(
         seal(STREAM, KEY, good).replace(b"edgetally/1", b"edgetally/9"),
         seal(STREAM, KEY, good + b" " * (9 << 20)),
     ]
-    jobs = [link.Job(str(number), payload) for number, payload in enumerate(payloads)]
+    jobs = [job_servers.Job(str(number), payload) for number, payload in enumerate(payloads)]
     with aggregator(config):
-        link.submit([gearmand.address], FUNCTION, jobs)
+        job_servers.submit([gearmand.address], FUNCTION, jobs)
         reasons = "SELECT GROUP_CONCAT(reason ORDER BY reason) FROM quarantine"
         expected = "foreign,invalid,invalid,signature,too_large,unsigned,version"
         wait_for("quarantine", lambda: mariadb.sql(reasons, "edgetally").strip() == expected)
@@ -326,14 +319,14 @@ def test_unique_ids_of_attempts_are_new_jobs(gearmand: servers.Server) -> None:
     """A worker that hangs with a job would swallow a resubmission under the same id."""
     body = body_of(1)
     payload = seal(STREAM, KEY, body)
-    hanging = link.Worker([gearmand.address], (FUNCTION,), "hanging", 1, 1 << 20)
+    hanging = worker.Worker([gearmand.address], (FUNCTION,), "hanging", 1, 1 << 20)
     ids = [unique_id(STREAM, GENERATION, 1, 0, 0, attempt) for attempt in (0, 0, 1)]
-    link.submit([gearmand.address], FUNCTION, [link.Job(ids[0], payload)])
+    job_servers.submit([gearmand.address], FUNCTION, [job_servers.Job(ids[0], payload)])
     wait_for("job in hand", lambda: hanging.wait(0.5))
-    link.submit([gearmand.address], FUNCTION, [link.Job(ids[1], payload)])
-    fresh = link.Worker([gearmand.address], (FUNCTION,), "fresh", 10, 1 << 20)
+    job_servers.submit([gearmand.address], FUNCTION, [job_servers.Job(ids[1], payload)])
+    fresh = worker.Worker([gearmand.address], (FUNCTION,), "fresh", 10, 1 << 20)
     assert fresh.wait(0.3) == []
-    link.submit([gearmand.address], FUNCTION, [link.Job(ids[2], payload)])
+    job_servers.submit([gearmand.address], FUNCTION, [job_servers.Job(ids[2], payload)])
     assert wait_for("second attempt", lambda: fresh.wait(0.5))[0].payload == payload
     hanging.close()
     fresh.close()
@@ -370,6 +363,8 @@ def test_a_request_that_is_malformed_ends_nothing(config: Path, gearmand: server
     with aggregator(config) as process:
         wait_for("lease", lambda: "active" in log(config.parent))
         for body in wrong:
-            assert link.ask([gearmand.address], RECEIPT_FUNCTION, seal(STREAM, KEY, body), 30).result == b"", body[:80]
+            assert job_servers.ask([gearmand.address], RECEIPT_FUNCTION, seal(STREAM, KEY, body), 30).result == b"", (
+                body[:80]
+            )
         assert receipts(gearmand, body_of(1))["state"] == ["unknown"]
         assert process.poll() is None

@@ -10,14 +10,16 @@ from typing import Any
 
 import pytest
 
-from edgetally import audit
-from edgetally.batch import Batch, derive_key, seal
+from edgetally.cli.audit import show
 from edgetally.config import AggregatorConfig, DatabaseConfig
 from edgetally.errors import EdgetallyError
-from edgetally.ledger import Ledger
-from edgetally.transaction import Incoming
-from tests import servers
+from edgetally.ledger.audit import audit
+from edgetally.ledger.incoming import Incoming
+from edgetally.ledger.ledger import Ledger
+from edgetally.wire.batch import Batch
+from edgetally.wire.envelope import derive_key, seal
 from tests.integration.conftest import MASTER, aggregator_file, run
+from tests.support import servers
 
 START = 1_790_000_100 // 300 * 300
 SQL = Callable[[str], str]
@@ -51,7 +53,7 @@ def config(database: DatabaseConfig, mariadb: servers.MariaDB) -> AggregatorConf
 
 def found(config: AggregatorConfig, capsys: pytest.CaptureFixture[str], *times: str) -> dict[str, Any]:
     start, end = times or (None, None)
-    status = audit.run(config, start, end, "json")
+    status = show(audit(config, start, end), "json")
     figures: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert status == (1 if figures["differences"] else 0)
     return figures
@@ -60,7 +62,7 @@ def found(config: AggregatorConfig, capsys: pytest.CaptureFixture[str], *times: 
 def test_what_agrees_is_said_to_agree(config: AggregatorConfig, capsys: pytest.CaptureFixture[str]) -> None:
     figures = found(config, capsys)
     assert figures == {"batches": 14, "cells": 42, "differences": []}
-    assert audit.run(config, None, None, "table") == 0
+    assert show(audit(config, None, None), "table") == 0
     assert "all agrees" in capsys.readouterr().out
 
 
@@ -122,7 +124,7 @@ def test_only_the_time_that_is_asked_for(
     assert found(config, capsys, str(slot + 300), str(slot + 300 + 86400))["differences"] == []
     assert found(config, capsys, str(slot - 86400), str(slot))["differences"] == []
     with pytest.raises(EdgetallyError, match="exchange them"):
-        audit.run(config, "2026-11-02", "2026-11-01", "table")
+        audit(config, "2026-11-02", "2026-11-01")
 
 
 def test_on_the_command_line(config: AggregatorConfig, mariadb: servers.MariaDB, tmp_path: Path) -> None:

@@ -19,10 +19,10 @@ from typing import Any
 
 import pytest
 
-from edgetally.batch import derive_key
 from edgetally.config import DatabaseConfig
-from tests import servers
+from edgetally.wire.envelope import derive_key
 from tests.integration.conftest import MASTER, aggregator_file, listener, run
+from tests.support import ROOT, SOURCE, servers
 
 LINE = '192.0.2.1 - - [23/Nov/2026:14:00:00 +0000] "GET / HTTP/1.1" 200 512 "-" "curl"\n'
 
@@ -203,7 +203,7 @@ def test_an_empty_log_is_no_error(edge: Edge) -> None:
 
 def test_a_log_that_may_not_be_read() -> None:
     """As another user than root; the program as it is installed, one file."""
-    program = Path(__file__).resolve().parents[2] / "dist" / "edgetally.pyz"
+    program = ROOT / "dist" / "edgetally.pyz"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -234,7 +234,7 @@ def test_a_log_that_may_not_be_read() -> None:
 def test_a_job_server_that_is_silent_or_garbles(
     edge: Edge, data: bytes | None, words: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgetally.deliver.SUBMIT_SECONDS", 1.0)
+    monkeypatch.setattr("edgetally.edge.deliver.SUBMIT_SECONDS", 1.0)
     with listener(data) as address:
         edge.data["job_servers"] = [address]
         edge.config.write_text(json.dumps(edge.data))
@@ -247,8 +247,8 @@ def test_a_job_server_that_is_silent_or_garbles(
 
 def _in_process(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> str:
     """Run `ship` in this process, where a time-out can be shortened; its messages."""
-    from edgetally import ship
     from edgetally.config import load_edge
+    from edgetally.edge import ship
 
     said: list[str] = []
     monkeypatch.setattr(ship, "say", said.append)
@@ -370,7 +370,7 @@ def test_a_reader_that_goes_away(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     command = [sys.executable, "-m", "edgetally", "tally", str(log)]
-    source = str(Path(__file__).resolve().parents[2] / "src")
+    source = str(SOURCE)
     done = subprocess.run(
         command, env={**os.environ, "PYTHONPATH": source}, stdout=writer, stderr=subprocess.PIPE, text=True, check=False
     )

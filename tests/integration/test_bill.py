@@ -12,15 +12,17 @@ from typing import Any
 
 import pytest
 
-from edgetally.batch import Batch, derive_key, seal
+from edgetally.bill.coverage import slots
+from edgetally.bill.find import find_bill
+from edgetally.bill.text import OUTPUTS
 from edgetally.config import AggregatorConfig, DatabaseConfig
-from edgetally.coverage import slots
 from edgetally.errors import EdgetallyError
-from edgetally.ledger import Ledger
-from edgetally.report import OUTPUTS, open_any
-from edgetally.transaction import Incoming
-from tests import servers
+from edgetally.ledger.incoming import Incoming
+from edgetally.ledger.ledger import Ledger
+from edgetally.wire.batch import Batch
+from edgetally.wire.envelope import derive_key, seal
 from tests.integration.conftest import MASTER, aggregator_file, run
+from tests.support import ROOT, servers
 
 START = 1_788_220_800  # 2026-09-01T00:00Z
 KEY = derive_key(MASTER, "edge1")
@@ -56,7 +58,7 @@ def config(database: DatabaseConfig, tmp_path: Path) -> AggregatorConfig:
 
 
 def bill(config: AggregatorConfig, start: int, end: int, **more: Any) -> dict[str, Any]:
-    with open_any(config, start=str(start), end=str(end), **more) as made:
+    with find_bill(config, start=str(start), end=str(end), **more) as made:
         return made.data
 
 
@@ -155,7 +157,7 @@ def test_lines_that_are_on_no_bill_are_on_it(config: AggregatorConfig, mariadb: 
     ]
     after = batch("edge2/b", 9, (end + 50, end + 350), {}, rejected=500)
     commit(config.database, [*well, after, *badly])
-    with open_any(config, start=str(START), end=str(end)) as made:
+    with find_bill(config, start=str(START), end=str(end)) as made:
         complete = made.data["completeness"]
         said = " ".join(OUTPUTS["table"](made).split())
     by_stream = {one["stream"]: (one["lines"], one["rejected"], one["skewed"]) for one in complete["by_stream"]}
@@ -170,7 +172,7 @@ def test_lines_that_are_on_no_bill_are_on_it(config: AggregatorConfig, mariadb: 
     ) in said
     assert "2 of 45 lines ended outside the time of their log" in said
     assert made.data["total"]["requests"] == 45 - 28
-    with open_any(config, start=str(START + 900), end=str(end)) as made:
+    with find_bill(config, start=str(START + 900), end=str(end)) as made:
         assert "Every line fitted its log's format: 7." in OUTPUTS["table"](made)
 
 
@@ -317,7 +319,7 @@ def test_the_series_are_what_the_database_has(config: AggregatorConfig, mariadb:
             batch("edge1/b", 1, (None, START + 172800.0), {START - 600: 1}, channels=("before",)),
         ],
     )
-    with open_any(config, start=str(START), end=str(START + 172800)) as made:
+    with find_bill(config, start=str(START), end=str(START + 172800)) as made:
         assert [line["channel"] for line in made.data["channels"]] == ["video"]
         series = made.series("video")
         assert {START + 300 * n: size for n, size in enumerate(series.sizes) if size} == cells
@@ -338,7 +340,7 @@ def test_more_bytes_than_a_float_holds_are_exact(config: AggregatorConfig, maria
     """Floats are added up where they are exact, and nowhere else."""
     huge = (1 << 53) + 1
     commit(config.database, [batch("edge1/a", 1, (None, START + 900.0), {START: huge, START + 300: 2})])
-    with open_any(config, start=str(START), end=str(START + 900)) as made:
+    with find_bill(config, start=str(START), end=str(START + 900)) as made:
         line = made.data["channels"][0]
         assert (line["bytes"], line["peak_bytes"]) == (huge + 2, huge)
 
@@ -523,14 +525,14 @@ def test_the_queries_of_the_page_on_grafana(config: AggregatorConfig, mariadb: s
         config.database,
         [batch("edge1/a", 1, (None, float(START)), {}), batch("edge1/a", 2, (float(START), float(end)), cells)],
     )
-    page = (Path(__file__).resolve().parents[2] / "docs/how-to/grafana.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/how-to/grafana.md").read_text(encoding="utf-8")
     blocks = [block.split("```")[0] for block in page.split("```sql\n")[1:]]
     found = []
     for query in (query for block in blocks for query in block.strip().split("\n\n")):
         statement = query.replace("$__unixEpochFrom()", str(START)).replace("$__unixEpochTo()", str(end - 1))
         found.append(mariadb.sql(statement, "edgetally").splitlines())
     series, ratio, top, percentile, edges, gaps, silent, closed = found
-    with open_any(config, start=str(START), end=str(end)) as made:
+    with find_bill(config, start=str(START), end=str(end)) as made:
         (line,) = made.data["channels"]
         sizes = made.series("video").sizes
     assert [round(float(row.split("\t")[2]) * 37_500_000, -3) for row in series] == sizes

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from edgetally.batch import CANARY_STREAM, Batch
 from edgetally.config import DatabaseConfig, load_aggregator
-from edgetally.ledger import Ledger
-from edgetally.payload import open_batch
-from edgetally.ship import check
-from tests import servers
-from tests.edge import Edge
+from edgetally.edge.ship import check
+from edgetally.ledger.incoming import open_batch
+from edgetally.ledger.ledger import Ledger
+from edgetally.wire.batch import CANARY_STREAM, Batch
 from tests.integration.conftest import aggregator, aggregator_file, queue, run, wait_for
+from tests.support import servers
+from tests.support.edge import Edge
 
 COMMITTED = "SELECT COUNT(*) FROM edgetally.batch WHERE state = 'committed'"
 
@@ -108,8 +108,8 @@ def test_another_master_key_is_a_refusal(tmp_path: Path, database: DatabaseConfi
 def test_old_canaries_are_forgotten(
     tmp_path: Path, database: DatabaseConfig, mariadb: servers.MariaDB, ledger: Ledger
 ) -> None:
-    from edgetally.batch import derive_key, seal
-    from edgetally.canary import GENERATION
+    from edgetally.health.canary import GENERATION
+    from edgetally.wire.envelope import derive_key, seal
     from tests.integration.conftest import MASTER
 
     config = load_aggregator(str(aggregator_file(tmp_path, database, "127.0.0.1:1")))

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from tests.chaos.campaign import schedule
 from tests.chaos.faults import KINDS
 from tests.integration.conftest import SOURCE
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support import ROOT
 
 
 def chaos(*arguments: str) -> subprocess.CompletedProcess[str]:

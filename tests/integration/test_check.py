@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-CORPUS = Path(__file__).parents[1] / "unit" / "check_corpus"
+from tests.support import ROOT
+
+CORPUS = ROOT / "tests" / "unit" / "check" / "corpus"
 
 
 def files(server: str) -> list[Path]:

@@ -12,14 +12,16 @@ from typing import Any
 
 import pytest
 
-from edgetally.batch import FUNCTION, RECEIPT_FUNCTION, Batch, Key, content_hash, seal, unseal
-from edgetally.deliver import ATTEMPT_SECONDS, Delivery, attempt, splay_seconds
+from edgetally.edge.deliver import ATTEMPT_SECONDS, Delivery, attempt, splay_seconds
+from edgetally.edge.spool import BatchName
 from edgetally.errors import EdgetallyError
-from edgetally.link import Worker
-from edgetally.spool import BatchName
-from tests import servers
-from tests.edge import KEY, Edge, wait_for
+from edgetally.wire.batch import FUNCTION, Batch
+from edgetally.wire.envelope import Key, content_hash, seal, unseal
+from edgetally.wire.receipts import RECEIPT_FUNCTION
+from edgetally.wire.worker import Worker
 from tests.integration.conftest import queue
+from tests.support import servers
+from tests.support.edge import KEY, Edge, wait_for
 
 GENERATION = "0123456789abcdef"
 SIGNING = Key("01234567", bytes.fromhex(KEY))

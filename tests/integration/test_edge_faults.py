@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from edgetally import deliver
-from edgetally.batch import derive_key
 from edgetally.config import DatabaseConfig
-from edgetally.rotate import load_state
-from tests import servers
-from tests.edge import Edge, line
+from edgetally.edge import deliver
+from edgetally.edge.state import load_state, save_state
+from edgetally.wire.envelope import derive_key
 from tests.integration.conftest import MASTER, aggregator, aggregator_file, listener, queue, wait_for
+from tests.support import servers
+from tests.support.edge import Edge, line
 
 NEW_MASTER = "the master key that comes after, long enough"
 
@@ -95,7 +95,7 @@ def test_after_a_day_without_a_run_one_batch_has_all_of_it(tmp_path: Path) -> No
     edge = make(tmp_path, "127.0.0.1:1")
     state = load_state(edge.spool, edge.stream)
     day_ago = round(time.time() - 86400, 3)
-    edge.spool.save_state("access", state._replace(last_to=day_ago))
+    save_state(edge.spool, "access", state._replace(last_to=day_ago))
     times = [day_ago + 100, day_ago + 40_000, time.time() - 10]
     edge.log.write_text("".join(line(number, when) for number, when in enumerate(times)))
     edge.rotate()
@@ -111,7 +111,7 @@ def test_a_batch_of_a_clock_that_is_ahead_is_held(
     edge = make(tmp_path, gearmand.address)
     state = load_state(edge.spool, edge.stream)
     ahead = round(time.time() + 3600, 3)
-    edge.spool.save_state("access", state._replace(last_to=ahead))
+    save_state(edge.spool, "access", state._replace(last_to=ahead))
     edge.log.write_text(line(5))
     edge.rotate()
     with aggregator(aggregator_file(tmp_path, database, gearmand.address)):

@@ -9,14 +9,16 @@ from collections.abc import Iterator, Sequence
 import pymysql
 import pytest
 
-from edgetally import migrate
-from edgetally.aggregate import Aggregator
-from edgetally.batch import Batch, derive_key, seal
 from edgetally.config import AggregatorConfig, DatabaseConfig
-from edgetally.database import RETRY, DatabaseError, connect, error_code
-from edgetally.transaction import Incoming, Transaction
-from tests import servers
+from edgetally.ledger import migrate
+from edgetally.ledger.aggregator import Aggregator
+from edgetally.ledger.database import RETRY, DatabaseError, connect, error_code
+from edgetally.ledger.incoming import Incoming
+from edgetally.ledger.transaction import Transaction
+from edgetally.wire.batch import Batch
+from edgetally.wire.envelope import derive_key, seal
 from tests.integration.conftest import MASTER, wait_for
+from tests.support import servers
 
 START = int(time.time()) // 300 * 300 - 7200
 LONG = 60.0
@@ -38,7 +40,7 @@ def aggregator(nodes: list[servers.MariaDB], capsys: pytest.CaptureFixture[str])
     config = AggregatorConfig(("127.0.0.1:1",), (MASTER,), database)
     nodes[0].sql("DROP DATABASE IF EXISTS edgetally")
     over_socket = database._replace(socket=admin.socket)
-    migrate.run(config._replace(database=over_socket), admin, "127.0.0.1", None)
+    migrate.migrate(config._replace(database=over_socket), admin, "127.0.0.1", None)
     capsys.readouterr()
     aggregator = Aggregator(config)
     assert aggregator.ledger.acquire()

@@ -21,11 +21,10 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from tests import servers
 from tests.integration.conftest import wait_for
-from tests.unit.test_gearman_queue_info import info
+from tests.support import ROOT, servers
+from tests.unit.library.test_gearman_queue_info import info
 
-ROOT = Path(__file__).resolve().parents[2]
 CAN_DO, GRAB_JOB, NO_JOB, JOB_ASSIGN, WORK_COMPLETE, SUBMIT_JOB_BG = 1, 9, 10, 11, 13, 18
 SUBMIT_JOB_HIGH_BG, SUBMIT_JOB_LOW_BG, SET_CLIENT_ID = 32, 34, 22
 JOB_CREATED = 8

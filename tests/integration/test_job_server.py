@@ -15,12 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from tests import servers
 from tests.integration.conftest import admin_command, queue, wait_for
 from tests.integration.test_gearman_queue_info import CAN_DO, WORK_COMPLETE, Peer, ask
-from tests.unit.test_prepare_queue import LONG, NEW, OLD, make, program
+from tests.support import ROOT, servers
+from tests.unit.roles.test_prepare_queue import LONG, NEW, OLD, make, program
 
-ROOT = Path(__file__).resolve().parents[2]
 SMOKE = ROOT / "roles/gearmand/files/smoke.py"
 FUNCTION = "edgetally.smoke."
 

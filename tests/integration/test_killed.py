@@ -9,11 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from edgetally.batch import derive_key
 from edgetally.config import DatabaseConfig
-from tests import servers
-from tests.edge import Edge, Writer
+from edgetally.wire.envelope import derive_key
 from tests.integration.conftest import MASTER, SOURCE, aggregator, aggregator_file, queue, wait_for
+from tests.support import servers
+from tests.support.edge import Edge, Writer
 
 # Put in through the environment: kills its process before the n-th event, or prints how many there were.
 _KILLER = """

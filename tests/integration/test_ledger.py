@@ -12,17 +12,20 @@ import pymysql
 import pytest
 from pymysql.cursors import SSCursor
 
-from edgetally import migrate
-from edgetally.aggregate import Aggregator
-from edgetally.audit import Audit
-from edgetally.batch import Batch, BatchError, Row, content_hash, derive_key, seal
 from edgetally.config import AggregatorConfig, DatabaseConfig
-from edgetally.database import DatabaseError, check_schema, connect
 from edgetally.errors import EdgetallyError
-from edgetally.ledger import FenceLostError, Ledger
-from edgetally.transaction import Incoming, Transaction
+from edgetally.ledger import migrate
+from edgetally.ledger.aggregator import Aggregator
+from edgetally.ledger.audit import Audit
+from edgetally.ledger.database import DatabaseError, check_schema, connect
+from edgetally.ledger.incoming import Incoming
+from edgetally.ledger.ledger import Ledger
+from edgetally.ledger.statements import Statements
+from edgetally.ledger.writer import FenceLostError
+from edgetally.wire.batch import Batch, Row
+from edgetally.wire.envelope import BatchError, content_hash, derive_key, seal
 from tests.integration.conftest import MASTER
-from tests.servers import MariaDB
+from tests.support.servers import MariaDB
 
 NOW = int(time.time()) // 300 * 300 - 7200
 KEY = derive_key(MASTER, "edge1")
@@ -131,14 +134,14 @@ def test_what_another_has_written_meanwhile_is_seen(ledger: Ledger) -> None:
 
 def test_what_is_known_of_a_stream_is_asked_for_once(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    union = Transaction._union
+    union = Statements._union
 
-    def counted(self: Transaction, queries: Any) -> Any:
+    def counted(self: Statements, queries: Any) -> Any:
         every = list(queries)
         asked.append(len(every))
         return union(self, every)
 
-    monkeypatch.setattr(Transaction, "_union", counted)
+    monkeypatch.setattr(Statements, "_union", counted)
     for seq in (1, 2, 3):
         assert ledger.commit([incoming(batch(seq))]) == ["committed"]
     ledger.disconnect()
@@ -260,7 +263,7 @@ def test_a_lost_connection_is_mended_and_nothing_is_doubled(ledger: Ledger, data
 
 
 def test_what_was_refused_is_kept_once_and_bounded(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgetally.transaction.QUARANTINE_ROWS", 3)
+    monkeypatch.setattr("edgetally.ledger.statements.QUARANTINE_ROWS", 3)
     for number in (1, 1, 2, 3, 4):
         refusal = BatchError("signature", "the signature does not fit")
         ledger.commit([Incoming(b"payload %d" % number, refused=refusal)])
@@ -291,29 +294,23 @@ def test_gaps_are_seen_in_the_view(ledger: Ledger) -> None:
 # --- the database as the program finds it
 
 
-def test_a_second_migration_has_nothing_to_do(
-    database: DatabaseConfig, admin: DatabaseConfig, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_second_migration_has_nothing_to_do(database: DatabaseConfig, admin: DatabaseConfig) -> None:
     config = AggregatorConfig(("127.0.0.1:1",), (MASTER,), database)
-    assert migrate.run(config, admin, "localhost", None) == 0
-    assert capsys.readouterr().out == "nothing to do\n"
-    migrate.run(config._replace(database=database._replace(password="new")), admin, "localhost", None)
-    assert capsys.readouterr().out == f"set the password of {database.user}@localhost\n"
-    migrate.run(config, admin, "localhost", ("reader", "secret"))
-    assert "created account reader@%" in capsys.readouterr().out
+    assert migrate.migrate(config, admin, "localhost", None) == []
+    changed = config._replace(database=database._replace(password="new"))
+    assert migrate.migrate(changed, admin, "localhost", None) == [f"set the password of {database.user}@localhost"]
+    assert "created account reader@%" in migrate.migrate(config, admin, "localhost", ("reader", "secret"))
 
 
-def test_migrations_at_the_same_time(
-    database: DatabaseConfig, admin: DatabaseConfig, mariadb: MariaDB, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_migrations_at_the_same_time(database: DatabaseConfig, admin: DatabaseConfig, mariadb: MariaDB) -> None:
     """Two aggregators are rolled out at once: one makes everything, the others find it."""
     mariadb.sql(f"DROP DATABASE {database.name}; DROP USER {database.user}@localhost")
     config = AggregatorConfig(("127.0.0.1:1",), (MASTER,), database)
     with ThreadPoolExecutor() as pool:
-        runs = [pool.submit(migrate.run, config, admin, "localhost", None) for _ in range(3)]
-        assert [run.result() for run in runs] == [0, 0, 0]
-    said = capsys.readouterr().out
-    assert (said.count("applied 0001"), said.count("nothing to do")) == (1, 2)
+        runs = [pool.submit(migrate.migrate, config, admin, "localhost", None) for _ in range(3)]
+        done = [run.result() for run in runs]
+    assert done.count([]) == 2
+    assert "applied 0001_first.sql" in max(done, key=len)
     assert mariadb.sql("SELECT COUNT(*) FROM ledger", database.name) == "1\n"
 
 
@@ -413,11 +410,11 @@ def test_old_detail_goes_and_the_sums_stay(ledger: Ledger) -> None:
 
 
 def test_detail_that_somebody_reads_is_dropped_another_time(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgetally.ledger.READERS_SECONDS", 1)
+    monkeypatch.setattr("edgetally.ledger.ledger.READERS_SECONDS", 1)
     with connect(ledger.config) as reader, reader.cursor() as cursor:
         cursor.execute("SELECT COUNT(*) FROM traffic")
         before = cursor.fetchone()
-        with ledger.beside() as transaction:
+        with ledger.fenced_transaction() as transaction:
             transaction.cursor.execute("UPDATE detail SET from_slot = %s", (NOW + 86400 * 3,))
         ledger.maintain()
         assert before == (0,)
@@ -431,7 +428,7 @@ def test_detail_that_somebody_reads_is_dropped_another_time(ledger: Ledger, monk
 
 def test_partitions_are_made_another_time_where_somebody_reads(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """And batches are committed all the while."""
-    monkeypatch.setattr("edgetally.ledger.READERS_SECONDS", 1)
+    monkeypatch.setattr("edgetally.ledger.ledger.READERS_SECONDS", 1)
     query = (
         "SELECT partition_name FROM information_schema.partitions WHERE table_name = 'traffic' "
         "AND table_schema = DATABASE() ORDER BY partition_ordinal_position"

@@ -15,12 +15,11 @@ from typing import Any
 import yaml
 
 from edgetally.config import DatabaseConfig
-from edgetally.ledger import Ledger
-from tests import servers
-from tests.edge import Edge, wait_for
+from edgetally.ledger.ledger import Ledger
 from tests.integration.conftest import aggregator_file, run
+from tests.support import ROOT, servers
+from tests.support.edge import Edge, wait_for
 
-ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "monitoring" / "edgetally.rules.yml"
 CASES = Path(__file__).parent / "edgetally.rules.test.yml"
 

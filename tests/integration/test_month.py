@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from edgetally.batch import derive_key
 from edgetally.config import DatabaseConfig
-from tests import servers
+from edgetally.wire.envelope import derive_key
 from tests.integration.conftest import MASTER, SOURCE, aggregator, aggregator_file, run, wait_for
+from tests.support import servers
 
 ZONE = ZoneInfo("Europe/Berlin")
 START, END = (int(datetime(2025, month, 1, tzinfo=ZONE).timestamp()) for month in (10, 11))
@@ -36,7 +36,7 @@ FORMATS = {"edge1": f"log_format edgetally '{NGINX}';", "edge2": "vhost_combined
 SHIP = """
 import select, sys, time
 time.sleep = lambda seconds: select.select([], [], [], max(0, seconds))
-from edgetally.cli import main
+from edgetally.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
 LOST = 23  # the number of edge2's rotation whose batch is lost

@@ -17,12 +17,12 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
-from edgetally import migrate
+from edgetally.bill.page.channel_page import identify
 from edgetally.config import AggregatorConfig, DatabaseConfig
-from edgetally.page.sheet import identify
-from tests import servers
-from tests.browser import chromium, messages, paper
+from edgetally.ledger import migrate
 from tests.integration.conftest import MASTER, aggregator_file, run, wait_for
+from tests.support import servers
+from tests.support.browser import chromium, messages, paper
 
 ZONE = ZoneInfo("Europe/Berlin")
 START, END = (int(datetime(2025, month, 1, tzinfo=ZONE).timestamp()) for month in (10, 11))  # 31 days and one hour
@@ -85,7 +85,7 @@ def pages(mariadb: servers.MariaDB, tmp_path_factory: pytest.TempPathFactory) ->
     mariadb.sql("DROP DATABASE IF EXISTS edgetally")
     admin = DatabaseConfig("root", "", "mysql", socket=str(mariadb.socket))
     database = admin._replace(user="edgetally", password="secret", name="edgetally")
-    migrate.run(AggregatorConfig(("127.0.0.1:1",), (MASTER,), database), admin, "localhost", None)
+    migrate.migrate(AggregatorConfig(("127.0.0.1:1",), (MASTER,), database), admin, "localhost", None)
     rows = fill(mariadb)
     home = tmp_path_factory.mktemp("page")
     config = aggregator_file(home, database, "127.0.0.1:1")

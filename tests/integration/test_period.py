@@ -14,21 +14,24 @@ import pymysql
 import pytest
 
 import edgetally
-from edgetally import bill, link, page
-from edgetally.adjustments import adjustments, total
-from edgetally.batch import FUNCTION, Batch, derive_key, seal
-from edgetally.closed import find_closed
+from edgetally.bill import bill
+from edgetally.bill.adjustments import adjustments, total
+from edgetally.bill.closed import find_closed
+from edgetally.bill.find import find_bill
+from edgetally.bill.page import publish
+from edgetally.bill.period import month_bounds
 from edgetally.config import AggregatorConfig
-from edgetally.database import connect
 from edgetally.errors import EdgetallyError
-from edgetally.ledger import Ledger
-from edgetally.period import month_bounds
-from edgetally.report import open_any
-from edgetally.transaction import Incoming
-from tests import servers
+from edgetally.ledger.database import connect
+from edgetally.ledger.incoming import Incoming
+from edgetally.ledger.ledger import Ledger
+from edgetally.wire import submit as job_servers
+from edgetally.wire.batch import FUNCTION, Batch
+from edgetally.wire.envelope import derive_key, seal
 from tests.integration.conftest import MASTER, aggregator, aggregator_file, run, wait_for
 from tests.integration.test_bill import START, batch, commit
 from tests.integration.test_bill import config as config
+from tests.support import servers
 
 DAY = 86400
 MONTH = 30 * DAY
@@ -106,12 +109,12 @@ def test_the_series_of_a_closed_month_come_from_its_snapshot(
     config: AggregatorConfig, mariadb: servers.MariaDB
 ) -> None:
     commit(config.database, september())
-    with open_any(config, month="2026-09") as made:
+    with find_bill(config, month="2026-09") as made:
         before = dict(made.each_series())
     assert close(config).returncode == 0
     for name in ("traffic", "channel_traffic", "channel", "batch_body"):
         mariadb.sql(f"DELETE FROM {name}", "edgetally")
-    with open_any(config, month="2026-09") as made:
+    with find_bill(config, month="2026-09") as made:
         assert made.data["state"] == "closed"
         assert dict(made.each_series()) == before == {"video": made.series("video")}
         (line,) = made.data["channels"]
@@ -131,9 +134,9 @@ def test_one_file_that_would_be_too_large_is_not_made(
     commit(config.database, september())
     out = tmp_path / "bill.html"
     for largest in (5_000, 100_000):  # seen before the page is made, and after it
-        monkeypatch.setattr(page, "LARGEST", largest)
-        with open_any(config, month="2026-09") as made, pytest.raises(EdgetallyError, match="name a folder"):
-            page.write(made, str(out))
+        monkeypatch.setattr(publish, "LARGEST", largest)
+        with find_bill(config, month="2026-09") as made, pytest.raises(EdgetallyError, match="name a folder"):
+            publish.write(made, str(out))
     assert not out.exists()
 
 
@@ -143,12 +146,11 @@ def test_the_same_bytes_after_an_upgrade(config: AggregatorConfig, monkeypatch: 
     assert close(config).returncode == 0
     before = frozen(config)
     assert json.loads(before)["program"] == edgetally.__version__
-    monkeypatch.setattr(edgetally, "__version__", "7.0.0")
     monkeypatch.setattr(bill, "__version__", "7.0.0")
     monkeypatch.setattr(bill, "FORMAT", 2)
-    monkeypatch.setattr("edgetally.closed.FORMAT", 2)
+    monkeypatch.setattr("edgetally.bill.closed.FORMAT", 2)
     assert frozen(config) == before
-    monkeypatch.setattr("edgetally.closed.FORMAT", 0)
+    monkeypatch.setattr("edgetally.bill.closed.FORMAT", 0)
     with pytest.raises(EdgetallyError, match="is of format 1, and this program reads up to 0: upgrade"):
         find_closed(config, "2026-09", None)
 
@@ -208,7 +210,7 @@ def test_nobody_changes_a_closed_month(config: AggregatorConfig, mariadb: server
     packed = zlib.compress(b'{"bytes":[1],"days":[]}')
     mariadb.sql(f"UPDATE period_series SET series = 0x00000000{packed.hex()}", "edgetally")
     with (
-        open_any(config, month="2026-09") as made,
+        find_bill(config, month="2026-09") as made,
         pytest.raises(EdgetallyError, match="the series of channel 'video'"),
     ):
         made.series("video")
@@ -235,7 +237,7 @@ def test_corrections_in_every_order(config: AggregatorConfig) -> None:
     older = day_batch("edge1/a", 4, 9, revision=1)
     (body,) = older.encode()
     ledger = Ledger(config.database, "edgetally test")
-    with ledger.beside() as transaction:
+    with ledger.fenced_transaction() as transaction:
         incoming = Incoming(sealed(older), older.stream, body, older)
         assert transaction.record([incoming]) == ["superseded"]
     ledger.disconnect()
@@ -323,7 +325,7 @@ def sealed(one: Batch) -> bytes:
 
 
 def submit(gearmand: servers.Server, one: Batch) -> None:
-    link.submit([gearmand.address], FUNCTION, [link.Job(f"{one.stream}{one.seq}", sealed(one))])
+    job_servers.submit([gearmand.address], FUNCTION, [job_servers.Job(f"{one.stream}{one.seq}", sealed(one))])
 
 
 def test_months_are_closed_in_their_zone(config: AggregatorConfig) -> None:

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from edgetally.batch import derive_key
 from edgetally.config import DatabaseConfig
-from tests import servers
+from edgetally.wire.envelope import derive_key
 from tests.integration.conftest import MASTER, aggregator, aggregator_file, queue, run, wait_for
+from tests.support import servers
 
 FORMAT = (
     'log_format edgetally \'$msec $host "$request" $status $bytes_sent $request_time $upstream_cache_status '

@@ -8,15 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from edgetally import link, quarantine
-from edgetally.batch import FUNCTION, Batch, content_hash, derive_key, seal
+from edgetally.cli import quarantine as command
 from edgetally.config import AggregatorConfig, DatabaseConfig
 from edgetally.errors import EdgetallyError
-from edgetally.ledger import Ledger
-from edgetally.payload import open_batch
-from edgetally.quarantine import Choice, Quarantine
-from tests import servers
+from edgetally.ledger.incoming import open_batch
+from edgetally.ledger.ledger import Ledger
+from edgetally.ledger.quarantine import Choice, Quarantine
+from edgetally.wire import submit
+from edgetally.wire.batch import FUNCTION, Batch
+from edgetally.wire.envelope import content_hash, derive_key, seal
 from tests.integration.conftest import MASTER, aggregator, aggregator_file, run, wait_for
+from tests.support import servers
 
 OTHER = "another master key for the tests, long enough"
 START = 1_790_000_100 // 300 * 300
@@ -59,15 +61,15 @@ def total(mariadb: servers.MariaDB) -> int:
 
 
 def test_list_and_show(config: AggregatorConfig, refused: list[bytes], capsys: pytest.CaptureFixture[str]) -> None:
-    assert quarantine.show_list(config, Choice(), "json") == 0
+    assert command.show_list(config, Choice(), "json") == 0
     entries = json.loads(capsys.readouterr().out)
     assert sorted(entry["reason"] for entry in entries) == ["conflict", "foreign", "foreign", "unsigned"]
-    assert quarantine.show_list(config, Choice(stream="edge1/*"), "table") == 0
+    assert command.show_list(config, Choice(stream="edge1/*"), "table") == 0
     assert len(capsys.readouterr().out.splitlines()) == 2  # who is not known by a signature has no stream
-    assert quarantine.show_list(config, Choice(reason="unsigned"), "csv") == 0
+    assert command.show_list(config, Choice(reason="unsigned"), "csv") == 0
     assert content_hash(b"hello") in capsys.readouterr().out
     (entry,) = [one for one in entries if one["reason"] == "conflict"]
-    assert quarantine.show(config, [entry["id"][:12]]) == 0
+    assert command.show(config, [entry["id"][:12]]) == 0
     text = capsys.readouterr().out
     assert "another batch of the same number" in text
     assert '"seq": 5' in text
@@ -79,11 +81,11 @@ def test_retry_counts_what_is_good_now(
 ) -> None:
     """After the master key is known: the batches count once, and the receipt says so; what is bad stays."""
     asked = [(f"{1:016x}", 1, 0, content_hash(refused[0].partition(b"\n")[2]))]
-    assert quarantine.retry(config, Choice(reason="foreign")) == 1
+    assert command.retry(config, Choice(reason="foreign")) == 1
     assert capsys.readouterr().out.count("refused again (foreign)") == 2
     assert total(mariadb) == 10
     better = config._replace(master_keys=(MASTER, OTHER))
-    assert quarantine.retry(better, Choice(all=True)) == 1
+    assert command.retry(better, Choice(all=True)) == 1
     said = capsys.readouterr().out
     assert said.count(": counted\n") == 2
     assert "refused again (unsigned)" in said
@@ -91,7 +93,7 @@ def test_retry_counts_what_is_good_now(
     assert total(mariadb) == 30
     assert Ledger(config.database, "test").states("edge1/a", asked) == ["committed"]
     assert [entry.reason for entry in Quarantine(config).entries()] == ["unsigned", "conflict"]
-    assert quarantine.retry(better, Choice(reason="foreign")) == 0
+    assert command.retry(better, Choice(reason="foreign")) == 0
     assert total(mariadb) == 30
 
 
@@ -100,9 +102,9 @@ def test_drop_asks_first(
 ) -> None:
     name = content_hash(b"hello")[:8]
     with pytest.raises(EdgetallyError, match="say --yes"):
-        quarantine.drop(config, Choice([name]), False)
+        command.drop(config, Choice([name]), False)
     assert len(Quarantine(config).entries()) == 4
-    assert quarantine.drop(config, Choice([name]), True) == 0
+    assert command.drop(config, Choice([name]), True) == 0
     assert "dropped" in capsys.readouterr().out
     assert "unsigned" not in [entry.reason for entry in Quarantine(config).entries()]
     assert total(mariadb) == 10
@@ -120,7 +122,7 @@ def test_what_is_meant_must_be_clear(
     config: AggregatorConfig, refused: list[bytes], choice: Choice, sentence: str
 ) -> None:
     with pytest.raises(EdgetallyError, match=sentence):
-        quarantine.retry(config, choice)
+        command.retry(config, choice)
 
 
 def test_a_payload_that_was_cut_is_not_retried(config: AggregatorConfig) -> None:
@@ -128,7 +130,7 @@ def test_a_payload_that_was_cut_is_not_retried(config: AggregatorConfig) -> None
     assert ledger.acquire()
     assert ledger.commit([open_batch(config, bytes(2 << 20))]) == ["unsigned"]
     with pytest.raises(EdgetallyError, match="only the first 1048576 are kept"):
-        quarantine.retry(config, Choice(all=True))
+        command.retry(config, Choice(all=True))
 
 
 def test_beside_a_working_aggregator(
@@ -142,13 +144,13 @@ def test_beside_a_working_aggregator(
     both.write_text(later.read_text())
     file = aggregator_file(tmp_path, config.database, gearmand.address)
     strange = [payload(seq, OTHER, "edge2") for seq in range(1, 41)]
-    link.submit([gearmand.address], FUNCTION, [link.Job(f"s{n}", one) for n, one in enumerate(strange)])
+    submit.submit([gearmand.address], FUNCTION, [submit.Job(f"s{n}", one) for n, one in enumerate(strange)])
     with aggregator(file) as process:
         wait_for("quarantine", lambda: len(Quarantine(config).entries()) == 40)
 
         def load() -> None:
             for seq in range(1, 201):
-                link.submit([gearmand.address], FUNCTION, [link.Job(f"g{seq}", payload(seq))])
+                submit.submit([gearmand.address], FUNCTION, [submit.Job(f"g{seq}", payload(seq))])
 
         thread = threading.Thread(target=load)
         thread.start()

@@ -1,7 +1,7 @@
 """Real web servers, odd traffic: what their logs are tallied to is what the clients received.
 
 A server writes logs of several formats at once, and beside them one of bare sizes, which says by itself what the sum
-is. The traffic comes once for all. Every kind of request has a host of its own, see tests/odd_traffic.py.
+is. The traffic comes once for all. Every kind of request has a host of its own, see tests/support/odd_traffic.py.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from edgetally.formats import PASTED, LogFormat, parse_format
-from edgetally.formats.squid import NATIVE as SQUID_NATIVE
-from edgetally.formats.trafficserver import NAMED as TRAFFICSERVER_NAMED
-from edgetally.tally import Tally, tally
-from tests import servers
+from edgetally.formats.catalogue import PASTED, parse_format
+from edgetally.formats.log_format import LogFormat
+from edgetally.formats.servers.squid import NATIVE as SQUID_NATIVE
+from edgetally.formats.servers.trafficserver import NAMED as TRAFFICSERVER_NAMED
+from edgetally.tally.count import tally
+from edgetally.tally.result import Tally
 from tests.integration.conftest import wait_for
-from tests.odd_traffic import BIG, HOST, LAST, Crowd, Origin, Seen, get, make_odd_traffic, origin
+from tests.support import servers
+from tests.support.odd_traffic import BIG, HOST, LAST, Crowd, Origin, Seen, get, make_odd_traffic, origin
 
 RECOMMENDED = {server: text for server, (_, text) in PASTED.items()}
 

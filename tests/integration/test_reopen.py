@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from edgetally.formats import PASTED
-from edgetally.rotate import is_closed
-from tests import servers
-from tests.edge import Edge, wait_for
+from edgetally.edge.closing import is_closed
+from edgetally.formats.catalogue import PASTED
+from tests.support import ROOT, servers
+from tests.support.edge import Edge, wait_for
 
-ROLE = Path(__file__).resolve().parents[2] / "roles" / "edge_shipper"
+ROLE = ROOT / "roles" / "edge_shipper"
 APACHE = """
 Listen 127.0.0.1:{port}
 ServerLimit 4

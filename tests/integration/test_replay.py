@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from edgetally.batch import derive_key
 from edgetally.config import DatabaseConfig
-from edgetally.deliver import Delivery
-from tests import servers
-from tests.edge import Edge, Writer, line
+from edgetally.edge.deliver import Delivery
+from edgetally.wire.envelope import derive_key
 from tests.integration.conftest import MASTER, aggregator, aggregator_file, run, wait_for
+from tests.support import servers
+from tests.support.edge import Edge, Writer, line
 
 RIGHT = [
     {"channel": "live", "host": "a.example.com", "path": "/1"},

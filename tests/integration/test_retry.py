@@ -11,13 +11,13 @@ from typing import Any
 import pymysql
 import pytest
 
-from edgetally.aggregate import Aggregator
 from edgetally.config import AggregatorConfig, DatabaseConfig
-from edgetally.database import connect, error_code
-from edgetally.transaction import Incoming
-from tests import servers
+from edgetally.ledger.aggregator import Aggregator
+from edgetally.ledger.database import connect, error_code
+from edgetally.ledger.incoming import Incoming
 from tests.integration.conftest import MASTER, wait_for
 from tests.integration.test_ledger import NOW, batch, incoming
+from tests.support import servers
 
 
 @pytest.fixture

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from edgetally.batch import CANARY_STREAM, Batch, derive_key, seal
 from edgetally.config import DatabaseConfig, load_aggregator
-from edgetally.ledger import Ledger
-from edgetally.payload import open_batch
-from tests import servers
+from edgetally.ledger.incoming import open_batch
+from edgetally.ledger.ledger import Ledger
+from edgetally.wire.batch import CANARY_STREAM, Batch
+from edgetally.wire.envelope import derive_key, seal
 from tests.integration.conftest import MASTER, aggregator, aggregator_file, queue, run, wait_for
+from tests.support import servers
 
 
 @pytest.mark.parametrize("output", ["json", "table"])

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from edgetally.batch import Batch, derive_key, seal
-from edgetally.ledger import Ledger
-from edgetally.transaction import Incoming, Transaction
+from edgetally.ledger.incoming import Incoming
+from edgetally.ledger.ledger import Ledger
+from edgetally.ledger.transaction import Transaction
+from edgetally.wire.batch import Batch
+from edgetally.wire.envelope import derive_key, seal
 from tests.integration.conftest import MASTER
 
 START = int(time.time()) // 300 * 300 - 86400
@@ -113,8 +115,8 @@ def test_a_number_that_is_there_sends_the_group_back_to_one_by_one(
 
 
 def test_a_large_group_is_written_in_several_statements(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgetally.transaction.STATEMENT_BYTES", 1000)
-    monkeypatch.setattr("edgetally.transaction.UNION_QUERIES", 3)
+    monkeypatch.setattr("edgetally.ledger.statements.STATEMENT_BYTES", 1000)
+    monkeypatch.setattr("edgetally.ledger.statements.UNION_QUERIES", 3)
     rows = tuple((START + 300 * n, 0, 1, 10, None, None) for n in range(100))
     items = []
     for number in range(20):

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from edgetally import link
-from edgetally.link import GRAB_WINDOW, Job, Worker
-from tests import servers
+from edgetally.wire import submit as job_servers
+from edgetally.wire.submit import Job
+from edgetally.wire.worker import GRAB_WINDOW, Worker
 from tests.integration.conftest import queue
+from tests.support import servers
 
 FUNCTION = "edgetally.batch"
 
@@ -22,7 +23,7 @@ def second() -> Iterator[servers.Server]:
 
 def submit(server: servers.Server, count: int, size: int) -> set[str]:
     jobs = [Job(f"job{server.port}-{number}", bytes(size)) for number in range(count)]
-    assert len(link.submit([server.address], FUNCTION, jobs)) == count
+    assert len(job_servers.submit([server.address], FUNCTION, jobs)) == count
     return {job.unique for job in jobs}
 
 

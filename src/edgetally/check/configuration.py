@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Callable
 
-from edgetally.check import apache, haproxy, lighttpd, nginx, squid, trafficserver, varnish
-from edgetally.check.source import Source
-from edgetally.errors import EdgetallyError
-from edgetally.formats import nearest
+from edgetally.check.servers import apache, haproxy, lighttpd, nginx, squid, trafficserver, varnish
+from edgetally.check.servers.source import Source
+from edgetally.errors import EdgetallyError, nearest
 from edgetally.formats.finding import Finding
 
 CHECKERS: dict[str, Callable[[Source], Iterator[Finding]]] = {

@@ -12,15 +12,17 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
-from edgetally.channels import UNASSIGNED, ChannelMap, hosts_by_bytes
-from edgetally.check import defects, logs
-from edgetally.check.formats import check_format
+from edgetally.check import defects
+from edgetally.check import log as logs
+from edgetally.check.format import check_format
 from edgetally.config import EdgeConfig, LogConfig
+from edgetally.edge.streams import Stream, find_streams
 from edgetally.errors import EdgetallyError
-from edgetally.formats import parse_format
+from edgetally.formats.catalogue import parse_format
 from edgetally.formats.finding import NO_HOST, Finding
-from edgetally.rotate import Stream, find_streams
-from edgetally.tally import tally
+from edgetally.limits import UNASSIGNED
+from edgetally.tally.channels import ChannelMap, hosts_by_bytes
+from edgetally.tally.count import tally
 
 FREE_BYTES = 1 << 30
 FREE_SHARE = 0.05

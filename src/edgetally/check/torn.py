@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from itertools import accumulate
 
 from edgetally.check import defects
-from edgetally.formats import LogFormat
 from edgetally.formats.finding import Finding
+from edgetally.formats.log_format import LogFormat
 from edgetally.formats.pattern import Part
-from edgetally.tally import tally
+from edgetally.tally.count import tally
 
 # A value of each kind that is longer than one character, so that it can be cut.
 _TEXT = "abc"

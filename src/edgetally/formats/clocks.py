@@ -48,6 +48,7 @@ _FIELDS: dict[str, bytes] = {
     "t": rb"\t",
     "%": rb"%",
 }
+
 _TOKEN = re.compile(r"%(:z|.)|([^%]+)", re.S)
 _DAY = (("Y", "y"), ("m", "b"), ("d", "e"), ("H",), ("M",))
 

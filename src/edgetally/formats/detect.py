@@ -13,7 +13,7 @@ from edgetally.formats.values import shorten
 
 def module_of(server: str) -> Any:
     """The module of a server's formats. Most runs need one, so each is imported when it is asked for."""
-    return import_module(f"edgetally.formats.{server}")
+    return import_module(f"edgetally.formats.servers.{server}")
 
 
 def later(server: str, name: str) -> Callable[..., LogFormat]:

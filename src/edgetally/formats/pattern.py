@@ -23,7 +23,6 @@ _ARRAY = rb"\[(?:" + _SCALAR + rb"(?:," + _SCALAR + rb"){0,999})?\]"
 _FLAT = _STRING + rb":(?:" + _SCALAR + rb"|" + _ARRAY + rb")"
 _OBJECT = rb"\{(?:" + _FLAT + rb"(?:," + _FLAT + rb"){0,999})?\}"
 _MEMBER = _STRING + rb":(?:" + _SCALAR + rb"|" + _ARRAY + rb"|" + _OBJECT + rb")"
-
 # The fields that have a shape of their own; times have theirs in clocks; all others are text.
 _SHAPES: dict[str, bytes] = {
     "pad": rb" *",

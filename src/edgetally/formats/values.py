@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 # What each server calls a hit. nginx: an old copy that is served, or confirmed by the origin, is one.
 NGINX_HIT = re.compile(rb"HIT|STALE|UPDATING|REVALIDATED")
@@ -30,13 +29,6 @@ def normal_host(raw: bytes) -> str:
         host = host.partition(":")[0]
     host = host.rstrip(".")[:253]
     return "" if host == "-" else host
-
-
-def nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
-    """The known word that was probably meant, or an empty text."""
-    from difflib import get_close_matches  # needed for mistakes only
-
-    return next(iter(get_close_matches(word, list(known), 1, likeness)), "")
 
 
 def shorten(text: str) -> str:

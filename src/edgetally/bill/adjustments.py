@@ -1,0 +1,152 @@
+"""What was committed for a month after it was closed: each batch, and the difference that it makes to each channel.
+
+The snapshot and all differences come to what the counters have now.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from edgetally.bill.closed import Closed
+from edgetally.errors import EdgetallyError
+from edgetally.limits import SPREAD_SECONDS
+from edgetally.wire.batch import Batch
+
+Difference = dict[str, tuple[int, int]]  # of a channel: requests, bytes
+
+
+@dataclass(frozen=True)
+class Adjustment:
+    """A batch that came later. committed_at: UTC; difference: what it changes in the month; it may change nothing."""
+
+    stream: str
+    generation: str
+    seq: int
+    revision: int
+    covers_from: float | None
+    covers_to: float
+    commit_no: int
+    committed_at: str
+    difference: Difference
+
+    def data(self) -> dict[str, Any]:
+        """As JSON has it."""
+        difference = [
+            {"channel": name, "requests": requests, "bytes": size}
+            for name, (requests, size) in sorted(self.difference.items())
+        ]
+        return {**vars(self), "difference": difference}
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One part of a batch in the ledger, and what it has in the month."""
+
+    key: tuple[int, str, int]  # stream id, generation, seq
+    revision: int
+    commit_no: int
+    row: tuple[Any, ...]
+    sums: Difference
+
+
+# The numbers that have anything that came later, and all revisions of them: a correction replaces what was counted.
+_LATER = """
+SELECT b.stream_id, LOWER(HEX(b.generation)), b.seq, b.revision, b.commit_no, s.name, b.covers_from, b.covers_to,
+       DATE_FORMAT(b.committed_at, '%%Y-%%m-%%dT%%H:%%i:%%sZ'), d.body
+  FROM (SELECT DISTINCT stream_id, generation, seq FROM batch
+         WHERE commit_no > %s AND covers_to > %s AND (covers_from IS NULL OR covers_from < %s)) l
+  JOIN batch b USING (stream_id, generation, seq)
+  JOIN batch_body d USING (stream_id, generation, seq, revision, part)
+  JOIN stream s ON s.id = b.stream_id
+ ORDER BY b.stream_id, b.generation, b.seq, b.commit_no, b.revision, b.part"""
+
+
+def adjustments(connection: Any, closed: Closed) -> list[Adjustment]:
+    """All adjustments of a closed month, in the order of their commits; those that do not touch its slots are none."""
+    row = closed.row
+    billed = {alias["old"]: alias["new"] for alias in closed.data["aliases"]}
+    with connection.cursor() as cursor:
+        cursor.execute(_LATER, (row.commit_no, row.start - SPREAD_SECONDS, row.end + SPREAD_SECONDS))
+        parts = [_part(found, row.start, row.end, billed) for found in cursor.fetchall()]
+    connection.rollback()
+    found = [one for group in _by_number(parts) for one in _replay(group, row.commit_no)]
+    return sorted(found, key=lambda one: (one.commit_no, one.stream, one.generation, one.seq, one.revision))
+
+
+def _part(found: tuple[Any, ...], start: int, end: int, billed: dict[str, str]) -> _Part:
+    stream_id, generation, seq, revision, commit_no, *row, body = found
+    try:
+        batch = Batch.decode(zlib.decompress(body))
+    except (zlib.error, EdgetallyError):
+        raise EdgetallyError(
+            f"the body of batch {generation}-{seq} cannot be read: `edgetally audit` says what else is damaged"
+        ) from None
+    sums: Difference = {}
+    names = [billed.get(name, name) for name in batch.channels]
+    for slot, channel, requests, size, _hits, _hit_bytes in batch.rows:
+        if start <= slot < end:
+            known = sums.get(names[channel], (0, 0))
+            sums[names[channel]] = (known[0] + requests, known[1] + size)
+    return _Part((stream_id, generation, seq), revision, commit_no, tuple(row), sums)
+
+
+def _by_number(parts: Iterable[_Part]) -> Iterator[list[_Part]]:
+    group: list[_Part] = []
+    for part in parts:
+        if group and part.key != group[0].key:
+            yield group
+            group = []
+        group.append(part)
+    if group:
+        yield group
+
+
+def _replay(parts: list[_Part], closed_at: int) -> Iterator[Adjustment]:
+    """The history of one number: what each later commit of it changed. The highest revision so far is what counts."""
+    counted: Difference = {}
+    revision = 0
+    for part in parts:
+        change: Difference = {}
+        if part.revision == revision or not counted:
+            change = dict(part.sums) if part.revision >= revision else {}
+        elif part.revision > revision:
+            change = _add(part.sums, counted, -1)
+        if part.revision >= revision:
+            revision = part.revision
+        counted = _add(counted, change, 1)
+        if part.commit_no > closed_at and (part.sums or change):
+            name, low, high, at = part.row
+            covers = (None if low is None else float(low), float(high))
+            kept = {channel: sums for channel, sums in change.items() if sums != (0, 0)}
+            identity = (name.decode(), part.key[1], part.key[2], part.revision)
+            yield Adjustment(*identity, *covers, part.commit_no, at, kept)
+
+
+def _add(first: Difference, second: Difference, sign: int) -> Difference:
+    found = dict(first)
+    for name, (requests, size) in second.items():
+        known = found.get(name, (0, 0))
+        found[name] = (known[0] + sign * requests, known[1] + sign * size)
+    return found
+
+
+def total(found: Iterable[Adjustment]) -> Difference:
+    """What all of them come to."""
+    sums: Difference = {}
+    for one in found:
+        sums = _add(sums, one.difference, 1)
+    return sums
+
+
+def adjusted_text(closed: Closed) -> str:
+    """A sentence where something was committed after the closing, else nothing."""
+    later, row = adjustments(closed.connection, closed), closed.row
+    if not later:
+        return ""
+    return (
+        f"{len(later)} batches for {row.month} were committed after it was closed, and are not in it: "
+        f"`edgetally period show {row.month} --zone {row.zone}` lists them"
+    )

@@ -1,0 +1,355 @@
+"""The bill: one object that every output is made of, and the series of its channels; see docs/reference/bill.md.
+
+An open period is read from the database, one channel in memory at a time, on one snapshot; a closed one from what
+`edgetally period close` wrote, and from nothing else.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from operator import add
+from typing import Any
+
+from edgetally import __version__
+from edgetally.bill.aliases import Alias, resolve
+from edgetally.bill.charge import Charge
+from edgetally.bill.contracts import Contract, Contracts, plain
+from edgetally.bill.counters import Counters, open_counters
+from edgetally.bill.coverage import StreamCoverage, coverage, gap_data
+from edgetally.bill.percentile import mbps, rank
+from edgetally.bill.period import Period
+from edgetally.bill.sample import Sample, Span, add_spans
+from edgetally.bill.series import Counts, Series
+from edgetally.config import AggregatorConfig
+from edgetally.limits import SLOT_SECONDS
+
+FORMAT = 1
+PERCENTS = (Fraction(95),)
+_NAMED = 3  # streams that a sentence names
+BOUNDS = (
+    "the low bound counts what is missing as zero, the high one every missing slot of a stream at the most that this "
+    "stream had of the channel in a slot of this period, on top of what was received. The true value lies between them "
+    "if nothing missing was more than that."
+)
+
+Keep = Callable[[str, Series], str]
+
+
+class Bill:
+    """A bill of an open period. data: the object; series: see docs/reference/bill.md."""
+
+    def __init__(self, data: dict[str, Any], counters: Counters, ids: dict[str, list[int]]) -> None:
+        self.data = data
+        self._counters = counters
+        self._ids = ids
+
+    def series(self, channel: str) -> Series:
+        """One channel's series."""
+        return self._counters.series(self._ids[channel])
+
+    def each_series(self) -> Iterator[tuple[str, Series]]:
+        """All channels' series, in the order of data["channels"]."""
+        names = [line["channel"] for line in self.data["channels"]]
+        return zip(names, self._counters.each_series([self._ids[name] for name in names]))
+
+
+@dataclass
+class _Group:
+    """The sums of a group of channels, slot by slot."""
+
+    contract: Contract
+    sizes: list[int]
+    channels: list[str] = field(default_factory=list)
+    missing: list[Sequence[Span]] = field(default_factory=list)
+
+    def add(self, channel: str, sample: Sample) -> None:
+        self.channels.append(channel)
+        self.sizes = list(map(add, self.sizes, sample.sizes))
+        self.missing.append(sample.missing)
+
+
+@contextmanager
+def open_bill(
+    config: AggregatorConfig,
+    period: Period,
+    contracts: Contracts,
+    channel: str = "*",
+    percents: Sequence[Fraction] = PERCENTS,
+) -> Iterator[Bill]:
+    """The bill of an open period; its series can be read while the context is open."""
+    with open_counters(config.database, period) as counters:
+        yield make(counters, period, contracts, channel, percents)
+
+
+def make(
+    counters: Counters,
+    period: Period,
+    contracts: Contracts,
+    channel: str = "*",
+    percents: Sequence[Fraction] = PERCENTS,
+    keep: Keep | None = None,
+    covered: Sequence[StreamCoverage] | None = None,
+) -> Bill:
+    """Make the bill of the channels that fit a glob.
+
+    keep: gets every channel's series, stores it, and gives its sha256 (hex), which then stands in the bill.
+    covered: what became of every (stream, slot), where that was found out already.
+    """
+    aliases, ids = _billed_names(counters, channel)
+    names = sorted(ids)
+    each = counters.each([ids[name] for name in names])
+    if covered is None:
+        covered = coverage(counters.cursor, period, counters.now)
+    missing = _Missing(counters, period, covered)
+    maker = BillBuilder(period, contracts, percents, _whole_groups(counters, contracts, channel))
+    for name, (counts, sizes) in zip(names, each):
+        if counts is None:
+            continue
+        series_sha256 = keep(name, counters.series(ids[name], sizes)) if keep else None
+        old = [alias.old for alias in aliases if alias.new == name]
+        maker.add(name, old, counts, Sample(sizes, missing.spans(ids[name])), series_sha256)
+    maker.add_idle(channel)
+    return Bill(_object(period, counters, aliases, maker, completeness(covered, period)), counters, ids)
+
+
+def _billed_names(counters: Counters, pattern: str) -> tuple[list[Alias], dict[str, list[int]]]:
+    """The aliases, and the channels' ids by the name that they are billed under."""
+    aliases = [Alias(*pair) for pair in counters.aliases()]
+    billed = resolve(aliases)
+    ids: dict[str, list[int]] = {}
+    for name, number in sorted(counters.channels().items()):
+        ids.setdefault(billed.get(name, name), []).append(number)
+    found = {name: numbers for name, numbers in ids.items() if fnmatch.fnmatchcase(name, pattern)}
+    return [alias for alias in (Alias(old, billed[old]) for old, _new in aliases) if alias.new in found], found
+
+
+def _whole_groups(counters: Counters, contracts: Contracts, pattern: str) -> set[str]:
+    """The names of the groups all of whose channels fit the glob: a part of a group is not what is billed."""
+    billed = resolve([Alias(*pair) for pair in counters.aliases()])
+    cut = set()
+    for name in {billed.get(name, name) for name in counters.channels()}:
+        contract = contracts.of(name)
+        if contract and contract.group and not fnmatch.fnmatchcase(name, pattern):
+            cut.add(contract.name)
+    return {contract.name for contract in contracts.listed if contract.group} - cut
+
+
+class _Missing:
+    """How much can be missing of a channel, and when."""
+
+    def __init__(self, counters: Counters, period: Period, covered: Sequence[StreamCoverage]) -> None:
+        self._spans: dict[int, list[tuple[int, int]]] = {}
+        for one in covered:
+            spans = [(period.index(gap_slots.start), period.index(gap_slots.stop)) for gap_slots in _runs(one.missing)]
+            if spans:
+                self._spans[one.stream.id] = spans
+        self._most = counters.most(sorted(self._spans)) if self._spans else {}
+
+    def spans(self, ids: Sequence[int]) -> list[Span]:
+        """Of the channels of these ids, summed."""
+        return add_spans(
+            [Span(first, after, most) for first, after in self._spans[stream]]
+            for number in ids
+            for stream, most in self._most.get(number, {}).items()
+            if most > 0
+        )
+
+
+def _runs(slots: frozenset[int]) -> list[range]:
+    """Slots (epoch s) as runs without gaps."""
+    found: list[range] = []
+    for slot in sorted(slots):
+        if found and found[-1].stop == slot:
+            found[-1] = range(found[-1].start, slot + SLOT_SECONDS, SLOT_SECONDS)
+        else:
+            found.append(range(slot, slot + SLOT_SECONDS, SLOT_SECONDS))
+    return found
+
+
+class BillBuilder:
+    """Takes channels one after the other, and has the lines of the bill in the end."""
+
+    def __init__(self, period: Period, contracts: Contracts, percents: Sequence[Fraction], groups: set[str]) -> None:
+        self.period = period
+        self.contracts = contracts
+        self.percents = percents
+        self.groups = groups
+        self.lines: list[dict[str, Any]] = []
+        self.charges: list[dict[str, Any]] = []
+        self._summed: dict[str, _Group] = {}
+        self._counts = Counts()
+        self._total = _Group(Contract("total", ()), [0] * period.slots)
+
+    def add(self, name: str, aliases: list[str], counts: Counts, sample: Sample, sha256: str | None) -> None:
+        """One channel."""
+        contract = self.contracts.of(name)
+        line = channel_line(name, counts, sample, self.percents)
+        line.update(aliases=aliases, contract=contract.name if contract else None)
+        if sha256:
+            line["series_sha256"] = sha256
+        self.lines.append(line)
+        self._counts = Counts(*map(sum, zip(self._counts, counts)))
+        self._total.add(name, sample)
+        if contract is None or not self._is_billed(contract):
+            return
+        if not contract.group:
+            self.charges.append(Charge(contract, [name], sample, self.period).line())
+        elif contract.name in self.groups:
+            empty = _Group(contract, [0] * self.period.slots)
+            self._summed.setdefault(contract.name, empty).add(name, sample)
+
+    def add_idle(self, pattern: str) -> None:
+        """A commit is billed of channels that had no traffic, too, as far as they are named. pattern: of channels."""
+        billed = {channel for line in self.charges for channel in line["channels"]}
+        for contract in self.contracts.listed:
+            if contract.commit is None or not self._is_billed(contract):
+                continue
+            if not contract.group:
+                for name in self.contracts.named(contract):
+                    if name not in billed and fnmatch.fnmatchcase(name, pattern):
+                        self.charges.append(Charge(contract, [name], self._nothing(), self.period).line())
+            elif contract.name in self.groups and contract.name not in self._summed and pattern == "*":
+                channels = list(contract.channels)
+                self.charges.append(Charge(contract, channels, self._nothing(), self.period).line())
+
+    def _is_billed(self, contract: Contract) -> bool:
+        """Whether a contract is of the period's zone."""
+        return contract.zone in ("", str(self.period.zone))
+
+    def _nothing(self) -> Sample:
+        return Sample([0] * self.period.slots)
+
+    def total(self) -> dict[str, Any]:
+        """The line of all channels together."""
+        sample = Sample(self._total.sizes, add_spans(self._total.missing))
+        return channel_line("total", self._counts, sample, self.percents)
+
+    def all_charges(self) -> list[dict[str, Any]]:
+        """The contracts' lines, in the order of the contracts."""
+        for group in self._summed.values():
+            sample = Sample(group.sizes, add_spans(group.missing))
+            self.charges.append(Charge(group.contract, group.channels, sample, self.period).line())
+        order = {contract.name: place for place, contract in enumerate(self.contracts.listed)}
+        return sorted(self.charges, key=lambda line: (order[line["contract"]], line["channels"]))
+
+
+def channel_line(name: str, counts: Counts, sample: Sample, percents: Sequence[Fraction]) -> dict[str, Any]:
+    """A channel's figures as docs/reference/bill.md describes them."""
+    peak = max(sample.sizes, default=0)
+    return {
+        "channel": name,
+        **counts._asdict(),
+        "hit_ratio": _ratio(counts.hits, counts.cache_requests),
+        "byte_hit_ratio": _ratio(counts.hit_bytes, counts.cache_bytes),
+        "peak_bytes": peak,
+        "peak_mbps": _mbps(peak),
+        "peak_slot": sample.sizes.index(peak) if peak else None,
+        "percentiles": [_percentile(sample, percent) for percent in percents],
+        "missing": [list(span) for span in sample.missing],
+        "missing_slots": len(sample.affected),
+    }
+
+
+def _percentile(sample: Sample, percent: Fraction) -> dict[str, Any]:
+    found, low, high = sample.percentile(percent)
+    return {
+        "percent": plain(percent),
+        "rank": rank(len(sample.sizes), percent),
+        "bytes": found,
+        "mbps": _mbps(found),
+        "low_bytes": low,
+        "low_mbps": _mbps(low),
+        "high_bytes": high,
+        "high_mbps": _mbps(high),
+    }
+
+
+def _mbps(size: int) -> float:
+    return round(mbps(size), 6)
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return round(part / whole, 6) if whole else None
+
+
+def completeness(covered: Sequence[StreamCoverage], period: Period) -> dict[str, Any]:
+    """The bill's part on what is missing."""
+    by_stream = [one.data() for one in covered]
+    names = ("expected", "received", "empty", "missing", "late", "lines", "rejected", "skewed")
+    sums = {name: sum(one[name] for one in by_stream) for name in names}
+    return {
+        **sums,
+        "complete": not sums["missing"],
+        "streams": len(by_stream),
+        "gaps": [gap_data(gap, period) for one in covered for gap in one.gaps],
+        "by_stream": by_stream,
+        "bounds": BOUNDS,
+    }
+
+
+def lines_text(completeness: dict[str, Any]) -> list[str]:
+    """What became of the lines, a sentence each; none where there were none, or a bill closed long ago does not say."""
+    lines = completeness.get("lines")
+    if not lines:
+        return []
+    if not completeness["rejected"]:
+        text = [f"Every line fitted its log's format: {lines:,}."]
+    else:
+        text = [
+            f"{completeness['rejected']:,} of {lines:,} lines did not fit their log's format and are on no bill: "
+            f"{_most(completeness, 'rejected')}. `edgetally check` on the edge says why."
+        ]
+    if completeness["skewed"]:
+        text.append(
+            f"{completeness['skewed']:,} of {lines:,} lines ended outside the time of their log, so that a clock was "
+            f"wrong; they are counted where that begins or ends: {_most(completeness, 'skewed')}."
+        )
+    return text
+
+
+def _most(completeness: dict[str, Any], what: str) -> str:
+    """The streams that have most of something."""
+    found = sorted((-one[what], one["stream"]) for one in completeness["by_stream"] if one[what])
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return ", ".join(f"{stream} {-number:,}" for number, stream in found[:_NAMED]) + more
+
+
+def _object(
+    period: Period, counters: Counters, aliases: list[Alias], maker: BillBuilder, complete: dict[str, Any]
+) -> dict[str, Any]:
+    """The whole object."""
+    zone = str(period.zone)
+    return {
+        "format": FORMAT,
+        "program": __version__,
+        "state": "open",
+        "made": int(counters.now),
+        "made_local": period.iso(int(counters.now)),
+        "commit_no": counters.commit_no,
+        "title": f"{period.say(period.start)} to {period.say(period.end)} {zone}",
+        "period": {
+            "name": period.name or None,
+            "zone": zone,
+            "from": period.start,
+            "to": period.end,
+            "from_local": period.iso(period.start),
+            "to_local": period.iso(period.end),
+            "slots": period.slots,
+            "whole_slots": period.whole_slots,
+            "days": [list(day) for day in period.days()],
+        },
+        "aliases": [alias._asdict() for alias in sorted(aliases)],
+        "channels": maker.lines,
+        "total": maker.total(),
+        "contracts": maker.all_charges(),
+        "not_billed": [
+            {"contract": contract.name, "zone": contract.zone}
+            for contract in maker.contracts.listed
+            if contract.zone not in ("", zone)
+        ],
+        "completeness": complete,
+    }

@@ -1,0 +1,255 @@
+"""What a contract makes of the slots of a month: the quantity that is billed, its bounds, and the rule in words.
+
+All of it is exact: bytes are integers, quantities fractions, and only what is shown is rounded, to six decimals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from edgetally.bill.contracts import Contract, plain
+from edgetally.bill.percentile import at_rank, rank, rate
+from edgetally.bill.period import Day, Period
+from edgetally.bill.sample import Sample
+
+BASES = {"decimal": ("Mbit/s", 10**6, "GB", 10**9), "binary": ("Mibit/s", 2**20, "GiB", 2**30)}
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Which slots a contract counts: `low` and `high` for the bounds, where missing slots are never left out.
+
+    An empty slot that may be empty only because something is missing counts in `low` and may not exist in `high`:
+    `fewest` is how many slots there are then.
+    """
+
+    sizes: Sequence[int]
+    low: Sequence[int]
+    high: Sequence[int]
+    fewest: int
+
+
+class Charge:
+    """One line of the bill: a contract applied to the sample of one channel, or of a group's sum."""
+
+    def __init__(self, contract: Contract, channels: Sequence[str], sample: Sample, period: Period) -> None:
+        self.contract = contract
+        self.channels = list(channels)
+        self.sample = sample
+        self.period = period
+        self.days = period.days()
+        self.valid = self.days
+        if sample.missing:
+            self.valid = [day for day in self.days if not sample.affected.intersection(range(*_range(day)))]
+        self.unit, self.base, volume, self.volume = BASES[contract.base]
+        if contract.rule == "volume":
+            self.unit = volume
+
+    # --- which slots count
+
+    def _keep(self, day: Day) -> _Kept:
+        """The slots of a day, or of the whole period as one long day, that the contract counts."""
+        first, after = _range(day)
+        sample, skip_zero = self.sample, self.contract.zero == "skip"
+        sizes, most = sample.sizes[first:after], sample.most[first:after]
+        if not skip_zero and not sample.missing:
+            same = sample.ordered if len(sizes) == len(sample.sizes) else sizes
+            return _Kept(same, same, same, after - first)
+        affected = sample.affected
+        left_out = self.contract.missing != "zero"
+        invalid = affected
+        if self.contract.missing == "prorate":
+            invalid = frozenset(range(first, after)).difference(*(range(*_range(day)) for day in self.valid))
+        kept = [
+            size
+            for slot, size in enumerate(sizes, first)
+            if not (left_out and slot in invalid) and not (skip_zero and not size)
+        ]
+        bounded = [
+            (size, upper)
+            for slot, (size, upper) in enumerate(zip(sizes, most), first)
+            if size or slot in affected or not skip_zero
+        ]
+        fewest = sum(1 for size, _upper in bounded if size or not skip_zero)
+        return _Kept(kept, [size for size, _ in bounded], [upper for _, upper in bounded], fewest)
+
+    # --- the rules
+
+    def line(self) -> dict[str, Any]:
+        """The line as docs/reference/bill.md describes it."""
+        contract = self.contract
+        counted, found = self._measure()
+        measured, low, high = map(self._quantity, found)
+        factor = Fraction(len(self.valid), len(self.days)) if contract.missing == "prorate" else Fraction(1)
+        billable, overage = self._bill(measured, factor)
+        percentile = contract.rule == "percentile"
+        return {
+            "contract": contract.name,
+            "channels": self.channels,
+            "group": contract.group,
+            "terms": contract.terms(),
+            "text": self._text(counted, factor),
+            "unit": self.unit,
+            "slots": counted,
+            "rank": rank(counted, contract.share) if percentile and counted else None,
+            "days": len(self.days),
+            "valid_days": len(self.valid),
+            "measured_bytes": _whole(found[0]),
+            "measured": shown(measured),
+            "low_bytes": _whole(found[1]),
+            "low": shown(low),
+            "high_bytes": _whole(found[2]),
+            "high": shown(high),
+            "billable": shown(billable),
+            "commit": None if contract.commit is None else shown(Fraction(contract.commit)),
+            "overage": None if overage is None else shown(overage),
+            "projection": self._projection(counted, found[0]) if self.period.slots < self.period.whole_slots else None,
+        }
+
+    def _measure(self) -> tuple[int, tuple[Fraction, Fraction, Fraction]]:
+        """How many slots count; and the rule's bytes, the low bound and the high bound.
+
+        Bytes of a slot, or of all; the average's may be no whole number.
+        """
+        rule, share = self.contract.rule, self.contract.share
+        if rule == "daily_peak":
+            kept = [self._keep(day) for day in self.days]
+            found = [_percentiles(one, share) for one in kept]
+            return sum(len(one.sizes) for one in kept), _triple(max(column) for column in zip(*found))
+        one = self._keep(Day("", 0, len(self.sample.sizes)))
+        if rule == "percentile":
+            return len(one.sizes), _triple(_percentiles(one, share))
+        sums = _triple((sum(one.sizes), sum(one.low), sum(one.high)))
+        if rule == "volume":
+            return len(one.sizes), sums
+        counts = (len(one.sizes), len(one.low), one.fewest)
+        return len(one.sizes), _triple(size / max(1, count) for size, count in zip(sums, counts))
+
+    def _quantity(self, size: Fraction) -> Fraction:
+        """Bytes as the unit's quantity."""
+        return size / self.volume if self.contract.rule == "volume" else size * rate(1, self.base)
+
+    def _bill(self, measured: Fraction, factor: Fraction) -> tuple[Fraction, Fraction | None]:
+        """What is billed, and what of it is above the commit. factor: the share of the days that are valid."""
+        quantity = measured * Fraction(self.contract.uplift)
+        if self.contract.commit is None:
+            return (quantity if self.contract.rule == "volume" else quantity * factor), None
+        commit = Fraction(self.contract.commit)
+        if self.contract.rule == "volume":
+            return max(commit * factor, quantity), max(Fraction(0), quantity - commit * factor)
+        return max(commit, quantity) * factor, max(Fraction(0), quantity - commit) * factor
+
+    # --- before the month is over
+
+    def _projection(self, counted: int, size: Fraction) -> dict[str, Any]:
+        """What the month comes to if it goes on like this, and what is certain already."""
+        contract, period = self.contract, self.period
+        rest = period.whole_slots - period.slots
+        expected = certain = size
+        above = allowed = left = None
+        if contract.rule == "percentile":
+            ordered = sorted(self._keep(Day("", 0, period.slots)).sizes)
+            certain = Fraction(at_rank(ordered, counted + rest, contract.share))
+            if contract.commit is not None:
+                allowed = counted + rest - rank(counted + rest, contract.share)
+                above = sum(1 for one in reversed(ordered) if self._is_above(one))
+                left = max(0, allowed - above)
+        elif contract.rule == "average":
+            certain = size * counted / max(1, counted + rest)
+        elif contract.rule == "volume":
+            expected = size * period.whole_slots / period.slots
+        elif contract.share < 100:  # the day of now may still fall
+            before = [at_rank(sorted(self._keep(day).sizes), day.slots, contract.share) for day in self.days[:-1]]
+            certain = Fraction(max(before, default=0))
+        measured = shown(self._quantity(expected))
+        figures = {"above": above, "allowed": allowed, "left": left}
+        return {"measured": measured, "certain": shown(self._quantity(certain)), **figures}
+
+    def _is_above(self, size: int) -> bool:
+        return rate(size, self.base) * Fraction(self.contract.uplift) > Fraction(self.contract.commit or 0)
+
+    # --- in words
+
+    def _text(self, counted: int, factor: Fraction) -> list[str]:
+        contract = self.contract
+        what = "the sum of all channels of the group" if contract.group else "the channel"
+        text = [f"Of {what}, the five-minute sums over all edges decide.", _RULES[contract.rule](contract, counted)]
+        text.append(f"Slots without traffic {'count as zero' if contract.zero == 'count' else 'are left out'}.")
+        affected, slots = len(self.sample.affected), len(self.sample.sizes)
+        missing = f"Slots in which an edge is missing ({affected:,} of {slots:,})"
+        if contract.missing == "zero":
+            text.append(f"{missing} count as what was received.")
+        elif contract.missing == "skip":
+            text.append(f"{missing} are left out.")
+        else:
+            text.append(
+                f"Days in which an edge is missing are left out: {len(self.valid)} of {len(self.days)} days are valid, "
+                f"and {'the commit' if contract.rule == 'volume' else 'the result'} is prorated to them."
+            )
+        text.append(
+            f"{self.unit}: {self.volume:,} bytes."
+            if contract.rule == "volume"
+            else f"{self.unit}: bytes x 8 / 300 / {self.base:,}."
+        )
+        if Fraction(contract.uplift) != 1:
+            text.append(f"The result is multiplied by {contract.uplift}.")
+        if contract.commit is not None:
+            text.append(f"At least {contract.commit} {self.unit} are billed; what is above is overage.")
+        return text
+
+
+def _percentile_text(contract: Contract, counted: int) -> str:
+    share = plain(contract.share)
+    if not counted:
+        return f"Percentile {share} by nearest rank: no slot counts, so it is zero."
+    return (
+        f"Percentile {share} by nearest rank: of {counted:,} slots, sorted, the one at rank "
+        f"{rank(counted, contract.share):,} decides; no interpolation."
+    )
+
+
+def _daily_text(contract: Contract, _counted: int) -> str:
+    if contract.share == 100:
+        return "Highest of the daily peaks: the busiest slot of each day, and of these the highest."
+    return f"Highest of the daily percentiles {plain(contract.share)}, each by nearest rank over the slots of its day."
+
+
+_RULES: dict[str, Callable[[Contract, int], str]] = {
+    "percentile": _percentile_text,
+    "daily_peak": _daily_text,
+    "average": lambda _contract, counted: f"Average of {counted:,} slots.",
+    "volume": lambda _contract, counted: f"Total volume of {counted:,} slots.",
+}
+
+
+def _percentiles(kept: _Kept, share: Fraction) -> tuple[int, int, int]:
+    """The percentile of what is kept, and its bounds: see _Kept."""
+    found = at_rank(sorted(kept.sizes), len(kept.sizes), share)
+    if kept.high is kept.sizes:
+        return found, found, found
+    return (
+        found,
+        at_rank(sorted(kept.low), len(kept.low), share),
+        at_rank(sorted(kept.high), kept.fewest, share),
+    )
+
+
+def _triple(values: Iterable[int | Fraction]) -> tuple[Fraction, Fraction, Fraction]:
+    first, second, third = map(Fraction, values)
+    return first, second, third
+
+
+def _range(day: Day) -> tuple[int, int]:
+    return day.first, day.first + day.slots
+
+
+def _whole(size: Fraction) -> int | None:
+    return int(size) if size.denominator == 1 else None
+
+
+def shown(quantity: Fraction) -> float:
+    """A quantity as the bill shows it."""
+    return round(float(quantity), 6)

@@ -1,0 +1,150 @@
+"""`edgetally period close`: freeze a month. What comes later never changes its bill; it is listed as an adjustment.
+
+1. Holding the writer's row for a moment, see the database as it is: exactly what was committed up to here.
+2. Make the bill of that, as long as it takes, while the aggregator goes on; store the series as they come.
+3. Holding the writer's row again, write the snapshot. Its hash covers the hashes of all series.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import ExitStack, closing
+from typing import Any, NamedTuple
+
+import pymysql
+
+from edgetally.bill.bill import completeness, make
+from edgetally.bill.closed import period_name, rows, sha256_of
+from edgetally.bill.contracts import Contracts
+from edgetally.bill.counters import Counters, open_counters
+from edgetally.bill.coverage import coverage
+from edgetally.bill.find import load_contracts
+from edgetally.bill.period import Period, month_bounds, parse_zone
+from edgetally.bill.series import Series, canonical, compress
+from edgetally.config import AggregatorConfig
+from edgetally.errors import EdgetallyError
+from edgetally.ledger.database import DUPLICATE, check_schema, connect, error_code
+from edgetally.ledger.ledger import Ledger
+from edgetally.limits import LONGEST_SPREAD
+
+SHOWN_GAPS = 20
+
+
+class Closing(NamedTuple):
+    """A month that was closed: its zone, the commit up to which all is in it, whether gaps were accepted, its hash."""
+
+    zone: str
+    commit_no: int
+    accepted: bool
+    sha256: str
+
+
+def close(
+    config: AggregatorConfig, month: str, zone: str | None, contract_file: str | None, accept_gaps: bool
+) -> Closing:
+    """Close a month. Raises EdgetallyError, and changes nothing, where it cannot be closed yet."""
+    agreed = load_contracts(config, contract_file)
+    where = parse_zone(zone or agreed.zone() or "UTC")
+    start, end = month_bounds(month, where)
+    period = Period(start, end, where, month)
+    name = period_name(month, str(where))
+    ledger = Ledger(config.database, "edgetally period")
+    with ExitStack() as stack:
+        store = stack.enter_context(closing(connect(config.database, autocommit=True)))
+        check_schema(store, config.database)
+        if name in [row.name for row in rows(store)]:
+            raise EdgetallyError(_closed_already(month, str(where)))
+        _clear(store)
+        with ledger.fenced_transaction() as transaction:
+            commit_no = transaction.commit_no
+            counters = stack.enter_context(open_counters(config.database, period))
+        text, accepted = _freeze(counters, period, agreed, commit_no, accept_gaps, store)
+        _write(ledger, name, period, commit_no, text)
+    return Closing(str(where), commit_no, accepted, sha256_of(text))
+
+
+def _clear(store: Any) -> None:
+    """Delete what a closing left behind that did not come to its end; one closing at a time."""
+    with store.cursor() as cursor:
+        cursor.execute("SELECT GET_LOCK(CONCAT('edgetally period ', DATABASE()), 0)")
+        if cursor.fetchone()[0] != 1:
+            raise EdgetallyError("another `edgetally period close` is at work: wait for its end")
+        cursor.execute("DELETE FROM period_series WHERE commit_no NOT IN (SELECT commit_no FROM period)")
+
+
+def _freeze(
+    counters: Counters, period: Period, contracts: Contracts, commit_no: int, accept_gaps: bool, store: Any
+) -> tuple[bytes, bool]:
+    """The canonical bill, and whether gaps were accepted; its series are stored already."""
+
+    def keep(name: str, series: Series) -> str:
+        packed = series.pack()
+        digest = hashlib.sha256(packed)
+        with store.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO period_series (commit_no, channel, sha256, series) VALUES (%s, %s, %s, %s)",
+                (commit_no, name.encode(), digest.digest(), compress(packed)),
+            )
+        return digest.hexdigest()
+
+    covered = coverage(counters.cursor, period, counters.now)
+    found = completeness(covered, period)
+    _check(period, counters, found, accept_gaps)
+    bill = make(counters, period, contracts, keep=keep, covered=covered)
+    accepted = not found["complete"]
+    bill.data.update(state="closed", commit_no=commit_no)
+    bill.data["completeness"]["accepted"] = accepted
+    return canonical(bill.data), accepted
+
+
+def _check(period: Period, counters: Counters, completeness: dict[str, Any], accept_gaps: bool) -> None:
+    """Whether a month can be closed: all that belongs to it has come, or somebody says that it never will."""
+    after = period.end + LONGEST_SPREAD
+    if counters.now < after:
+        raise EdgetallyError(
+            f"{period.name} cannot be closed before {period.say(after)} ({period.zone}): long transfers that end after "
+            "the month still bring bytes into it"
+        )
+    if not completeness["expected"]:
+        raise EdgetallyError(f"no stream has delivered anything for {period.name}: there is nothing to close")
+    waiting = [one["stream"] for one in completeness["by_stream"] if one["state"] != "retired" and one["last"] < after]
+    if waiting:
+        raise EdgetallyError(
+            f"{period.name} cannot be closed: {_some(waiting)} delivered nothing later than {period.say(after)}: "
+            "wait for the edge, or, if it is gone for good, say so with `edgetally stream retire`"
+        )
+    if not completeness["complete"] and not accept_gaps:
+        gaps = [f"{gap['stream']} {gap['from_local']} to {gap['to_local']}" for gap in completeness["gaps"]]
+        raise EdgetallyError(
+            f"{period.name} has gaps ({_some(gaps)}): look for the batches on the edges, or close it as it is with "
+            "--accept-gaps, which the bill will say"
+        )
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - SHOWN_GAPS
+    return ", ".join(names[:SHOWN_GAPS]) + (f" and {more} more" if more > 0 else "")
+
+
+def _write(ledger: Ledger, name: str, period: Period, commit_no: int, text: bytes) -> None:
+    """The snapshot, under the writer's row: it is there as a whole, or not at all."""
+    try:
+        with ledger.fenced_transaction() as transaction:
+            transaction.cursor.execute(
+                "INSERT INTO period (name, from_slot, to_slot, commit_no, sha256, snapshot, closed_at) "
+                "VALUES (%s, %s, %s, %s, %s, %s, UTC_TIMESTAMP(6))",
+                (name.encode(), period.start, period.end, commit_no, hashlib.sha256(text).digest(), compress(text)),
+            )
+    except pymysql.IntegrityError as error:
+        if error_code(error) != DUPLICATE:
+            raise
+        raise EdgetallyError(_closed_already(period.name, str(period.zone))) from None
+    finally:
+        ledger.disconnect()
+
+
+def _closed_already(month: str, zone: str) -> str:
+    return (
+        f"{month} ({zone}) is closed already, and stays as it is: `edgetally period show {month} --zone {zone}` lists "
+        "what came later"
+    )

@@ -1,0 +1,194 @@
+"""Contracts: what is agreed on how a channel, or a group of channels, is billed. Data that Ansible renders.
+
+docs/how-to/contracts.md says what the terms mean; what comes of them is in charge.py.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from decimal import Decimal
+from fnmatch import fnmatchcase
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from edgetally.bill.period import parse_zone
+from edgetally.errors import EdgetallyError, nearest
+
+FILE = "contracts.json"  # beside the aggregator's configuration
+EXAMPLE = '{"name": "video", "channels": ["video*"], "commit": 100}'
+CHOICES = {
+    "rule": ("percentile", "daily_peak", "average", "volume"),
+    "zero": ("count", "skip"),
+    "missing": ("zero", "skip", "prorate"),
+    "base": ("decimal", "binary"),
+}
+_WILD = frozenset("*?[")
+
+
+@dataclass(frozen=True)
+class Contract:
+    """The terms of one contract. Numbers are exact decimals as texts; docs/how-to/contracts.md says what they mean."""
+
+    name: str
+    channels: tuple[str, ...]
+    group: bool = False
+    rule: str = "percentile"
+    percent: str = ""
+    zone: str = ""
+    zero: str = "count"
+    missing: str = "zero"
+    base: str = "decimal"
+    uplift: str = "1"
+    commit: str | None = None
+
+    def covers(self, channel: str) -> bool:
+        """Whether a channel is billed by this contract, unless an earlier one has it."""
+        return any(fnmatchcase(channel, pattern) for pattern in self.channels)
+
+    @property
+    def share(self) -> Fraction:
+        """The percent, exactly. Of daily peaks it is 100 unless said otherwise."""
+        return Fraction(self.percent or ("100" if self.rule == "daily_peak" else "95"))
+
+    def terms(self) -> dict[str, Any]:
+        """All terms as the bill lists them, also those that were left to their defaults."""
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        percent = plain(self.share) if self.rule in ("percentile", "daily_peak") else None
+        return {**found, "channels": list(self.channels), "percent": percent}
+
+
+class Contracts:
+    """An ordered list of contracts: the first one that covers a channel bills it."""
+
+    def __init__(self, listed: Sequence[Contract] = ()) -> None:
+        self.listed = tuple(listed)
+
+    def of(self, channel: str) -> Contract | None:
+        """The contract of a channel, if it has one."""
+        return next((contract for contract in self.listed if contract.covers(channel)), None)
+
+    def named(self, contract: Contract) -> list[str]:
+        """The channels that a contract names whole, not by a pattern, and bills."""
+        names = (name for name in contract.channels if _WILD.isdisjoint(name))
+        return [name for name in names if self.of(name) is contract]
+
+    def zone(self) -> str | None:
+        """The one zone that contracts name; None where none does. Raises EdgetallyError where they name several."""
+        zones = sorted({contract.zone for contract in self.listed if contract.zone})
+        if len(zones) > 1:
+            raise EdgetallyError(f"the contracts are of the zones {' and '.join(zones)}: say which with --zone")
+        return zones[0] if zones else None
+
+
+def load(file: str) -> Contracts:
+    """Read and check a file of contracts: a JSON list. Raises EdgetallyError with one sentence for what is wrong."""
+    try:
+        data = json.loads(Path(file).read_text(encoding="utf-8"), parse_float=Decimal)
+    except FileNotFoundError:
+        raise EdgetallyError(f"{file} is not there: name the file that holds the contracts") from None
+    except OSError as error:
+        raise EdgetallyError(f"{file} cannot be read ({error.strerror}): name the file of the contracts") from None
+    except (ValueError, RecursionError) as error:
+        raise EdgetallyError(f"{file} is not JSON ({error}): write a list of contracts such as [{EXAMPLE}]") from None
+    if not isinstance(data, list):
+        raise EdgetallyError(f"{file} is not a list of contracts: write [{EXAMPLE}, …]")
+    return parse(data, file)
+
+
+def parse(data: Sequence[Any], source: str) -> Contracts:
+    """Contracts of a list of objects. source: named in messages."""
+    listed: list[Contract] = []
+    for number, item in enumerate(data, 1):
+        contract = _contract(item, f"{source}: contract {number}")
+        for earlier in listed:
+            if earlier.name == contract.name:
+                raise EdgetallyError(f"{source}: two contracts are named '{contract.name}': give each its own name")
+            taken = [name for name in contract.channels if not _WILD & set(name) and earlier.covers(name)]
+            if taken:
+                raise EdgetallyError(
+                    f"{source}: contract {number} ('{contract.name}') has channel '{taken[0]}', which '{earlier.name}' "
+                    "before it has already: remove it from one of them"
+                )
+        listed.append(contract)
+    return Contracts(listed)
+
+
+def _contract(data: Any, where: str) -> Contract:
+    """One contract, checked. where: the file and the contract's number."""
+    if not isinstance(data, Mapping):
+        raise EdgetallyError(f"{where} is not an object: write it as {EXAMPLE}")
+    known = [field.name for field in fields(Contract)]
+    for key in data:
+        if key not in known:
+            close = nearest(str(key), known)
+            hint = f"did you mean '{close}'?" if close else f"a contract has {', '.join(known)}"
+            raise EdgetallyError(f"{where} has the unknown key '{key}': {hint}")
+    for key in ("name", "channels"):
+        if key not in data:
+            raise EdgetallyError(f"{where} has no {key}: write it as {EXAMPLE}")
+    values: dict[str, Any] = {"name": _text(data["name"], f"{where}: name")}
+    where = f"{where} ('{values['name']}')"
+    values["channels"] = _channels(data["channels"], where)
+    for key, choices in CHOICES.items():
+        if key in data:
+            if data[key] not in choices:
+                raise EdgetallyError(f"{where}: {key} is {_shown(data[key])}: it is one of {', '.join(choices)}")
+            values[key] = data[key]
+    if data.get("zone"):
+        values["zone"] = str(parse_zone(_text(data["zone"], f"{where}: zone"), f"{where}: "))
+    if not isinstance(data.get("group", False), bool):
+        raise EdgetallyError(f"{where}: group is {_shown(data['group'])}: it is true or false")
+    values["group"] = data.get("group", False)
+    return Contract(**values, **_numbers(data, where, values.get("rule", "percentile")))
+
+
+def _numbers(data: Mapping[str, Any], where: str, rule: str) -> dict[str, Any]:
+    """The numbers of a contract, as exact decimals."""
+    found: dict[str, Any] = {}
+    if data.get("percent") is not None:
+        if rule not in ("percentile", "daily_peak"):
+            raise EdgetallyError(f"{where}: percent means nothing with the rule {rule}: remove it")
+        found["percent"] = _number(data["percent"], f"{where}: percent", 100)
+    if "uplift" in data:
+        found["uplift"] = _number(data["uplift"], f"{where}: uplift", 1000)
+    if data.get("commit") is not None:
+        found["commit"] = _number(data["commit"], f"{where}: commit", 10**12)
+    return found
+
+
+def _number(value: Any, where: str, most: int) -> str:
+    """A decimal above zero, as text."""
+    try:
+        number = Fraction(str(value))
+    except (ValueError, ZeroDivisionError):
+        number = Fraction(0)
+    if isinstance(value, bool) or not 0 < number <= most or "/" in str(value):
+        raise EdgetallyError(f"{where} is {_shown(value)}: it is a number above 0 and at most {most}")
+    return plain(number)
+
+
+def _text(value: Any, where: str) -> str:
+    if not isinstance(value, str) or value != value.strip() or not value or not value.isprintable():
+        raise EdgetallyError(f"{where} must be a text that is not empty, not {_shown(value)}")
+    return value
+
+
+def _channels(value: Any, where: str) -> tuple[str, ...]:
+    listed = [value] if isinstance(value, str) else value
+    if not isinstance(listed, list) or not listed:
+        raise EdgetallyError(f'{where}: channels is {_shown(value)}: write a list of names, such as ["video*"]')
+    return tuple(_text(name, f"{where}: a channel") for name in listed)
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, default=str, ensure_ascii=False)
+
+
+def plain(number: Fraction) -> str:
+    """An exact decimal as text, without an exponent and without zeros at its end."""
+    whole = Decimal(number.numerator) / Decimal(number.denominator)
+    text = f"{whole:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,0 +1,204 @@
+"""Reads the counters of a period for the bill: one channel after the other, on one snapshot of the database.
+
+The database packs a channel's slots into texts (GROUP_CONCAT), because fetching millions of rows costs far more than
+adding them up. Several connections read ahead, so that the database's time and ours overlap.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from typing import Any, Optional, TypeVar
+
+from edgetally.bill.period import Period
+from edgetally.bill.series import Counts, Series
+from edgetally.config import DatabaseConfig
+from edgetally.errors import EdgetallyError
+from edgetally.ledger.database import check_schema, connect
+from edgetally.limits import SLOT_SECONDS
+
+READERS = 2
+AHEAD = 4  # channels that are read while one is worked on
+TIMEOUT = 3600
+SNAPSHOT_TRIES = 50
+_SUMMED = [name for name in Counts._fields if name != "bytes"]  # those are added up here, slot by slot
+_SUMS = ", ".join(f"SUM({name})" for name in _SUMMED)
+# Sums of floats take MariaDB half the time; below 2^53 they are exact.
+_FLOATS = ", ".join(f"SUM({name} + 0e0)" for name in _SUMMED)
+_EXACT = 1 << 53
+# The primary key gives a channel's slots in their order.
+_WHERE = "FROM channel_traffic FORCE INDEX (PRIMARY) WHERE channel_id IN %s AND slot >= %s AND slot < %s"
+
+T = TypeVar("T")
+Found = tuple[Optional[Counts], list[int]]
+
+
+class Counters:
+    """The counters of one period. now: the database's clock, epoch s; commit_no: the last commit that is seen."""
+
+    def __init__(
+        self, connections: Sequence[Any], pool: ThreadPoolExecutor, period: Period, now: float, commit_no: int
+    ) -> None:
+        self.cursor = connections[0].cursor()
+        self.now = now
+        self.commit_no = commit_no
+        self._period = period
+        self._span = (period.start, period.end)
+        self._pool = pool
+        self._readers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        for connection in connections[1:]:
+            self._readers.put(connection)
+        self._days = "0"
+        starts = [str(period.start + day.first * SLOT_SECONDS) for day in period.days()[1:]]
+        if starts:
+            self._days = f"INTERVAL(slot, {', '.join(starts)})"
+
+    def channels(self) -> dict[str, int]:
+        """The ids of all channels by name."""
+        self.cursor.execute("SELECT name, id FROM channel")
+        return {name.decode(): number for name, number in self.cursor.fetchall()}
+
+    def aliases(self) -> list[tuple[str, str]]:
+        """(old, new) of every channel that is billed under another name."""
+        self.cursor.execute("SELECT old, new FROM channel_alias ORDER BY old")
+        return [(old.decode(), new.decode()) for old, new in self.cursor.fetchall()]
+
+    def most(self, streams: Sequence[int]) -> dict[int, dict[int, int]]:
+        """The most that each of these streams had of each channel in a slot: {channel id: {stream id: bytes}}."""
+        self.cursor.execute(
+            "SELECT channel_id, stream_id, MAX(bytes) FROM traffic WHERE slot >= %s AND slot < %s AND stream_id IN %s "
+            "GROUP BY channel_id, stream_id",
+            (*self._span, streams),
+        )
+        found: dict[int, dict[int, int]] = {}
+        for channel, stream, size in self.cursor.fetchall():
+            found.setdefault(channel, {})[stream] = int(size)
+        return found
+
+    def each(self, wanted: Sequence[Sequence[int]]) -> Iterator[Found]:
+        """For each list of channel ids, in order: their counts, and the bytes of every slot; no counts, no slots."""
+        return self._read_ahead(self._read, wanted)
+
+    def each_series(self, wanted: Sequence[Sequence[int]]) -> Iterator[Series]:
+        """For each list of channel ids, in order: their series."""
+        return self._read_ahead(self._read_series, wanted)
+
+    def series(self, ids: Sequence[int], sizes: list[int] | None = None) -> Series:
+        """The series of some channels, summed. sizes: the bytes of every slot, where they are known already."""
+        return self._read_series(self.cursor, ids, sizes)
+
+    def _read_ahead(self, read: Callable[[Any, Sequence[int]], T], wanted: Sequence[Sequence[int]]) -> Iterator[T]:
+        """Begin to read, and give what was read in its order."""
+
+        def work(ids: Sequence[int]) -> T:
+            connection = self._readers.get()
+            try:
+                with connection.cursor() as cursor:
+                    return read(cursor, ids)
+            finally:
+                self._readers.put(connection)
+
+        waiting = deque(self._pool.submit(work, ids) for ids in wanted[:AHEAD])
+
+        def give() -> Iterator[T]:
+            for ids in wanted[AHEAD:]:
+                waiting.append(self._pool.submit(work, ids))
+                yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+
+        return give()
+
+    def _read(self, cursor: Any, ids: Sequence[int]) -> Found:
+        what = f"SELECT COUNT(*), MIN(slot), MAX(slot), {_FLOATS}, GROUP_CONCAT(bytes) {_WHERE}"
+        cursor.execute(what, (ids, *self._span))
+        rows, first, last, *floats, text = cursor.fetchone()
+        if not rows:
+            return None, []
+        if len(ids) == 1 and last - first == (rows - 1) * SLOT_SECONDS:
+            slots: Sequence[int] = range(first, last + 1, SLOT_SECONDS)
+        else:  # some slots between are empty, or two channels are billed as one
+            cursor.execute(f"SELECT GROUP_CONCAT(slot), GROUP_CONCAT(bytes) {_WHERE}", (ids, *self._span))
+            there, text = cursor.fetchone()
+            slots = list(map(int, there.split(",")))
+        sizes = self._place(rows, slots, list(map(int, text.split(","))))
+        (counts,) = self._exact(cursor, ids, [floats])
+        return _counts(counts, sum(sizes)), sizes
+
+    def _place(self, rows: int, slots: Sequence[int], found: list[int]) -> list[int]:
+        """The bytes of every slot of the period, of those of some slots."""
+        if not len(found) == len(slots) == rows:
+            raise EdgetallyError(
+                f"the database cut a channel's slots short ({len(found)} of {rows}): let max_allowed_packet be larger, "
+                "or report a shorter time"
+            )
+        start, count = self._period.start, self._period.slots
+        if isinstance(slots, range):
+            before = (slots.start - start) // SLOT_SECONDS
+            return [0] * before + found + [0] * (count - before - rows) if rows < count else found
+        sizes = [0] * count
+        for slot, size in zip(slots, found):
+            sizes[(slot - start) // SLOT_SECONDS] += size
+        return sizes
+
+    def _exact(
+        self, cursor: Any, ids: Sequence[int], floats: Sequence[Sequence[float]], what: str = "", group: str = ""
+    ) -> Iterable[Sequence[float]]:
+        """Sums of floats as they are, where they are exact, else asked for again as integers."""
+        if all(max(sums) < _EXACT for sums in floats):
+            return floats
+        cursor.execute(f"SELECT {what}{_SUMS} {_WHERE}{group}", (ids, *self._span))
+        rows: Sequence[Sequence[float]] = cursor.fetchall()
+        return rows
+
+    def _read_series(self, cursor: Any, ids: Sequence[int], sizes: list[int] | None = None) -> Series:
+        if sizes is None:
+            sizes = self._read(cursor, ids)[1]
+        sizes = sizes or [0] * self._period.slots
+        what, group = f"{self._days} AS day, ", " GROUP BY day"
+        cursor.execute(f"SELECT {what}{_FLOATS} {_WHERE}{group}", (ids, *self._span))
+        found = {int(day): counts for day, *counts in self._exact(cursor, ids, cursor.fetchall(), what, group)}
+        return Series(
+            sizes,
+            [
+                _counts(found.get(number, [0] * len(_SUMMED)), sum(sizes[day.first : day.first + day.slots]))
+                for number, day in enumerate(self._period.days())
+            ],
+        )
+
+
+def _counts(summed: Sequence[float], size: int) -> Counts:
+    return Counts(bytes=size, **dict(zip(_SUMMED, map(int, summed))))
+
+
+@contextmanager
+def open_counters(config: DatabaseConfig, period: Period) -> Iterator[Counters]:
+    """The counters of a period, as they are now: all connections see the same commits."""
+    with ExitStack() as stack:
+        connections = [stack.enter_context(closing(connect(config, read_timeout=TIMEOUT))) for _ in range(READERS + 1)]
+        check_schema(connections[0], config)
+        for connection in connections:
+            with connection.cursor() as cursor:
+                cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+                cursor.execute("SET SESSION group_concat_max_len = 67108864")
+        for _ in range(SNAPSHOT_TRIES):
+            commits = {_snapshot(connection) for connection in connections}
+            if len(commits) == 1:
+                break
+        with connections[0].cursor() as cursor:
+            cursor.execute("SELECT UNIX_TIMESTAMP(NOW(6))")
+            (now,) = cursor.fetchone()
+        pool = stack.enter_context(ThreadPoolExecutor(READERS))
+        yield Counters(connections, pool, period, float(now), max(commits))
+
+
+def _snapshot(connection: Any) -> int:
+    """See the database as it is now, until the connection's end; the number of the last commit."""
+    with connection.cursor() as cursor:
+        cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+        cursor.execute("SELECT txn FROM writer WHERE id = 1")
+        row = cursor.fetchone()
+    return int(row[0]) if row else 0

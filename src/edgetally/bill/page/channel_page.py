@@ -1,0 +1,133 @@
+"""What a channel's page shows: its curve, its days, its figures."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from edgetally.bill.percentile import mbps
+from edgetally.bill.series import Series
+from edgetally.limits import SLOT_SECONDS
+
+SPARK_POINTS = 124
+
+
+@dataclass(frozen=True)
+class Day:
+    """A day of the period in its zone. Rates are in Mbit/s, a ratio is None where no log tells hits."""
+
+    date: str
+    name: str
+    bytes: int
+    requests: int
+    hit_ratio: float | None
+    byte_hit_ratio: float | None
+    peak_mbps: float
+    peak_at: str
+    missing: int
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A channel's page."""
+
+    line: dict[str, Any]  # the bill's line of the channel
+    id: str  # the name of its file, without .html, and of its anchor
+    days: list[Day]
+    contracts: Sequence[dict[str, Any]]  # the lines of the bill in which the channel is billed
+    peak_at: str
+    spark: str
+    data: str  # JSON: what the curve is drawn of
+
+
+def make(
+    line: dict[str, Any], series: Series, period: dict[str, Any], contracts: Sequence[dict[str, Any]] = ()
+) -> Sheet:
+    """A channel's sheet. line, period, contracts: as docs/reference/bill.md describes them."""
+    peak = line["peak_slot"]
+    missing = _merged([tuple(span) for span in line["missing"]])
+    data = {
+        "zone": period["zone"],
+        "start": period["from"],
+        "step": SLOT_SECONDS,
+        "days": [first for _date, first, _slots in period["days"]],
+        "missing": missing,
+        "line": _line(line, contracts),
+        "peak": None if peak is None else {"slot": peak, "mbps": line["peak_mbps"]},
+        "bytes": series.sizes,
+    }
+    return Sheet(
+        line=line,
+        id=identify(line["channel"]),
+        days=[_day(missing, series, period, number) for number in range(len(period["days"]))],
+        contracts=contracts,
+        peak_at="" if peak is None else _local(period, peak).strftime("%d %b %H:%M"),
+        spark=_spark(series.sizes, line["peak_bytes"]),
+        data=json.dumps(data, separators=(",", ":")),
+    )
+
+
+def identify(channel: str) -> str:
+    """A name for a channel's file and anchor: what is harmless of its own, and a digest that no other has."""
+    readable = re.sub(r"[^a-z0-9]+", "-", channel.lower()).strip("-")[:40].rstrip("-") or "channel"
+    return f"{readable}-{hashlib.sha256(channel.encode()).hexdigest()[:16]}"
+
+
+def _merged(spans: Sequence[tuple[int, ...]]) -> list[tuple[int, int]]:
+    """Spans of slots without overlaps: two streams can be missing at once."""
+    found: list[tuple[int, int]] = []
+    for first, after, *_ in sorted(spans):
+        if found and first <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], after))
+        else:
+            found.append((first, after))
+    return found
+
+
+def _line(line: dict[str, Any], contracts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What goes across the curve: the percentile that this channel is billed by, else the 95th."""
+    for one in contracts:
+        if one["terms"]["rule"] == "percentile" and not one["group"]:
+            return {"label": f"p{one['terms']['percent']}", "mbps": round(mbps(one["measured_bytes"]), 6)}
+    found = line["percentiles"][0]
+    return {"label": f"p{found['percent']}", "mbps": found["mbps"]}
+
+
+def _day(missing: Sequence[tuple[int, int]], series: Series, period: dict[str, Any], number: int) -> Day:
+    date, first, slots = period["days"][number]
+    sums = series.days[number]
+    sizes = series.sizes[first : first + slots]
+    peak = max(sizes, default=0)
+    return Day(
+        date=date,
+        name=_local(period, first).strftime("%a %d %b %Y"),
+        bytes=sums.bytes,
+        requests=sums.requests,
+        hit_ratio=_ratio(sums.hits, sums.cache_requests),
+        byte_hit_ratio=_ratio(sums.hit_bytes, sums.cache_bytes),
+        peak_mbps=round(mbps(peak), 6),
+        peak_at=_local(period, first + sizes.index(peak)).strftime("%H:%M") if peak else "",
+        missing=sum(max(0, min(after, first + slots) - max(low, first)) for low, after in missing),
+    )
+
+
+def _local(period: dict[str, Any], slot: int) -> datetime:
+    """When a slot of the period begins, in its zone."""
+    return datetime.fromtimestamp(period["from"] + slot * SLOT_SECONDS, ZoneInfo(period["zone"]))
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return round(part / whole, 6) if whole else None
+
+
+def _spark(sizes: Sequence[int], peak: int) -> str:
+    """A small curve: the highest slot of each part of the period, in hundredths of the peak."""
+    width = max(1, -(-len(sizes) // SPARK_POINTS))
+    tops = (max(sizes[at : at + width]) for at in range(0, len(sizes), width))
+    return ",".join(str(top * 100 // peak if peak else 0) for top in tops)

@@ -1,0 +1,126 @@
+"""The bill as HTML: an overview of all channels and a page for each, with all they need inside.
+
+`write` makes a folder (index.html and a page for each channel), or one file with everything. Nothing is loaded from
+elsewhere: uPlot, styles and figures stand in each page. The figures are those of the JSON output, the curves the bytes
+of each slot as the database has them. Channels' names are operators' data: they are escaped everywhere, and the name of
+a channel's file is made of a digest.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+
+from edgetally.bill.closed import AnyBill
+from edgetally.bill.page.channel_page import Sheet, make
+from edgetally.bill.page.render import Renderer
+from edgetally.errors import EdgetallyError
+from edgetally.files import exchange
+
+LARGEST = 2_000_000  # bytes of a page
+
+
+def write(bill: AnyBill, out: str | None, links: Sequence[tuple[str, str]] = ()) -> None:
+    """Write the pages to the folder `out`, or to one file where its name ends in .html, or to standard output.
+
+    links: (label, URL) at the head of every page.
+    For a folder one channel at a time is in memory.
+    """
+    renderer = Renderer(bill.data, links)
+    lines, period, contracts = bill.data["channels"], bill.data["period"], renderer.contracts
+    sheets = (
+        make(line, series, period, contracts.get(line["channel"], ()))
+        for line, (_name, series) in zip(lines, bill.each_series())
+    )
+    if out is None or out.endswith(".html"):
+        write_file(out, _one_file(renderer, sheets))
+    else:
+        write_folder(out, _pages(renderer, sheets))
+
+
+def _pages(renderer: Renderer, sheets: Iterable[Sheet]) -> Iterator[tuple[str, str]]:
+    """The files' names and texts, a channel at a time; the overview comes last."""
+    links = []
+    for sheet in sheets:
+        links.append((f"{sheet.id}.html", sheet.spark))
+        yield f"{sheet.id}.html", renderer.page(sheets=[sheet])
+    yield "index.html", renderer.page(overview=links)
+
+
+def _one_file(renderer: Renderer, sheets: Iterable[Sheet]) -> str:
+    """The overview and all channels. Refused, before it is made, where it would be larger than a page may be."""
+    kept: list[Sheet] = []
+    size = 0
+    for sheet in sheets:
+        kept.append(sheet)
+        size += len(sheet.data)
+        if size > LARGEST:
+            break
+    else:
+        text = renderer.page(overview=[(f"#{sheet.id}", sheet.spark) for sheet in kept], sheets=kept)
+        if len(text.encode()) <= LARGEST:
+            return text
+    raise EdgetallyError(
+        f"one file with all channels would be larger than {LARGEST // 1_000_000} MB: let --out name a folder, or "
+        "choose fewer channels with --channel"
+    )
+
+
+GENERATOR = b'<meta name="generator" content="edgetally'
+
+
+def write_file(out: str | None, text: str) -> None:
+    """Write a file beside its place and rename it; without `out`, print it."""
+    if out is None:
+        sys.stdout.write(text)
+        return
+    try:
+        with _beside(out) as folder:
+            temporary = os.path.join(folder, "page")
+            _write(temporary, text)
+            os.replace(temporary, out)
+    except OSError as error:
+        raise EdgetallyError(f"{out} cannot be written ({error.strerror}): name another file with --out") from None
+
+
+def write_folder(out: str, pages: Iterable[tuple[str, str]]) -> None:
+    """Write the pages into a new folder, and exchange it with the one at `out`."""
+    _refuse_foreign(out)
+    try:
+        with _beside(out) as folder:
+            made = os.path.join(folder, "made")
+            os.mkdir(made)
+            for name, text in pages:
+                _write(os.path.join(made, name), text)
+            exchange(made, out)
+    except OSError as error:
+        raise EdgetallyError(f"{out} cannot be written ({error.strerror}): name another folder with --out") from None
+
+
+def _refuse_foreign(out: str) -> None:
+    """Only a folder with pages of this program is replaced, or an empty one: all that is in it goes."""
+    try:
+        if not os.listdir(out):
+            return
+        with open(os.path.join(out, "index.html"), "rb") as file:
+            if GENERATOR in file.read(1000):
+                return
+    except FileNotFoundError:
+        if not os.path.lexists(out):
+            return
+    except OSError as error:
+        raise EdgetallyError(f"{out} cannot be used ({error.strerror}): name another folder with --out") from None
+    raise EdgetallyError(f"{out} holds other things than edgetally's pages: let --out name a new folder, or FILE.html")
+
+
+def _beside(out: str) -> tempfile.TemporaryDirectory[str]:
+    """A folder of the same file system, which is removed with what is left in it."""
+    parent, name = os.path.split(os.path.abspath(out))
+    return tempfile.TemporaryDirectory(prefix=f".{name}.", dir=parent)
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text)

@@ -1,0 +1,159 @@
+"""The pages' templates, filled. Autoescape is on: what is not escaped here is made by this program alone."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import pkgutil
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from edgetally import __version__
+from edgetally.bill.bill import lines_text
+from edgetally.bill.page.channel_page import Sheet
+from edgetally.errors import EdgetallyError
+
+UPLOT = "youplot"  # the package that carries uPlot's files as they were released
+
+
+class Renderer:
+    """Makes the pages of one bill."""
+
+    def __init__(self, bill: dict[str, Any], links: Sequence[tuple[str, str]] = ()) -> None:
+        environment = Environment(
+            loader=FunctionLoader(_own),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        environment.filters.update(whole=_whole, rate=_rate, ratio=_percent, volume=_volume, short=_short)
+        environment.globals.update(
+            version=__version__,
+            css=Markup(_own("page.css")),  # noqa: S704 our own
+            js=Markup(_own("page.js")),  # noqa: S704
+            uplot_css=Markup(_uplot("uplot.min.css")),  # noqa: S704 and uPlot's
+            uplot_js=Markup(_uplot("uplot.iife.min.js")),  # noqa: S704
+        )
+        self.bill = bill
+        self.zone = ZoneInfo(bill["period"]["zone"])
+        environment.filters.update(moment=self._moment)
+        rule = bill["total"]["percentiles"][0]
+        self.shared = {
+            "bill": bill,
+            "links": links,
+            "made": self._moment(bill["made"]),
+            "percent": f"p{rule['percent']}",
+            "percentile": (
+                f"p{rule['percent']}: all five-minute sums of the period in order, empty slots as zero; of "
+                f"{bill['period']['slots']:,} the one at rank {rule['rank']:,} (nearest rank), without interpolation. "
+                "Mbit/s are bytes × 8 / 300 / 10⁶, summed over all edges."
+            ),
+            "completeness": [*_completeness(bill["completeness"]), *lines_text(bill["completeness"])],
+        }
+        self.contracts: dict[str, list[dict[str, Any]]] = {}
+        for contract in bill["contracts"]:
+            for channel in contract["channels"]:
+                self.contracts.setdefault(channel, []).append(contract)
+        self.template = environment.get_template("page.html")
+
+    def page(self, overview: Sequence[tuple[str, str]] | None = None, sheets: Sequence[Sheet] = ()) -> str:
+        """A page. overview: for each line of the bill its sheet's link and its small curve; None is no overview."""
+        lines = [
+            {**line, "link": link, "spark": spark} for line, (link, spark) in zip(self.bill["channels"], overview or ())
+        ]
+        title = f"Bandwidth, {self.bill['title']}"
+        if overview is None:
+            title = f"{sheets[0].line['channel']} · {title}"
+        return self.template.render(
+            **self.shared,
+            title=title,
+            overview=overview is not None,
+            lines=lines,
+            sheets=[self._sheet(sheet) for sheet in sheets],
+            bill_json=_json(self.bill) if overview is not None else "",
+        )
+
+    def _sheet(self, sheet: Sheet) -> dict[str, Any]:
+        """A sheet as the template takes it."""
+        return {**vars(sheet), "data": _markup(sheet.data)}
+
+    def _moment(self, seconds: float | None) -> str:
+        """A time in the bill's zone."""
+        return "–" if seconds is None else datetime.fromtimestamp(seconds, self.zone).strftime("%Y-%m-%d %H:%M %Z")
+
+
+def _json(value: object) -> Markup:
+    return _markup(json.dumps(value, separators=(",", ":")))
+
+
+def _markup(text: str) -> Markup:
+    """JSON inside a script element: nothing in it can end the element."""
+    return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))  # noqa: S704
+
+
+def _own(name: str) -> str:
+    """A file of this package, also from within the .pyz."""
+    return (pkgutil.get_data(__name__, name) or b"").decode()
+
+
+def _uplot(name: str) -> str:
+    """A file of uPlot. The package that carries it is not imported, only read."""
+    found = importlib.util.find_spec(UPLOT)
+    if found is None or not found.submodule_search_locations or found.loader is None:
+        raise EdgetallyError(
+            f"the library {UPLOT}, which carries uPlot, is not there: pip install {UPLOT}, or use the .pyz"
+        )
+    path = os.path.join(next(iter(found.submodule_search_locations)), "vendor", name)
+    data: bytes = found.loader.get_data(path)  # type: ignore[attr-defined]
+    return data.decode()
+
+
+def _whole(value: int) -> str:
+    return f"{value:,}"
+
+
+def _rate(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.3f}"
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1%}"
+
+
+def _volume(size: int) -> str:
+    """Bytes in a unit of 1,000s, with four digits."""
+    return f"{_short(size)}B" if size >= 1000 else f"{size} B"
+
+
+def _short(number: float) -> str:
+    for unit in ("", "k", "M", "G", "T", "P"):
+        if number < 1000 or unit == "P":
+            break
+        number /= 1000
+    return f"{number:.4g} {unit}" if unit else str(number)
+
+
+def _completeness(found: dict[str, Any]) -> list[str]:
+    """What of the period is vouched for, in words."""
+    expected, streams = found["expected"], found["streams"]
+    if not expected:
+        return ["No stream has delivered anything for this time."]
+    many = f"{streams:,} streams, each a log of an edge, have" if streams != 1 else "One stream, a log of an edge, has"
+    words = [f"{many} {expected:,} slots of five minutes in this period."]
+    words += [f"{found['received']:,} had traffic, {found['empty']:,} had none although the log was whole."]
+    if found["late"]:
+        words += [f"{found['late']:,} of them came more than half an hour late, and are counted."]
+    if found["complete"]:
+        return [" ".join([*words, "Nothing is missing."])]
+    words += [f"{found['missing']:,} are missing: nobody vouches for them."]
+    if found.get("accepted"):
+        words += ["The period was closed with these gaps accepted."]
+    bounds = found["bounds"]
+    return [" ".join(words), bounds[:1].upper() + bounds[1:]]

@@ -1,0 +1,37 @@
+"""The arithmetic of the bill: Mbit/s of a slot, and the nearest-rank percentile. Exact: no floating point decides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+
+from edgetally.limits import SLOT_SECONDS
+
+MEGA = 1_000_000
+
+
+def rate(size: int, base: int = MEGA) -> Fraction:
+    """The mean rate of a slot in units of `base` bit/s, of the bytes sent in it."""
+    return Fraction(size * 8, SLOT_SECONDS * base)
+
+
+def mbps(size: int) -> float:
+    """The mean rate of a slot in Mbit/s (10^6 bit), of the bytes sent in it."""
+    return size * 8 / SLOT_SECONDS / MEGA
+
+
+def rank(slots: int, percent: int | Fraction = 95) -> int:
+    """The nearest rank: ceil(percent / 100 x slots), at least 1."""
+    share = Fraction(percent)
+    return max(1, -(-slots * share.numerator // (100 * share.denominator)))
+
+
+def nearest_rank(sizes: Iterable[int], slots: int, percent: int | Fraction = 95) -> int:
+    """The bytes of the slot at the nearest rank of `slots` slots; those that are not among `sizes` count as zero."""
+    return at_rank(sorted(sizes), slots, percent)
+
+
+def at_rank(ordered: Sequence[int], slots: int, percent: int | Fraction = 95) -> int:
+    """The same of sizes that are sorted already. Where slots are fewer than sizes, the upper end of them decides."""
+    above = slots - rank(slots, percent) if slots else 0
+    return ordered[-1 - above] if above < len(ordered) else 0

@@ -1,0 +1,168 @@
+"""The bill as a table, as CSV or as JSON. Every output is made of the bill's object alone."""
+
+from __future__ import annotations
+
+import csv
+import io
+import textwrap
+from typing import Any
+
+from edgetally import table
+from edgetally.bill.bill import lines_text
+from edgetally.bill.closed import AnyBill, Closed
+from edgetally.bill.series import canonical
+
+WIDTH = 110
+FORMULA = ("=", "+", "-", "@")  # a spreadsheet takes a text that begins with one of these for a formula
+
+
+def _json(bill: AnyBill) -> str:
+    """The object itself; of a closed month the very bytes that were closed."""
+    return (bill.text if isinstance(bill, Closed) else canonical(bill.data)).decode()
+
+
+# --- CSV
+
+
+def _csv(bill: AnyBill) -> str:
+    """A line for each channel, each group and the total, for a spreadsheet."""
+    data = bill.data
+    text = io.StringIO()
+    charges = {line["channels"][0]: line for line in data["contracts"] if not line["group"]}
+    rows = [{**_figures(line), **_terms(charges.get(line["channel"]))} for line in data["channels"]]
+    there = {line["channel"] for line in data["channels"]}
+    rows += [{"channel": name, **_terms(line)} for name, line in charges.items() if name not in there]
+    rows += [{"channel": f"group {line['contract']}", **_terms(line)} for line in data["contracts"] if line["group"]]
+    rows.append({**_figures(data["total"]), **_terms(None)})
+    writer = csv.DictWriter(text, list(rows[-1]), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({**row, "channel": _no_formula(row["channel"])})
+    found = text.getvalue()
+    return found if found.isascii() else "\ufeff" + found  # without it Excel takes UTF-8 for something else
+
+
+def _no_formula(name: str) -> str:
+    return f"'{name}" if name.startswith(FORMULA) else name
+
+
+def _figures(line: dict[str, Any]) -> dict[str, Any]:
+    names = ("channel", "bytes", "requests", "hit_ratio", "byte_hit_ratio", "peak_mbps")
+    figures = {name: line[name] for name in names}
+    for one in line["percentiles"]:
+        p = f"p{one['percent']}"
+        figures.update({f"{p}_mbps": one["mbps"], f"{p}_low_mbps": one["low_mbps"], f"{p}_high_mbps": one["high_mbps"]})
+    return {**figures, "missing_slots": line["missing_slots"]}
+
+
+def _terms(line: dict[str, Any] | None) -> dict[str, Any]:
+    names = ("contract", "unit", "measured", "low", "high", "billable", "commit", "overage")
+    return {f"contract_{name}" if name in ("low", "high") else name: line[name] if line else None for name in names}
+
+
+# --- the table
+
+
+def _table(bill: AnyBill) -> str:
+    """The bill for people."""
+    data = bill.data
+    bounded = data["completeness"]["missing"] > 0
+    lines = [*data["channels"], data["total"]]
+    rows = [_head(data["total"], bounded), *(_row(line, bounded) for line in lines)]
+    text = [f"Bandwidth, {data['title']} ({_count(data['period']['slots'], 'slot')} of five minutes)", ""]
+    text += table.render(rows, rules=(0, len(rows) - 2))
+    slots = _count(data["period"]["slots"], "slot")
+    text += [""]
+    for one in data["total"]["percentiles"]:
+        text += [f"p{one['percent']}: nearest rank {one['rank']:,} of {slots}, empty slots count as zero."]
+    text += ["Mbit/s: bytes x 8 / 300 / 10^6, five-minute sums over all edges."]
+    text += [f"Channel {alias['old']} is billed as {alias['new']}." for alias in data["aliases"]]
+    for line in data["contracts"]:
+        text += _contract_text(line)
+    text += [
+        f"Contract {one['contract']} is of the zone {one['zone']}: --zone {one['zone']} bills it."
+        for one in data["not_billed"]
+    ]
+    text += ["", *_completeness_text(data["completeness"])]
+    for sentence in lines_text(data["completeness"]):
+        text += textwrap.wrap(sentence, WIDTH)
+    if data["state"] == "closed":
+        text += ["", f"Closed {data['made_local']}, with all that was committed up to commit {data['commit_no']:,}."]
+    return "\n".join(text) + "\n"
+
+
+def _head(line: dict[str, Any], bounded: bool) -> tuple[str, ...]:
+    percents = []
+    for one in line["percentiles"]:
+        p = f"p{one['percent']}"
+        percents += [f"{p} Mbit/s", "at least", "at most"] if bounded else [f"{p} Mbit/s"]
+    return ("channel", "bytes", "requests", "hits", "hit bytes", "peak Mbit/s", *percents)
+
+
+def _row(line: dict[str, Any], bounded: bool) -> tuple[str, ...]:
+    percents = []
+    for one in line["percentiles"]:
+        names = ("mbps", "low_mbps", "high_mbps") if bounded else ("mbps",)
+        percents += [f"{one[name]:,.3f}" for name in names]
+    return (
+        line["channel"],
+        f"{line['bytes']:,}",
+        f"{line['requests']:,}",
+        *("-" if line[name] is None else f"{line[name]:.1%}" for name in ("hit_ratio", "byte_hit_ratio")),
+        f"{line['peak_mbps']:,.3f}",
+        *percents,
+    )
+
+
+def _contract_text(line: dict[str, Any]) -> list[str]:
+    """A line of a contract: what is billed, why, and how the month looks."""
+    unit = line["unit"]
+    channels = ", ".join(line["channels"])
+    bounds = "" if line["low"] == line["high"] else f" (at least {line['low']:,.3f}, at most {line['high']:,.3f})"
+    text = ["", f"Contract {line['contract']}, {'the group ' if line['group'] else ''}{channels}:"]
+    text.append(f"  measured {line['measured']:,.3f} {unit}{bounds}, billable {line['billable']:,.3f} {unit}")
+    if line["commit"] is not None:
+        text[-1] += f", of it {line['overage']:,.3f} above the commit of {line['commit']:,.3f}"
+    text += [f"  {sentence}" for sentence in line["text"]]
+    forecast = line["projection"]
+    if forecast:
+        text.append(
+            f"  If it goes on like this, the month comes to {forecast['measured']:,.3f} {unit}; "
+            f"{forecast['certain']:,.3f} is certain."
+        )
+        if forecast["left"] is not None:
+            text.append(
+                f"  {_count(forecast['above'], 'slot')} above the commit so far, {forecast['allowed']:,} may be: "
+                f"{forecast['left']:,} left before it costs."
+            )
+    return text
+
+
+def _completeness_text(completeness: dict[str, Any]) -> list[str]:
+    streams, expected = completeness["streams"], completeness["expected"]
+    if not expected:
+        return ["Completeness: no stream has delivered anything for this time."]
+    late = f", {completeness['late']:,} of them late" if completeness["late"] else ""
+    if completeness["complete"]:
+        return [f"Completeness: complete ({_count(streams, 'stream')}, {_count(expected, 'slot')}{late})."]
+    gaps = [_gap_text(gap) for gap in completeness["gaps"]]
+    missing = f"{completeness['missing']:,} of {_count(expected, 'slot')} of {_count(streams, 'stream')}"
+    accepted = ["The month was closed with these gaps."] if completeness.get("accepted") else []
+    bounds = textwrap.wrap(f"At least, at most: {completeness['bounds']}", WIDTH)
+    return [f"Completeness: {missing} missing:", *gaps, *accepted, "", *bounds]
+
+
+def _gap_text(gap: dict[str, Any]) -> str:
+    numbers = ""
+    if gap["reason"] == "missing" and gap["first_seq"] is not None:
+        several = gap["last_seq"] > gap["first_seq"]
+        numbers = f", batch{'es' if several else ''} {gap['first_seq']}"
+        numbers += f" to {gap['last_seq']}" if several else ""
+    return f"  {gap['stream']}: {gap['from_local']} to {gap['to_local']} ({gap['reason']}{numbers})"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+OUTPUTS = {"table": _table, "csv": _csv, "json": _json}

@@ -1,0 +1,85 @@
+"""What of a log format makes a bill wrong: what its fields show, and what lines made with it do when they are torn."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from edgetally.check import defects, torn
+from edgetally.errors import EdgetallyError
+from edgetally.formats.build import Dialect
+from edgetally.formats.catalogue import parse_format
+from edgetally.formats.finding import Finding
+from edgetally.formats.log_format import LogFormat
+from edgetally.formats.servers import apache, haproxy, nginx, squid, trafficserver, varnish, w3c
+
+DIALECTS: dict[str, Dialect] = {
+    module.DIALECT.server: module.DIALECT for module in (nginx, apache, squid, varnish, trafficserver, haproxy, w3c)
+}
+# What is no good as the bytes sent, by server: fields that a format may have in their stead.
+_NOT_SENT = {
+    "nginx": (r"\$\{?request_length\b", "received"),
+    "apache": (r"%(?:\^?S(?![a-zA-Z])|I)", "received, or both received and sent"),
+    "lighttpd": (r"%[SI](?![a-zA-Z])", "received, or both received and sent"),
+    "squid": (r"%(?:http::)?(?:>?st|>sh|<sh|<bs|<sS)\b", "received, or both, or a part of those sent"),
+    "varnish": (r"%I", "received"),
+    "trafficserver": (r"%<(?:cqql|cqcl|cqhl|sscl|ssql)>", "received from clients or origins"),
+    "haproxy": (r"%U\b", "received"),
+    "w3c": (r"cs-bytes", "received"),
+}
+
+
+def check_text(text: str, server: str = "", where: str = "") -> Iterator[Finding]:
+    """The findings of a format as a configuration has it; one that cannot be read is a finding, too."""
+    try:
+        fmt = parse_format(text, server)
+    except EdgetallyError as error:
+        yield unreadable(text, server, where, error)
+    else:
+        yield from check_format(fmt, where)
+
+
+def check_unused(text: str, server: str, where: str) -> Iterator[Finding]:
+    """The findings of a format that some other file may use. One that no bill can be made of is not meant for that."""
+    return (finding for finding in check_text(text, server, where) if finding.code != "unreadable_format")
+
+
+def unreadable(text: str, server: str, where: str, error: EdgetallyError) -> Finding:
+    """Why a format cannot be used: its only bytes are not those sent, or whatever the error says."""
+    if "does not say the bytes" in str(error):
+        for name, (pattern, which) in _NOT_SENT.items():
+            field = re.search(pattern, text) if server in ("", name) else None
+            if field:
+                return defects.RECEIVED_BYTES.found(
+                    f"its only bytes, {field[0]}, are {which}", mend=str(error).rpartition(": ")[2], where=where
+                )
+    what, _, mend = str(error).rpartition(": ")
+    return defects.UNREADABLE_FORMAT.found(f"it cannot be read, {what or mend}", mend=mend if what else "", where=where)
+
+
+def check_format(fmt: LogFormat, where: str = "") -> Iterator[Finding]:
+    """The findings of a format that can be read."""
+    for finding in (*fmt.findings, *_fields(fmt), *torn.check(fmt)):
+        yield finding._replace(where=where)
+
+
+def _fields(fmt: LogFormat) -> Iterator[Finding]:
+    """What is missing, and what is weak about what is there."""
+    names = {part.name for part in fmt.parts}
+    dialect = DIALECTS.get(fmt.server)
+    advice: Mapping[str, str] = dialect.advice if dialect else {"duration": "$request_time or %D"}
+    if not fmt.has_duration and not any(finding.code == "start_time" for finding in fmt.findings):
+        yield defects.NO_DURATION.found("it does not say how long a transfer lasted", mend=_log(advice, "duration"))
+    if "hit" in advice and not fmt.hit_known:
+        yield defects.NO_CACHE_STATUS.found("it does not say what came from the cache", mend=_log(advice, "hit"))
+    if "$http_host" in names and "$host" not in names:
+        yield defects.CLIENT_HOST.found("$http_host is the host as the client spells it", mend="log $host instead")
+    hosts = {fmt.parts[place].name for place in fmt.roles.get("host", ())}
+    if hosts & {"$server_name", "%v"} and len(hosts - {"%r", "$request"}) == 1:
+        mend = f"log {'$host' if fmt.server == 'nginx' else '%V, or %{Host}i,'} instead"
+        yield defects.SERVER_HOST.found("its host is the first name of the virtual host", mend=mend)
+
+
+def _log(advice: Mapping[str, str], role: str) -> str:
+    """What to log for a role; empty where the server has no such field."""
+    return f"log {advice[role]} as well" if role in advice else ""

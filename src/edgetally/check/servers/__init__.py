@@ -1,0 +1,1 @@
+"""What of each server's configuration makes a bill wrong."""

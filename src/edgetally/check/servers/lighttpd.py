@@ -1,0 +1,42 @@
+"""lighttpd: accesslog.filename, accesslog.format and what else of mod_accesslog."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from edgetally.check import defects
+from edgetally.check.format import check_text
+from edgetally.check.servers.source import Source, bare, includes, lines, target
+from edgetally.formats.finding import Finding
+
+DEFAULT = '%h %V %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i"'
+_SETTING = re.compile(r"(accesslog\.[\w-]+)\s*\+?=\s*(.*)")
+
+
+def check(source: Source) -> Iterator[Finding]:
+    """The findings of a lighttpd.conf or a part of one."""
+    found = list(lines(source))
+    settings = [(line.number, match[1], match[2].strip()) for line in found if (match := _SETTING.match(line.text))]
+    formats = [(number, text) for number, name, text in settings if name == "accesslog.format"]
+    files = [number for number, name, _ in settings if name == "accesslog.filename"]
+    for number, text in formats:
+        yield from check_text(f"accesslog.format = {text}", "lighttpd", source.at(number))
+    if files and not formats:
+        yield from check_text(DEFAULT, "lighttpd", source.at(files[0]))
+    for number, name, text in settings:
+        where = source.at(number)
+        if name == "accesslog.filename" and not bare(text):
+            yield defects.LOG_OFF.found("accesslog.filename is empty here", where=where)
+        elif name == "accesslog.filename":
+            yield from target(bare(text), where)
+        elif name == "accesslog.use-syslog" and bare(text) == "enable":
+            yield defects.NO_FILE.found("its log goes to syslog", where=where)
+    yield from includes(
+        source,
+        (
+            (line.number, bare(line.words[1]))
+            for line in found
+            if len(line.words) > 1 and line.words[0] in ("include", "include_shell")
+        ),
+    )

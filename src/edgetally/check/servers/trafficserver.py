@@ -1,0 +1,89 @@
+"""Traffic Server: logging.yaml, of which the entries under formats and logs are read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from edgetally.check import defects
+from edgetally.check.format import check_text
+from edgetally.check.servers.source import Source, bare, elsewhere, two_logs
+from edgetally.formats.finding import Finding
+from edgetally.formats.servers.trafficserver import NAMED
+
+_ENTRY = re.compile(r"(?P<indent> *)(?P<dash>- +)?(?P<key>[\w-]+) *:(?: +(?P<value>.*?))? *$")
+_KEEPS = ("0", "none", "no", "off", "false")
+
+
+class Entry(NamedTuple):
+    """One item of a list: the list's name, its line, its keys."""
+
+    kind: str
+    line: int
+    keys: dict[str, str]
+
+
+def entries(source: Source) -> list[Entry]:
+    """The items of the lists, as far as logging.yaml has them: keys with a text or a list in one line."""
+    found: list[Entry] = []
+    kind = ""
+    for number, line in enumerate(source.text.splitlines(), 1):
+        match = _ENTRY.match(re.sub(r"(^|\s)#[^'\"]*$", "", line))
+        if match is None:
+            item = re.match(r" +- +([\w.-]+) *$", line)
+            if item and found:  # a filter's name in a list of several lines
+                found[-1].keys["filters"] = found[-1].keys.get("filters", "") + item[1]
+            continue
+        if match["dash"]:
+            found.append(Entry(kind, number, {}))
+        elif not match["value"] and match["key"] in ("formats", "logs", "filters", "logging"):
+            kind = match["key"] if match["key"] != "filters" or len(match["indent"]) <= 2 else kind
+            continue
+        if found:
+            found[-1].keys[match["key"]] = bare(match["value"] or "")
+    return found
+
+
+def check(source: Source) -> Iterator[Finding]:
+    """The findings of a logging.yaml."""
+    found = entries(source)
+    formats = {one.keys["name"]: one for one in found if one.kind == "formats" and "name" in one.keys}
+    logs = [one for one in found if one.kind == "logs"]
+    for log in logs:
+        yield from _log(source, log, formats)
+    for one in () if logs else formats.values():
+        yield from _format(source, one)
+    yield from two_logs(
+        (0, log.keys.get("filename", ""), source.at(log.line)) for log in logs if not log.keys.get("filters")
+    )
+
+
+def _format(source: Source, one: Entry) -> Iterator[Finding]:
+    where, text = source.at(one.line), one.keys.get("format", "")
+    if one.keys.get("interval", "0") != "0":
+        what, mend = "it sums up requests over an interval", "log each request"
+        yield defects.UNREADABLE_FORMAT.found(what, mend=mend, where=where)
+    else:
+        yield from check_text(text, "trafficserver", where)
+
+
+def _log(source: Source, log: Entry, formats: dict[str, Entry]) -> Iterator[Finding]:
+    where, name, mode = source.at(log.line), log.keys.get("format", ""), log.keys.get("mode", "ascii")
+    if name in formats:
+        yield from _format(source, formats[name])
+    elif name in NAMED:
+        yield from check_text(name, "trafficserver", where)
+    else:
+        yield elsewhere(name, where)
+    if mode == "binary":
+        yield defects.BINARY_LOG.found("it is written in mode binary", mend="set mode to ascii", where=where)
+    elif mode == "ascii_pipe":
+        yield defects.NO_FILE.found("its log goes to a pipe", mend="set mode to ascii", where=where)
+    if log.keys.get("filters", "").strip("[] "):
+        what = f"only what the filter {log.keys['filters'].strip('[] ')} lets through is logged"
+        yield defects.CONDITIONAL_LOG.found(what, where=where)
+    if log.keys.get("rolling_enabled", "1") not in _KEEPS and mode != "ascii_pipe":
+        said = "rolling_enabled is set" if "rolling_enabled" in log.keys else "rolling_enabled is not set to none"
+        what = f"{said}: Traffic Server renames the log by itself"
+        yield defects.OTHER_ROTATOR.found(what.replace(":", ","), mend="set rolling_enabled to none", where=where)

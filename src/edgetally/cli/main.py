@@ -1,0 +1,85 @@
+"""The commands. Each is a file of its own, and only the one that is asked for is loaded: cron runs `ship` very often.
+
+Exit status: 0 all is well; 1 the work was done as far as it could be, and something is wrong; 2 wrong use, wrong
+configuration or unreadable input, and nothing was done. A message is one sentence on standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+from edgetally import __version__
+from edgetally.errors import EdgetallyError
+
+# A command's file has `add_arguments(parser)` and `run(options)`, which returns the exit status.
+COMMANDS = {
+    "tally": "tally access logs where they lie, without any server",
+    "check": "what of a log format, a server's configuration, a log or this edge makes a bill wrong",
+    "formats": "the log formats that are known by name, with an example line",
+    "ship": "rotate, tally and deliver this edge's logs; cron runs it",
+    "replay": "correct what was sent: tally archived logs again, with today's channel map",
+    "aggregate": "the single writer: commit what the edges deliver",
+    "migrate": "bring the database up to this program: tables, accounts",
+    "report": "the bill: per channel bytes, requests, hit ratio, peak, 95th percentile",
+    "audit": "sum the bodies of all batches again, and compare with the counters",
+    "quarantine": "what the aggregator refused to count: look, retry, drop",
+    "canary": "prove the whole way: a batch without traffic through every job server must come back as a receipt",
+    "period": "closed months: close one, list them, show what came later",
+    "stream": "the edges' logs: list them, retire one that is gone for good",
+    "channel": "the channels: list them, bill one under another name",
+    "status": "how this host's edge or aggregator is doing",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the exit status."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    options = _parser(given[0] if given else "").parse_args(given)
+    try:
+        status: int = options.run(options)
+        sys.stdout.flush()
+        return status
+    except EdgetallyError as error:
+        print(f"edgetally: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(f"edgetally: the disk under {error.filename or 'the output'} is full: free some space", file=sys.stderr)
+        return 1
+    except ImportError as error:
+        print(
+            f"edgetally: the program cannot be loaded ({error}): it was replaced while it ran, or is damaged; run it "
+            "again, or roll it out again",
+            file=sys.stderr,
+        )
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser(command: str) -> argparse.ArgumentParser:
+    """What reads the arguments: those of one command, or the names of all where that is none."""
+    parser = argparse.ArgumentParser(prog="edgetally", description="Account the bandwidth of web caches, per channel.")
+    parser.add_argument("--version", action="version", version=f"edgetally {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for name in [command] if command in COMMANDS else COMMANDS:
+        one = commands.add_parser(name, help=COMMANDS[name])
+        if name == command:
+            module: Any = import_module(f"edgetally.cli.{name}")
+            module.add_arguments(one)
+            one.set_defaults(run=module.run)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,42 @@
+"""`edgetally migrate`: bring the database up to this program."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from edgetally.cli.options import add_config
+from edgetally.config import DATABASE_PORT, load_aggregator
+from edgetally.errors import EdgetallyError
+from edgetally.ledger import migrate
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Its options."""
+    parser.description = (
+        "The administrator's password is read from EDGETALLY_ADMIN_PASSWORD, the read-only account's "
+        "from EDGETALLY_READONLY_PASSWORD."
+    )
+    add_config(parser)
+    parser.add_argument("--admin-user", default="root", metavar="NAME")
+    parser.add_argument("--admin-socket", default="", metavar="PATH")
+    parser.add_argument("--admin-host", default="", metavar="HOST", help="without it and a socket, as configured")
+    parser.add_argument("--admin-port", type=int, default=DATABASE_PORT, metavar="PORT")
+    parser.add_argument("--account-host", default="localhost", metavar="HOST", help="where the service connects from")
+    parser.add_argument("--readonly-user", default="", metavar="NAME", help="an account for Grafana and the like")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do what is missing, and print it."""
+    config = load_aggregator(options.config)
+    admin = config.database._replace(user=options.admin_user, password=os.environ.get("EDGETALLY_ADMIN_PASSWORD", ""))
+    if options.admin_socket or options.admin_host:
+        place = {"host": options.admin_host, "port": options.admin_port, "socket": options.admin_socket}
+        admin = admin._replace(hosts=(), **place)
+    password = os.environ.get("EDGETALLY_READONLY_PASSWORD", "")
+    if options.readonly_user and not password:
+        raise EdgetallyError("--readonly-user needs a password: set EDGETALLY_READONLY_PASSWORD")
+    readonly = (options.readonly_user, password) if options.readonly_user else None
+    for line in migrate.migrate(config, admin, options.account_host, readonly) or ["nothing to do"]:
+        print(line)
+    return 0

@@ -1,0 +1,111 @@
+"""`edgetally period`: closed months."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from contextlib import closing
+from typing import Any
+
+from edgetally import table
+from edgetally.bill.adjustments import Adjustment, adjustments, total
+from edgetally.bill.close import close
+from edgetally.bill.closed import Closed, Row, find_closed, rows
+from edgetally.cli.options import CONTRACTS_HELP, add_actions, add_output
+from edgetally.config import AggregatorConfig, load_aggregator
+from edgetally.errors import EdgetallyError
+from edgetally.ledger.database import check_schema, connect
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Its actions and their options."""
+    actions = add_actions(
+        parser,
+        {
+            "close": "freeze a month: its bill never changes again",
+            "list": "the closed months",
+            "show": "a closed month, and what was committed for it later",
+        },
+    )
+    for name, action in actions.items():
+        if name != "list":
+            action.add_argument("month", metavar="YYYY-MM")
+            action.add_argument("--zone", metavar="ZONE", help="the month's time zone, as in `edgetally report`")
+        if name != "close":
+            add_output(action, "table", "json")
+    actions["close"].add_argument("--contracts", metavar="FILE", help=CONTRACTS_HELP)
+    actions["close"].add_argument(
+        "--accept-gaps", action="store_true", help="also where something is missing; the bill says so"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do one of the actions. 1 where something was committed for a month later; else 0."""
+    config = load_aggregator(options.config)
+    if options.action == "list":
+        return _list(config, options.output)
+    if options.action == "show":
+        return _show(config, options.month, options.zone, options.output)
+    closed = close(config, options.month, options.zone, options.contracts, options.accept_gaps)
+    gaps = ", with gaps that were accepted" if closed.accepted else ""
+    print(f"closed {options.month} ({closed.zone}) at commit {closed.commit_no}{gaps}: sha256 {closed.sha256}")
+    return 0
+
+
+def _list(config: AggregatorConfig, output: str) -> int:
+    """All closed months."""
+    with closing(connect(config.database)) as connection:
+        check_schema(connection, config.database)
+        found = rows(connection)
+    if output == "json":
+        print(json.dumps([_row_data(row) for row in found], indent=1))
+    elif found:
+        head = ("month", "zone", "commit", "closed", "sha256")
+        lines = [(row.month, row.zone, str(row.commit_no), row.closed_at, row.sha256) for row in found]
+        print("\n".join(table.render([head, *lines])))
+    else:
+        print("no month is closed")
+    return 0
+
+
+def _row_data(row: Row) -> dict[str, Any]:
+    names = ("month", "zone", "start", "end", "commit_no", "sha256", "closed_at")
+    return {name: getattr(row, name) for name in names}
+
+
+def _show(config: AggregatorConfig, month: str, zone: str | None, output: str) -> int:
+    """A closed month, and what was committed for it later. 1 where there is such a thing."""
+    bill = find_closed(config, month, zone)
+    if bill is None:
+        raise EdgetallyError(f"{month} is not closed{f' in {zone}' if zone else ''}: see `edgetally period list`")
+    with bill:
+        found = adjustments(bill.connection, bill)
+        if output == "json":
+            difference = [{"channel": name, "requests": r, "bytes": b} for name, (r, b) in sorted(total(found).items())]
+            data = {**_row_data(bill.row), "adjustments": [one.data() for one in found], "difference": difference}
+            print(json.dumps(data, indent=1, ensure_ascii=False))
+        else:
+            _print(bill, found)
+    return int(bool(found))
+
+
+def _print(bill: Closed, found: list[Adjustment]) -> None:
+    row, complete = bill.row, bill.data["completeness"]
+    print(f"{row.month} ({row.zone}), closed {row.closed_at} at commit {row.commit_no}, sha256 {row.sha256}")
+    state = "complete" if complete["complete"] else f"{complete['missing']:,} slots missing, accepted"
+    print(f"{len(bill.data['channels'])} channels, {bill.data['total']['bytes']:,} bytes, {state}")
+    if not found:
+        print("nothing was committed for it later")
+        return
+    print(f"\n{len(found)} batches were committed for it later, and are not in it:\n")
+    head = ("stream", "batch", "commit", "committed", "channel", "requests", "bytes")
+    lines = []
+    for one in found:
+        batch = f"{one.generation}-{one.seq}" + (f" revision {one.revision}" if one.revision else "")
+        for name, (requests, size) in sorted(one.difference.items()) or [("-", (0, 0))]:
+            shown = (name, f"{requests:+,}", f"{size:+,}")
+            lines.append((one.stream, batch, str(one.commit_no), one.committed_at, *shown))
+    print("\n".join(table.render([head, *lines])))
+    print("\nThe difference that they make:\n")
+    sums = [(name, f"{requests:+,}", f"{size:+,}") for name, (requests, size) in sorted(total(found).items())]
+    print("\n".join(table.render([("channel", "requests", "bytes"), *sums])))

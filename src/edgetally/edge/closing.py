@@ -1,0 +1,124 @@
+"""Reopening: have the servers open new logs, and know when nobody writes to an old one any more."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from edgetally.edge.renamed import Renamed
+from edgetally.edge.streams import Stream
+
+REOPEN_SECONDS = 10.0
+LIVE_SECONDS = 1.0  # how long a server may take to make its new log after it has closed the old one
+
+
+def reopen(commands: Iterable[str]) -> list[str]:
+    """Run each distinct reopen command once, a shell each. Returns a sentence for each that failed."""
+    import signal
+    import subprocess
+
+    problems = []
+    for command in dict.fromkeys(filter(None, commands)):
+        with subprocess.Popen(
+            ["/bin/sh", "-c", command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        ) as process:
+            try:
+                said = process.communicate(timeout=REOPEN_SECONDS)[1].decode("utf-8", "replace").strip()
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                problems.append(f"`{command}` did not end in {REOPEN_SECONDS:g} s")
+                continue
+        if process.returncode:
+            reason = said.replace("\n", "; ") or f"exit {process.returncode}"
+            problems.append(f"`{command}` failed ({reason})")
+    return problems
+
+
+def is_closed(path: Path) -> bool:
+    """Whether no process has the file open for writing. False where that cannot be known.
+
+    The kernel grants a read lease only on a file that nobody has open for writing, a renamed one too.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return True
+    try:
+        try:
+            _take_lease(descriptor)
+        except OSError as error:
+            if error.errno == errno.EAGAIN:
+                return False
+            return not _open_for_writing(os.fstat(descriptor))
+        return True
+    finally:
+        os.close(descriptor)  # also gives the lease back
+
+
+def _take_lease(descriptor: int) -> None:
+    """Take a read lease. Root without CAP_LEASE, as in a container, may not on another's file: then as its owner."""
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    except PermissionError:
+        if os.geteuid() != 0:
+            raise
+        os.seteuid(os.fstat(descriptor).st_uid)
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        finally:
+            os.seteuid(0)
+
+
+def _open_for_writing(wanted: os.stat_result, proc: str = "/proc") -> bool:
+    """Look through all processes where the file system knows no leases. What cannot be read counts as open."""
+    for process in filter(str.isdigit, os.listdir(proc)):
+        folder = f"{proc}/{process}"
+        try:
+            for number in os.listdir(f"{folder}/fd"):
+                with suppress(FileNotFoundError, ProcessLookupError):
+                    found = os.stat(f"{folder}/fd/{number}")
+                    if os.path.samestat(found, wanted) and _may_write(f"{folder}/fdinfo/{number}"):
+                        return True
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended
+        except OSError:
+            return True
+    return False
+
+
+def _may_write(fdinfo: str) -> bool:
+    """Whether an open file's flags, octal in /proc, allow writing."""
+    with open(fdinfo, encoding="ascii") as lines:
+        flags = next(line.split()[1] for line in lines if line.startswith("flags:"))
+    return int(flags, 8) & os.O_ACCMODE != os.O_RDONLY
+
+
+def wait_closed(items: Sequence[Renamed], streams: Sequence[Stream], timeout: float) -> None:
+    """Wait until all files are closed and the streams' new live logs are there; at most timeout seconds.
+
+    Servers that make their new log only with its first line are not waited for longer than LIVE_SECONDS.
+    """
+    deadline = time.monotonic() + timeout
+    open_items = list(items)
+    closed_at: float | None = None
+    pause = 0.002
+    while True:
+        open_items = [item for item in open_items if not is_closed(item.path)]
+        now = time.monotonic()
+        if not open_items:
+            closed_at = closed_at or now
+            if now - closed_at >= LIVE_SECONDS or all(stream.live() for stream in streams):
+                return
+        if now >= deadline:
+            return
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.25)

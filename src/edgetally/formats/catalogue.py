@@ -1,0 +1,165 @@
+"""Log formats: what a server's configuration says a line looks like, compiled to one strict regular expression.
+
+A format is a list of parts, literals and fields, in the words of the server that writes the log: one module per server
+cuts a pasted configuration into them (nginx, apache, squid, varnish, trafficserver, haproxy). From the parts come the
+pattern that lines are read with (`pattern`, `clocks`), what of a line the tally needs (`log_format`), and the reason
+why a line does not fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Callable
+
+from edgetally.errors import EdgetallyError, nearest
+from edgetally.formats.detect import COMPILERS, SERVERS, is_pasted, later, module_of, server_of
+from edgetally.formats.log_format import LogFormat
+from edgetally.formats.values import shorten
+
+_CLF = '192.0.2.7 - frank [10/Oct/2026:13:55:36 -0700] "GET /a.gif HTTP/1.1" 200 2326'
+_AGENT = '"https://example.com/" "Mozilla/5.0"'
+_EXTENDED = (
+    '192.0.2.7 - - [10/Oct/2026:13:55:36 -0700] "GET http://www.example.com/a.gif HTTP/1.1" 200 2326 200 2326 0 0 211 '
+    "305 254 287 1"
+)
+
+
+class _Known(Mapping[str, LogFormat]):
+    """The formats that have a name. Each is compiled when it is asked for."""
+
+    def __init__(self, makers: dict[str, Callable[[], LogFormat]]) -> None:
+        self._makers = makers
+        self._made: dict[str, LogFormat] = {}
+
+    def __getitem__(self, name: str) -> LogFormat:
+        if name not in self._made:
+            self._made[name] = self._makers[name]()._replace(name=name)
+        return self._made[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._makers
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+
+def _nicknames(server: str) -> dict[str, str]:
+    """What a server's own documentation calls its formats, where another server has the same name."""
+    if server not in ("apache", "lighttpd", "squid", "trafficserver", "varnish"):
+        return {}
+    named: dict[str, str] = module_of("apache" if server == "lighttpd" else server).NAMED
+    return {name: text for name, text in named.items() if (server, name) != ("squid", "squid")}
+
+
+def _compiled(server: str, nickname: str, description: str, example: str) -> LogFormat:
+    return COMPILERS[server](_nicknames(server)[nickname])._replace(description=description, example=example)
+
+
+def _either(nickname: str, description: str, example: str) -> LogFormat:
+    """A format that several servers write, and of which it is not known which one did."""
+    apache = module_of("apache")
+    dialect = apache.DIALECT._replace(
+        server="",
+        advice={**apache.DIALECT.advice, "wire": "$bytes_sent or %O", "host": "$host or %v"},
+        logs_start=False,
+    )
+    fmt: LogFormat = apache.compile_apache(apache.NAMED[nickname], dialect)
+    return fmt._replace(description=description, example=example)
+
+
+FORMATS: Mapping[str, LogFormat] = _Known(
+    {
+        "combined": lambda: _either("combined", "nginx's and Apache's default access log", f"{_CLF} {_AGENT}"),
+        "common": lambda: _either("common", "the Common Log Format, without referer and agent", _CLF),
+        "vhost_combined": lambda: _compiled(
+            "apache",
+            "vhost_combined",
+            "Debian's Apache: combined with virtual host and port in front, bytes on the wire",
+            f"www.example.com:443 {_CLF} {_AGENT}",
+        ),
+        "squid": later("squid", "native"),
+        "varnish": lambda: _compiled(
+            "varnish",
+            "varnish",
+            "varnishncsa's default: combined, with the whole URL in the request",
+            f"{_CLF} {_AGENT}".replace("GET /", "GET http://www.example.com/"),
+        ),
+        "trafficserver_squid": lambda: _compiled(
+            "trafficserver",
+            "squid",
+            "Traffic Server's log like squid's",
+            "1780000000.123 37 192.0.2.7 TCP_HIT/200 4083 GET http://example.com/a.gif - NONE/- image/gif",
+        ),
+        "trafficserver_extended": lambda: _compiled(
+            "trafficserver",
+            "extended",
+            "Traffic Server's Netscape extended log",
+            _EXTENDED,
+        ),
+        "trafficserver_extended2": lambda: _compiled(
+            "trafficserver",
+            "extended2",
+            "Traffic Server's Netscape extended 2 log",
+            f"{_EXTENDED} NONE FIN FIN TCP_HIT",
+        ),
+        "haproxy": later("haproxy", "http_log"),
+        "traefik": later("traefik", "clf"),
+        "traefik_json": later("traefik", "json"),
+        "caddy": later("caddy", "access_log"),
+    }
+)
+# What can be pasted of each server: its directive, and one that makes a right bill. What a client sends stands last, in
+# quotes where the server leaves its blanks. Squid cuts a line at 8,191 bytes: its URL is kept shorter than that.
+PASTED: dict[str, tuple[str, str]] = {
+    "nginx": (
+        "log_format",
+        """log_format edgetally '$msec $request_time $status $bytes_sent $upstream_cache_status $host "$request"';""",
+    ),
+    "apache": ("LogFormat", r'LogFormat "%t %D %>s %O %a \"%V\" \"%r\"" edgetally'),
+    "squid": ("logformat", "logformat edgetally %ts.%03tu %tr %Ss/%03>Hs %<st %>a %Sh %rm %.4000ru"),
+    "varnish": (
+        "varnishncsa -F",
+        """varnishncsa -F '%t %D %s %O %{Varnish:handling}x "%{Host}i" "%r"'""",
+    ),
+    "trafficserver": (
+        "a format of logging.yaml",
+        "format: '%<cqtq> %<ttms> %<chi> %<crc>/%<pssc> %<psql> %<cqhm> %<cquuc>'",
+    ),
+    "haproxy": (
+        "log-format",
+        'log-format "[%trl] %Ta %ST %B %[res.cache_hit] %ci %{+Q}[var(txn.host)] %{+Q}r"',
+    ),
+    "lighttpd": ("accesslog.format", r'accesslog.format = "%t %D %>s %O %h \"%V\" \"%r\""'),
+    "w3c": ("the log's #Fields:", "#Fields: date time cs-host cs-method cs-uri-stem sc-status sc-bytes time-taken"),
+}
+
+
+def parse_format(text: str, server: str = "") -> LogFormat:
+    """The format that a configuration names or pastes: a key of FORMATS, or what the server's configuration says.
+
+    text: `combined`, or a log_format, LogFormat, logformat, log-format, `varnishncsa -F` or logging.yaml format: the
+    whole directive, its quoted string, or the bare format. server: what writes the log, one of SERVERS, where known.
+    Raises EdgetallyError for what cannot be read, and where it cannot be told whose format it is.
+    """
+    text = text.strip()
+    if server and server not in SERVERS:
+        close = nearest(server, SERVERS)
+        hint = f"did you mean '{close}'?" if close else f"name one of {', '.join(SERVERS)}"
+        raise EdgetallyError(f"server '{shorten(server)}' is not known: {hint}")
+    if not is_pasted(text) and text in _nicknames(server):
+        return COMPILERS[server](_nicknames(server)[text])._replace(name=text)
+    if text in FORMATS:
+        named = FORMATS[text]
+        if named.server and server and named.server != server:
+            raise EdgetallyError(
+                f"format '{text}' is {named.server}'s, but the log's server is '{server}': correct one of them"
+            )
+        return named
+    if not is_pasted(text):
+        close = nearest(text.lower(), FORMATS)
+        hint = f"did you mean '{close}'?" if close else f"name one of {', '.join(FORMATS)}, or paste the server's own"
+        raise EdgetallyError(f"format '{shorten(text)}' is not known: {hint}")
+    return COMPILERS[server_of(text, server)](text)

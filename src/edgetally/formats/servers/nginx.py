@@ -1,0 +1,129 @@
+"""nginx: log_format, as the whole directive, its quoted strings, or the bare format."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from edgetally.errors import EdgetallyError
+from edgetally.formats.build import Dialect, build
+from edgetally.formats.finding import JSON_ESCAPE, UNESCAPED, UNQUOTED, Finding
+from edgetally.formats.log_format import LogFormat
+from edgetally.formats.pattern import Piece, kinds_of
+from edgetally.formats.values import shorten
+
+DIALECT = Dialect(
+    server="nginx",
+    title="nginx",
+    directive="log_format",
+    roles={
+        "time": ("$msec", "$time_iso8601", "$time_local"),
+        "size": ("$bytes_sent", "$body_bytes_sent"),
+        "host": ("$host", "$request", "$http_host", "$server_name"),
+        "path": ("$request_uri", "$request", "$uri", "$document_uri"),
+        "hit": ("$upstream_cache_status",),
+        "duration": ("$request_time",),
+    },
+    advice={
+        "time": "$msec or $time_iso8601 or $time_local",
+        "size": "$bytes_sent or $body_bytes_sent",
+        "wire": "$bytes_sent",
+        "host": "$host",
+        "duration": "$request_time",
+        "hit": "$upstream_cache_status",
+    },
+    body_only=("$body_bytes_sent",),
+    sure_host="$host",  # it is already: request line, else Host header, else server name
+    requests=("$request",),
+    sent=re.compile(r"\$(?:http_|arg|cookie_)"),
+)
+_KINDS = kinds_of(
+    {
+        "clf": "$time_local",
+        "iso": "$time_iso8601",
+        "epoch": "$msec",
+        "size": "$bytes_sent $body_bytes_sent",
+        "status": "$status",
+        "request": "$request",
+        "user": "$remote_user",
+        "host": "$host $http_host $server_name",
+        "uri": "$request_uri $uri $document_uri",
+        "is_args": "$is_args",
+        "cache": "$upstream_cache_status",
+        "seconds": "$request_time",
+        "address": "$remote_addr",
+        "number": "$request_length $connection $connection_requests $remote_port $server_port $pid",
+        "text": "$pipe",
+    }
+)
+_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))", re.ASCII)
+# A host can hold all but blanks, controls and slashes, as its client likes.
+_WEAK_HOST = re.compile(r"\$(?:host\b|\{host\})([^\s/\"$])")
+_CONF_TOKEN = re.compile(
+    r"""(?:\s|\#[^\n]*)*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|((?:[^\s;'"\\]|\\.)(?:[^\s;\\]|\\.)*)|(;))""",
+    re.S,
+)
+
+
+def compile_nginx(text: str) -> LogFormat:
+    """Compile a pasted log_format."""
+    name, escape, template = _directive(text)
+    if escape not in ("default", "json", "none"):
+        raise EdgetallyError(f"log_format {name}: escape={escape} is not known: it is default, json or none")
+    if "\n" in template or "\r" in template:
+        raise EdgetallyError(f"log_format {name}: the format holds a line break: one request must be one line")
+    described, found = f"nginx log_format {template}", list(_findings(escape, template))
+    return build(DIALECT, name, described, _pieces(template), escapes=escape != "none", findings=found)
+
+
+def _findings(escape: str, template: str) -> Iterator[Finding]:
+    if escape == "none":
+        yield UNESCAPED.found("escape=none", mend="use escape=default or json")
+    after = _WEAK_HOST.search(template)
+    if after:
+        yield UNQUOTED.found("$host stands unquoted", cost=f"a line where it holds '{after[1]}' is rejected")
+    if escape != "none" and template.lstrip().startswith("{") != (escape == "json"):
+        yield JSON_ESCAPE.found("escape=json without JSON" if escape == "json" else "JSON without escape=json")
+
+
+def _directive(text: str) -> tuple[str, str, str]:
+    """(name, escape, format) of what was pasted: the whole directive, its quoted strings, or the bare format."""
+    if not re.match(r"log_format\b|escape=|'", text):
+        return "nginx", "default", text
+    tokens, end = [], 0
+    while end < len(text.rstrip()):
+        found = _CONF_TOKEN.match(text, end)
+        if found is None:
+            raise EdgetallyError(f"log_format: a quote is not closed: {shorten(text[end:].strip())}")
+        if found[4]:
+            more = text[found.end() :].strip()
+            if more:
+                raise EdgetallyError(f"log_format: paste one directive only; after its ; comes {shorten(more)}")
+            break
+        tokens.append(found)
+        end = found.end()
+    words = [_unescape(next(group for group in token.groups() if group is not None)) for token in tokens]
+    name = "nginx"
+    if words[0] == "log_format":
+        name, words = (words[1] if len(words) > 1 else ""), words[2:]
+    escape = words.pop(0)[len("escape=") :] if words and words[0].startswith("escape=") else "default"
+    if not words:
+        raise EdgetallyError("log_format: the format itself is missing: paste the whole directive, up to its ;")
+    return name, escape, "".join(words)
+
+
+def _unescape(word: str) -> str:
+    r"""What nginx's configuration reader makes of a word: \" \' \\ and \t \n \r; other backslashes stay."""
+    special = {"t": "\t", "n": "\n", "r": "\r", '"': '"', "'": "'", "\\": "\\"}
+    return re.sub(r"\\(.)", lambda found: special.get(found[1], found[0]), word, flags=re.S)
+
+
+def _pieces(template: str) -> Iterator[Piece]:
+    """Cut a log_format into its variables and literals."""
+    end = 0
+    for found in _VARIABLE.finditer(template):
+        yield Piece(template[end : found.start()], "literal")
+        variable = "$" + (found[1] or found[2])
+        yield Piece(variable, _KINDS.get(variable, "text"))
+        end = found.end()
+    yield Piece(template[end:], "literal")

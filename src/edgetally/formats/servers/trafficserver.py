@@ -1,0 +1,127 @@
+"""Apache Traffic Server: the formats that it names, and a `format:` of logging.yaml.
+
+The client's request times (%<cqtq> and its like) are those of the start: the duration is added where it is there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from edgetally.errors import EdgetallyError
+from edgetally.formats.build import Dialect, build
+from edgetally.formats.finding import REMAPPED_URL, UNESCAPED, Finding
+from edgetally.formats.log_format import LogFormat
+from edgetally.formats.pattern import Piece, kinds_of
+from edgetally.formats.servers.quoting import quoted
+from edgetally.formats.values import SQUID_HIT, shorten
+
+_MAPPED = ("cquc", "cqu", "cqtx", "cquh", "pquc", "pqu", "pquh")  # URLs as remap rules have left them
+DIALECT = Dialect(
+    server="trafficserver",
+    title="Traffic Server",
+    directive="format",
+    roles={
+        "time": ("cqtq", "cqtn", "cqtd cqtt", "cqts"),
+        "size": ("psql", "pscl+pshl", "pscl"),
+        "host": ("cquuc", "{host}cqh", *_MAPPED),
+        "path": ("cquuc", "cquc", "cqu", "cqtx", "cqup", "pquc", "pqu"),
+        "hit": ("crc",),
+        "duration": ("ttms", "ttmsf", "tts"),
+    },
+    advice={
+        "time": "%<cqtq>",
+        "size": "%<psql>",
+        "wire": "%<psql>",
+        "host": "%<cquuc> or %<{Host}cqh>",
+        "duration": "%<ttms>",
+        "hit": "%<crc>",
+    },
+    body_only=("pscl",),
+    logs_start=True,
+    hit=SQUID_HIT,
+)
+_COMMON = '%<chi> - %<caun> [%<cqtn>] "%<cqtx>" %<pssc> %<pscl>'
+_EXTENDED = "%<sssc> %<sscl> %<cqcl> %<pqcl> %<cqhl> %<pshl> %<pqhl> %<sshl> %<tts>"
+NAMED = {
+    "squid": "%<cqtq> %<ttms> %<chi> %<crc>/%<pssc> %<psql> %<cqhm> %<cquc> %<caun> %<phr>/%<shn> %<psct>",
+    "common": _COMMON,
+    "extended": f"{_COMMON} {_EXTENDED}",
+    "extended2": f"{_COMMON} {_EXTENDED} %<phr> %<cfsc> %<pfsc> %<crc>",
+}
+_FIELD = re.compile(r"%<(?:\{([^}]*)\})?(\w+)(?:\[[-\d:]*\])?>")
+_DATE_AND_TIME = re.compile(r"%<cqtd>(.)%<cqtt>")
+_KINDS = kinds_of(
+    {
+        "word": "chi chih hii shi shn pqsi pqsn phn phi caun cqus cqpv sspv cqhv phr psct ssct cfsc pfsc crsc chm cwr",
+        "status": "pssc sssc csssc",
+        "size": "psql pscl pshl",
+        "signed": "cqql cqcl cqhl pqql pqcl pqhl ssql sscl sshl csscl csshl chp pqsp php stms sts sca sstc cqtr cqtb",
+        "text": "cqh pqh psh ssh cssh ecqh epqh epsh essh cssah cqup cqtd cqtt",
+        "url": "cquc cqu cquuc pquc pqu",
+        "request": "cqtx",
+        "host": "cquh pquh",
+        "token": "cqhm",
+        "squid_code": "crc",
+        "epoch": "cqtq",
+        "utc:%s": "cqts",
+        "clf": "cqtn",
+        "ms": "ttms",
+        "decimal": "ttmsf tts",
+    }
+)
+
+
+def compile_trafficserver(text: str, name: str = "trafficserver") -> LogFormat:
+    """Compile a pasted format: the entry of logging.yaml, or its string alone."""
+    name, template = _template(text.strip(), name)
+    pieces = list(_pieces(name, template))
+    findings = list(_findings(pieces))
+    described = f"Traffic Server format {template}"
+    return build(DIALECT, name, described, pieces, escapes=False, findings=findings)
+
+
+def _findings(pieces: Sequence[Piece]) -> Iterator[Finding]:
+    bare = [piece.name for piece in pieces if piece.field == "cqh" and piece.kind == "text"]
+    if bare:
+        coded = bare[0].replace("cqh>", "ecqh>")
+        yield UNESCAPED.found(f"{bare[0]} is written as it comes", mend=f"log {coded} instead")
+    fields = {piece.field for piece in pieces}
+    if fields & set(_MAPPED) and not fields & {"cquuc", "{host}cqh"}:
+        yield REMAPPED_URL.found("its URL is the one after remap rules")
+
+
+def _template(text: str, name: str) -> tuple[str, str]:
+    """(name, format) of what was pasted."""
+    named = re.search(r"(?m)^\s*-?\s*name:\s*[\"']?([\w-]+)", text)
+    entry = re.search(r"(?m)^\s*-?\s*format:\s*(?:[|>]-?\s*\n\s*)?(.*)$", text)
+    rest = entry[1].strip() if entry else text
+    if rest[:1] in ("'", '"') and rest[-1:] == rest[:1]:
+        rest = rest[1:-1].replace("''", "'") if rest[0] == "'" else quoted(rest, "format")[0]
+    if not rest or "\n" in rest:
+        raise EdgetallyError("format: paste one format of logging.yaml, its string in one line")
+    return named[1] if named else name, rest
+
+
+def _pieces(name: str, template: str) -> Iterator[Piece]:
+    """Cut a format into its fields and literals; refuse what no line could be read with."""
+    at = 0
+    while at < len(template):
+        whole, found = _DATE_AND_TIME.match(template, at), _FIELD.match(template, at)
+        if whole:
+            yield Piece(whole[0], f"utc:%Y-%m-%d{whole[1]}%H:%M:%S", "cqtd cqtt")
+        elif found:
+            yield _field(found)
+        elif template.startswith("%<", at):
+            raise EdgetallyError(f"format {name}: {shorten(template[at:])} is no field: correct it")
+        else:
+            yield Piece(template[at], "literal")
+        match = whole or found
+        at = match.end() if match else at + 1
+
+
+def _field(found: re.Match[str]) -> Piece:
+    argument, code = found[1], found[2]
+    if code in ("cqh", "ecqh") and (argument or "").lower() == "host":
+        return Piece(found[0], "host", "{host}cqh")
+    return Piece(found[0], _KINDS.get(code, "text"), code)

@@ -1,0 +1,73 @@
+"""Varnish: varnishncsa's -F, bare or as the command has it.
+
+The time is that of the request's arrival; the duration is added where it is there. %r holds an absolute URI, made with
+the Host header.
+"""
+
+from __future__ import annotations
+
+import re
+
+from edgetally.errors import EdgetallyError
+from edgetally.formats.build import Dialect, build
+from edgetally.formats.log_format import LogFormat
+from edgetally.formats.pattern import kinds_of
+from edgetally.formats.servers.apache import cut
+from edgetally.formats.servers.quoting import is_quoted, one_line, quoted
+from edgetally.formats.values import VARNISH_HIT, shorten
+
+DEFAULT = '%h %l %u %t "%r" %s %b "%{Referer}i" "%{User-agent}i"'
+DIALECT = Dialect(
+    server="varnish",
+    title="Varnish",
+    directive="varnishncsa -F",
+    roles={
+        "time": ("%t", "%{}t"),
+        "size": ("%O", "%b"),
+        "host": ("%r", "%{host}i"),
+        "path": ("%r", "%U"),
+        "hit": ("%{Varnish:handling}x", "%{Varnish:hitmiss}x"),
+        "duration": ("%{us}T", "%{ms}T", "%T"),
+    },
+    advice={
+        "time": "%t",
+        "size": "%O",
+        "wire": "%O",
+        "host": "%{Host}i",
+        "duration": "%D",
+        "hit": "%{Varnish:handling}x",
+        "offset": "add %z to its format, or log %t",
+    },
+    body_only=("%b",),
+    sure_host="%{host}i",  # it is that of an absolute URI already, and %r is made of it and whatever the target is
+    logs_start=True,
+    hit=VARNISH_HIT,
+    sent=re.compile(r"%.*\}[iC]$"),
+)
+NAMED = {"combined": DEFAULT, "varnish": DEFAULT}
+_KINDS = kinds_of(
+    {
+        "word": "h l m H {Varnish:handling}x {Varnish:hitmiss}x",
+        "size": "b O",
+        "text": "i o x",
+        "number": "I",
+        "uri": "U",
+        "query": "q",
+        "request": "r",
+        "status": "s",
+        "user": "u",
+    }
+)
+
+
+def compile_varnish(text: str) -> LogFormat:
+    """Compile a pasted varnishncsa format."""
+    text = one_line(text, DIALECT.directive)
+    command = re.match(r"varnishncsa\b.*?\s-F\s*|-F\s*", text)
+    rest = text[command.end() :] if command else text
+    if command and rest[:1] not in ("'", '"'):
+        raise EdgetallyError(f"varnishncsa -F: the format is missing, or not in quotes: {shorten(rest)}")
+    if command or is_quoted(rest):
+        rest, _ = quoted(rest, DIALECT.directive)
+    template = rest.replace("\\t", "\t").replace("\\n", "\n").rstrip("\n")
+    return build(DIALECT, "varnish", f"varnishncsa -F {template}", list(cut(DIALECT, "varnish", template, _KINDS)))

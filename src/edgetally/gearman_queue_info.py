@@ -1,1 +1,0 @@
-../../library/gearman_queue_info.py

@@ -1,0 +1,269 @@
+"""What the database and the job servers say of the aggregator: who writes, what is late, what was refused."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Literal
+
+from edgetally.config import AggregatorConfig, load_aggregator, parse_server
+from edgetally.health import gearman_queue_info
+from edgetally.health.gearman_queue_info import ServerError
+from edgetally.health.status import (
+    AggregatorStatus,
+    Books,
+    GapStatus,
+    JobServer,
+    LineCounts,
+    LostStatus,
+    WriterStatus,
+)
+from edgetally.ledger.database import DatabaseError, check_schema, connect
+from edgetally.ledger.gaps import gaps_of, notable_covers, streams
+from edgetally.ledger.writer import read_writer
+from edgetally.limits import DAY, LATE_SLOT_SECONDS
+from edgetally.wire import clock_offset
+from edgetally.wire.batch import CANARY_STREAM, FUNCTION
+from edgetally.wire.receipts import RECEIPT_FUNCTION
+
+UNION_STREAMS = 200
+SHOWN = 3  # streams that a sentence names
+REJECTED_SHARE = 0.01  # of a stream's lines, beyond which a person should look: servers write hardly any of these
+JOB_SERVER_SECONDS = 3.0
+
+
+def aggregator_status(path: str) -> AggregatorStatus:
+    """How the aggregator of a configuration file is doing. Raises EdgetallyError where the database cannot be asked."""
+    config = load_aggregator(path)
+    connection = connect(config.database)
+    try:
+        check_schema(connection, config.database)
+        with connection.cursor() as cursor:
+            books = _books(cursor, config)
+    finally:
+        connection.close()
+    job_servers = [job_server(server) for server in config.job_servers]
+    critical, warnings = _judge(books, job_servers)
+    return {
+        "role": "aggregator",
+        "state": "critical" if critical else "warning" if warnings else "ok",
+        "problems": critical + warnings,
+        "time": round(time.time(), 3),
+        "database": config.database.address,
+        **books,
+        "job_servers": job_servers,
+    }
+
+
+def lost_status(path: str, error: DatabaseError) -> LostStatus:
+    """The status where the database cannot be asked: for those who must be told even so."""
+    config = load_aggregator(path)
+    return {
+        "role": "aggregator",
+        "state": "critical",
+        "problems": [str(error)],
+        "time": round(time.time(), 3),
+        "database": config.database.address,
+        "job_servers": [job_server(server) for server in config.job_servers],
+    }
+
+
+# --- the database
+
+
+def _books(cursor: Any, config: AggregatorConfig) -> Books:
+    """What the tables say. Every question is answered from the end of an index, however long the ledger is."""
+    offset = _clock(cursor)
+    row = read_writer(cursor)
+    cursor.execute("SELECT reason, COUNT(*) FROM quarantine GROUP BY reason ORDER BY reason")
+    quarantine = {str(reason): int(count) for reason, count in cursor.fetchall()}
+    cursor.execute("SELECT id FROM ledger")
+    (ledger,) = cursor.fetchone() or ("",)
+    cursor.execute(
+        "SELECT TABLE_ROWS FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'batch'"
+    )
+    (batches,) = cursor.fetchone() or (0,)
+    cursor.execute("SELECT id, name FROM stream WHERE retired_at IS NULL AND name <> %s", (CANARY_STREAM.encode(),))
+    expected = {number: name.decode() for number, name in cursor.fetchall()}
+    return {
+        "ledger": ledger,
+        "clock": offset,
+        "writer": {**row, "active": bool(row["holder"]) and row["age"] <= config.lease_seconds},
+        "batches": int(batches),
+        "streams": len(expected),
+        "lag": _lag(cursor, expected),
+        "gaps": _gaps(cursor, expected),
+        "lines": _lines(cursor, expected),
+        "last_commit": _last_commit(cursor),
+        "quarantine": quarantine,
+    }
+
+
+def _clock(cursor: Any) -> clock_offset.Clock:
+    """How far this host's clock is ahead of the database's, which is the one that counts."""
+    before = time.time()
+    cursor.execute("SELECT UNIX_TIMESTAMP(NOW(6))")
+    theirs = float(cursor.fetchone()[0])
+    return clock_offset.measure(before, theirs, time.time())
+
+
+def _last_commit(cursor: Any) -> float | None:
+    """How many seconds ago the last batch was committed, but for canaries; None before the first."""
+    cursor.execute(
+        "SELECT TIMESTAMPDIFF(MICROSECOND, committed_at, UTC_TIMESTAMP(6)) / 1e6 FROM batch WHERE stream_id <> "
+        "COALESCE((SELECT id FROM stream WHERE name = %s), 0) ORDER BY commit_no DESC LIMIT 1",
+        (CANARY_STREAM.encode(),),
+    )
+    row = cursor.fetchone()
+    return None if row is None else round(float(row[0]), 1)
+
+
+def _lag(cursor: Any, names: dict[int, str]) -> dict[str, float]:
+    """How many seconds ago the time that each stream's batches cover came to its end."""
+    rows = _each(cursor, names, "SELECT {0}, UNIX_TIMESTAMP(NOW(6)) - MAX(covers_to) FROM batch WHERE stream_id = {0}")
+    return {names[number]: round(float(lag), 1) for number, lag in rows if lag is not None}
+
+
+def _gaps(cursor: Any, names: dict[int, str]) -> list[GapStatus]:
+    """Where the streams are not whole in the last day, but for the time since their last batches."""
+    cursor.execute("SELECT UNIX_TIMESTAMP(NOW(6))")
+    now = float(cursor.fetchone()[0])
+    gaps = set()
+    for stream in streams(cursor):
+        covers = notable_covers(cursor, stream, now - DAY, now) if stream.id in names else ()
+        for gap in gaps_of(stream, covers):
+            if gap.end > now - DAY:
+                gaps.add((gap.stream, max(gap.start, now - DAY), gap.end, gap.reason))
+    return [{"stream": stream, "from": low, "to": high, "reason": reason} for stream, low, high, reason in sorted(gaps)]
+
+
+def _lines(cursor: Any, names: dict[int, str]) -> dict[str, LineCounts]:
+    """How many lines the streams' logs of the last day had, and what of them was rejected and skewed.
+
+    Not of the first batches: what an installation finds in a log is of before, and partly set aside.
+    """
+    rows = _each(
+        cursor,
+        names,
+        "SELECT {0}, SUM(`lines`), SUM(rejected), SUM(skewed) FROM batch WHERE stream_id = {0} "
+        "AND covers_to > UNIX_TIMESTAMP() - 86400 AND covers_from IS NOT NULL AND state = 'committed'",
+    )
+    return {
+        names[number]: {"lines": int(lines), "rejected": int(rejected), "skewed": int(skewed)}
+        for number, lines, rejected, skewed in rows
+        if lines is not None
+    }
+
+
+def _each(cursor: Any, names: dict[int, str], query: str) -> list[Any]:
+    """The rows of one query for each stream, many streams in one statement. {0} is the stream's number."""
+    numbers = list(names)
+    rows: list[Any] = []
+    for start in range(0, len(numbers), UNION_STREAMS):
+        cursor.execute(" UNION ALL ".join(query.format(number) for number in numbers[start : start + UNION_STREAMS]))
+        rows += cursor.fetchall()
+    return rows
+
+
+# --- the job servers
+
+
+def job_server(server: str) -> JobServer:
+    """What one job server says of the aggregator's queues and their workers."""
+    host, port = parse_server(server)
+    options = {"host": host, "port": port, "timeout": JOB_SERVER_SECONDS, "queues": [FUNCTION, RECEIPT_FUNCTION]}
+    try:
+        found = gearman_queue_info.examine({**options, "max_waiting": None, "min_workers": None})
+    except ServerError as error:
+        return {"server": server, "up": False, "version": "", "problem": str(error), "queues": {}, "workers": []}
+    return {
+        "server": server,
+        "up": True,
+        "version": found["server"]["version"],
+        "problem": "",
+        "queues": {
+            name: {"waiting": queue["waiting"], "running": queue["running"], "workers": queue["workers"]}
+            for name, queue in found["queues"].items()
+        },
+        "workers": [
+            {"address": one["address"], "client_id": one["client_id"]}
+            for one in found["workers"]
+            if FUNCTION in one["queues"]
+        ],
+    }
+
+
+# --- what a person should look at
+
+
+def _judge(books: Books, job_servers: list[JobServer]) -> tuple[list[str], list[str]]:
+    """The critical problems and the others, a sentence each with the command that shows more."""
+    critical: list[str] = []
+    warnings: list[str] = []
+    writer = books["writer"]
+    if not writer["active"]:
+        critical.append("no aggregator is at work: look at `systemctl status edgetally-aggregator`")
+    down = [server for server in job_servers if not server["up"]]
+    (critical if len(down) == len(job_servers) else warnings).extend(server["problem"] for server in down)
+    for server in job_servers:
+        warnings += _workers_problems(server, writer)
+    wrong = clock_offset.problem(books["clock"])
+    warnings += [wrong] if wrong else []
+    silent = {stream: lag for stream, lag in books["lag"].items() if lag > LATE_SLOT_SECONDS}
+    if silent:
+        names = sorted(silent, key=lambda name: -silent[name])
+        warnings.append(
+            f"{_streams(names)} sent nothing for {max(silent.values()) / 60:.0f} min: look at `edgetally status` on "
+            "the edge; `edgetally stream retire` is for one that is gone for good"
+        )
+    gaps = sorted({gap["stream"] for gap in books["gaps"]})
+    if gaps:
+        warnings.append(f"{_streams(gaps)} had gaps in the last day: `edgetally report` names them")
+    warnings += _lines_problems(books["lines"])
+    if books["quarantine"]:
+        warnings.append(
+            f"{sum(books['quarantine'].values())} payloads are in quarantine and not counted: look at "
+            "`edgetally quarantine list`"
+        )
+    return critical, warnings
+
+
+def _lines_problems(lines: dict[str, LineCounts]) -> list[str]:
+    """Whether more than a few lines are not read as they should be."""
+    problems = []
+    kinds: tuple[tuple[Literal["rejected", "skewed"], str, str], ...] = (
+        ("rejected", "did not fit the log's format, and are on no bill", "look at `edgetally check` on the edge"),
+        ("skewed", "ended outside the time of their log", "look at the clock of the edge and of the program that logs"),
+    )
+    for what, so, look in kinds:
+        share = {stream: counts[what] / counts["lines"] for stream, counts in lines.items() if counts["lines"]}
+        names = sorted((name for name in share if share[name] > REJECTED_SHARE), key=lambda name: -share[name])
+        if names:
+            problems.append(f"up to {share[names[0]]:.1%} of the last day's lines of {_streams(names)} {so}: {look}")
+    return problems
+
+
+def _workers_problems(server: JobServer, writer: WriterStatus) -> list[str]:
+    """Exactly one aggregator works for each job server: the one that holds the lease."""
+    if not server["up"]:
+        return []
+    mine = f"edgetally {writer['holder']}"
+    names = [one["client_id"] for one in server["workers"]]
+    problems = []
+    if writer["active"] and mine not in names:
+        problems.append(
+            f"the active aggregator {writer['holder']} is not registered at {server['server']}: look at "
+            "`journalctl -u edgetally-aggregator` on its host"
+        )
+    for one in server["workers"]:
+        if one["client_id"] != mine or not writer["active"]:
+            problems.append(
+                f"the worker '{one['client_id']}' from {one['address']} is registered at {server['server']} and does "
+                "not hold the lease, so what it takes is not committed: look at `systemctl status "
+                "edgetally-aggregator` on its host"
+            )
+    return problems
+
+
+def _streams(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"stream{'s' if len(names) > 1 else ''} {', '.join(names[:SHOWN])}{more}"

@@ -1,0 +1,179 @@
+"""How this host's edge is doing: what lies in its spool and beside its logs."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from edgetally import __version__
+from edgetally.config import EdgeConfig
+from edgetally.edge.archive import free_bytes, make_room, used_bytes
+from edgetally.edge.closing import is_closed
+from edgetally.edge.renamed import Renamed
+from edgetally.edge.spool import BatchName, Spool
+from edgetally.edge.state import read_state
+from edgetally.edge.streams import Stream, find_streams
+from edgetally.errors import EdgetallyError
+from edgetally.health.status import EdgeStatus, LogStatus, SpoolRoom
+from edgetally.times import age
+from edgetally.wire import clock_offset
+
+OVERDUE_SECONDS = 900  # a rotation or a confirmation that is older is worth a look
+OPEN_SECONDS = 3600  # and so is a renamed log that a server still writes to
+
+
+def edge_status(config: EdgeConfig) -> EdgeStatus:
+    """What lies in the spool and beside the logs."""
+    spool = Spool(config.spool)
+    now = time.time()
+    streams, problems = find_streams(config)
+    waiting = {folder: _by_log(spool.batches(folder)) for folder in (spool.outbox, spool.sent, spool.held)}
+    known = {stream.log: stream for stream in streams}
+    names = sorted(set(known).union(*waiting.values()))
+    logs = [
+        _log_status(spool, name, known.get(name), [found.get(name, []) for found in waiting.values()], now)
+        for name in names
+    ]
+    paused = spool.paused.exists()
+    if paused:
+        problems.append("shipping is paused: `edgetally ship --resume` goes on")
+    for log in logs:
+        problems += _log_problems(log, now, paused or now - os.path.getmtime(config.path) < OVERDUE_SECONDS)
+    no_room = make_room(config, spool, remove=False) if spool.root.is_dir() else None
+    if no_room:
+        problems.append(no_room)
+    offset = clock_offset.load(spool.clock)
+    wrong = clock_offset.problem(offset)
+    problems += [wrong] if wrong else []
+    critical = bool(no_room) or any(log["held"] for log in logs)
+    return {
+        "role": "edge",
+        "version": __version__,
+        "edge": config.edge,
+        "state": "critical" if critical else "warning" if problems else "ok",
+        "problems": problems,
+        "time": round(now, 3),
+        "clock": offset,
+        "spool": _room(config, spool),
+        "paused": paused,
+        "ledger": spool.ledger.read_text(encoding="utf-8").strip() if spool.ledger.exists() else None,
+        "logs": logs,
+    }
+
+
+def _room(config: EdgeConfig, spool: Spool) -> SpoolRoom | None:
+    """What the spool takes and may take, and what is free on its disk, in bytes; None where there is none."""
+    if not spool.root.is_dir():
+        return None
+    return {
+        "path": str(spool.root),
+        "used": used_bytes(spool),
+        "quota": config.quota_bytes,
+        "free": free_bytes(spool.root),
+    }
+
+
+def _by_log(names: Iterable[BatchName]) -> dict[str, list[BatchName]]:
+    found: dict[str, list[BatchName]] = {}
+    for name in names:
+        found.setdefault(name.log, []).append(name)
+    return found
+
+
+def _log_status(spool: Spool, log: str, stream: Stream | None, batches: list[list[BatchName]], now: float) -> LogStatus:
+    """One log's part; a log that is no longer configured has no path, and may still have batches."""
+    outbox, sent, held = batches
+    state = read_state(spool, log)
+    sizes = []
+    changed = []
+    for name in outbox:
+        try:
+            status = (spool.outbox / str(name)).stat()
+        except FileNotFoundError:
+            continue  # confirmed in this moment
+        sizes.append(status.st_size)
+        changed.append(status.st_mtime)
+    return {
+        "log": log,
+        "path": str(stream.path) if stream else None,
+        "generation": state.generation if state else None,
+        "next_seq": state.next_seq if state else None,
+        "last_rotation": state.last_to if state else None,
+        "renamed": _renamed(stream),
+        "outbox": len(sizes),
+        "outbox_bytes": sum(sizes),
+        "oldest_outbox": round(max(0.0, now - min(changed)), 1) if changed else None,
+        "sent": len(sent),
+        "held": [{"batch": str(name), "reason": spool.reason(name)} for name in held],
+    }
+
+
+def _renamed(stream: Stream | None) -> list[str]:
+    try:
+        return [str(item.path) for item in stream.renamed()] if stream else []
+    except EdgetallyError:
+        return []  # the folder is missing, and so is the log: that is said
+
+
+def _log_problems(log: LogStatus, now: float, idle: bool) -> list[str]:
+    """What is wrong with one log, a sentence each. idle: no rotation is due, paused or just installed."""
+    problems = [
+        f"batch {item['batch']} is held ({item['reason']}): it is not counted; {_held_mend(item['reason'])}"
+        for item in log["held"]
+    ]
+    name = log["log"]
+    if log["path"] and _is_gone(log["path"]):
+        problems.append(f"log '{name}': {log['path']} is not there: see that its server runs, and `edgetally check`")
+    if log["path"] and not idle and now - (log["last_rotation"] or 0.0) > OVERDUE_SECONDS:
+        ago = age(now - log["last_rotation"]) + " ago" if log["last_rotation"] else "never"
+        problems.append(f"log '{name}' was rotated {ago}: see that cron runs `edgetally ship`")
+    oldest = log["oldest_outbox"] or 0.0
+    if oldest > OVERDUE_SECONDS:
+        problems.append(
+            f"log '{name}': {log['outbox']} batches wait, the oldest for {oldest / 60:.0f} min: "
+            "`edgetally ship --now` says why"
+        )
+    if len(log["renamed"]) > 1:
+        problems.append(
+            f"log '{name}': {len(log['renamed'])} renamed files are not finished, such as {log['renamed'][0]}: "
+            "`edgetally ship --now` says why"
+        )
+    if log["renamed"] and _is_stuck(Path(log["renamed"][0]), now):
+        problems.append(
+            f"log '{name}': its server still writes to {log['renamed'][0]}, which was renamed long ago: see that the "
+            "reopen command works, and that the server may write to the log's folder; `edgetally ship --now` goes on"
+        )
+    return problems
+
+
+def _is_stuck(path: Path, now: float) -> bool:
+    """Whether a server still writes to a renamed log that has been waiting for long."""
+    item = Renamed.parse(path.parent, path.name)
+    with suppress(OSError):  # this account may not look
+        return item is not None and now - (item.start or item.end) > OPEN_SECONDS and not is_closed(path)
+    return False
+
+
+def _is_gone(path: str) -> bool:
+    """Whether a log is missing for longer than a rotation takes, which renames it and has the server make a new one."""
+    for _ in range(4):
+        if os.path.exists(path):
+            return False
+        time.sleep(0.5)
+    return not os.path.exists(path)
+
+
+def _held_mend(reason: str) -> str:
+    """What a person does with a held batch. The edge itself never sends it again, and deletes nothing."""
+    if reason == "conflict":
+        return (
+            "the ledger counts another one of this number, as after a restored or copied spool: compare `edgetally "
+            "tally` of its raw log, in raw/, with the bill, and remove its files from held/ once that is settled"
+        )
+    return (
+        "mend the cause, have the aggregator take it with `edgetally quarantine retry`, and run "
+        "`edgetally ship --reconcile` here"
+    )

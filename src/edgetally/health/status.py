@@ -1,0 +1,168 @@
+"""What a status is made of.
+
+The keys are a contract: `edgetally status --output json` prints them, and the health playbook, monitoring and metrics
+read them. Times are in epoch seconds, ages in seconds, sizes in bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict, Union, final
+
+from edgetally.wire.clock_offset import Clock
+
+State = Literal["ok", "warning", "critical"]
+STATES: tuple[State, ...] = ("ok", "warning", "critical")
+
+
+# --- an edge
+
+
+class HeldBatch(TypedDict):
+    """A batch that the ledger refused, and why."""
+
+    batch: str
+    reason: str
+
+
+class LogStatus(TypedDict):
+    """One log. path: None where it is configured no more; renamed: paths of what is not tallied yet; oldest_outbox: how
+    long the oldest batch waits."""
+
+    log: str
+    path: str | None
+    generation: str | None
+    next_seq: int | None
+    last_rotation: float | None
+    renamed: list[str]
+    outbox: int
+    outbox_bytes: int
+    oldest_outbox: float | None
+    sent: int
+    held: list[HeldBatch]
+
+
+class SpoolRoom(TypedDict):
+    """What the spool takes and may take, and what is free on its disk."""
+
+    path: str
+    used: int
+    quota: int
+    free: int
+
+
+@final
+class EdgeStatus(TypedDict):
+    """What lies in the spool and beside the logs. ledger: the pinned one's id; spool: None where there is none."""
+
+    role: Literal["edge"]
+    version: str
+    edge: str
+    state: State
+    problems: list[str]
+    time: float
+    clock: Clock | None
+    spool: SpoolRoom | None
+    paused: bool
+    ledger: str | None
+    logs: list[LogStatus]
+
+
+# --- the aggregator
+
+
+class WriterStatus(TypedDict):
+    """Who holds the writer's row, the number of the last commit, and whether the lease is alive."""
+
+    holder: str
+    epoch: int
+    commit_no: int
+    age: float
+    active: bool
+
+
+class Queue(TypedDict):
+    """A queue of a job server: jobs, and registered workers."""
+
+    waiting: int
+    running: int
+    workers: int
+
+
+class QueueWorker(TypedDict):
+    """A worker that takes batches."""
+
+    address: str
+    client_id: str
+
+
+class JobServer(TypedDict):
+    """What a job server says; where it is not up, `problem` says why."""
+
+    server: str
+    up: bool
+    version: str
+    problem: str
+    queues: dict[str, Queue]
+    workers: list[QueueWorker]
+
+
+# A gap of the last day: when it begins and ends, and why it is one.
+GapStatus = TypedDict("GapStatus", {"stream": str, "from": float, "to": float, "reason": str})
+
+
+class LineCounts(TypedDict):
+    """Lines of a stream's logs of the last day."""
+
+    lines: int
+    rejected: int
+    skewed: int
+
+
+class Books(TypedDict):
+    """What the tables say. batches: about how many; streams: how many are expected; lag: since the end of each stream's
+    last batch; last_commit: since the last batch was committed; quarantine: payloads by reason."""
+
+    ledger: str
+    clock: Clock
+    writer: WriterStatus
+    batches: int
+    streams: int
+    lag: dict[str, float]
+    gaps: list[GapStatus]
+    lines: dict[str, LineCounts]
+    last_commit: float | None
+    quarantine: dict[str, int]
+
+
+@final
+class LostStatus(TypedDict):
+    """The status where the database cannot be asked."""
+
+    role: Literal["aggregator"]
+    state: State
+    problems: list[str]
+    time: float
+    database: str
+    job_servers: list[JobServer]
+
+
+@final
+class AggregatorStatus(Books):
+    """What the database and the job servers say of the aggregator. database: its address."""
+
+    role: Literal["aggregator"]
+    state: State
+    problems: list[str]
+    time: float
+    database: str
+    job_servers: list[JobServer]
+
+
+Status = Union[EdgeStatus, AggregatorStatus, LostStatus]
+
+
+def clock_of(status: Status) -> Clock | None:
+    """How far the host's clock is off, where that is known."""
+    if "clock" in status:
+        return status["clock"]
+    return None

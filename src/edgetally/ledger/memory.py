@@ -1,0 +1,38 @@
+"""What the writer knows of the ledger from its own transactions, so that it need not ask again."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Newest:
+    """A stream's batches: until when they reach, epoch seconds; the highest number of each generation looked at."""
+
+    reach: float = float("-inf")
+    top: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class LedgerMemory:
+    """True as long as nobody else has written, which the numbers of the transactions tell, and all of them committed.
+
+    ids: name to id, by table. streams: those whose batches were looked at, by stream_id.
+    """
+
+    ids: defaultdict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
+    streams: dict[int, Newest] = field(default_factory=dict)
+    _commit_no: int = 0
+
+    def follow(self, commit_no: int) -> None:
+        """A transaction begins: forget all where another's came between it and the one before."""
+        if commit_no != self._commit_no + 1:
+            self.clear()
+        self._commit_no = commit_no
+
+    def clear(self) -> None:
+        """Forget all."""
+        self.ids.clear()
+        self.streams.clear()
+        self._commit_no = 0

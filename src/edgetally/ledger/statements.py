@@ -1,0 +1,256 @@
+"""The SQL of a transaction: what it asks the database, and what it writes. What is to be written `transaction` decides.
+
+Rows hold integers, checked words and hexadecimal literals alone: a hand-built statement of them is safe, and several
+times faster than one with placeholders.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import pymysql
+
+from edgetally.ledger.counter_changes import COUNTERS, CounterChanges
+from edgetally.ledger.database import DUPLICATE, error_code
+from edgetally.ledger.incoming import Admitted, Incoming
+from edgetally.limits import DAY, OVERLAP_SECONDS
+from edgetally.wire.batch import CANARY_STREAM, Batch
+from edgetally.wire.envelope import BatchError, content_hash
+
+STATEMENT_BYTES = 1 << 19  # of one statement, about; the limit is 1 MiB
+STATEMENT_ROWS = 2500  # of integers, each shorter than 200 bytes
+UNION_QUERIES = 500
+QUARANTINE_PAYLOAD = 1 << 20
+QUARANTINE_ROWS = 10_000
+HOST_SECONDS = 62 * DAY
+CANARY_SECONDS = DAY
+
+
+class Statements:
+    """The statements of one transaction, all over its cursor."""
+
+    def __init__(self, cursor: Any) -> None:
+        self.cursor = cursor
+
+    # --- the ledger: what it has
+
+    def reaches(self, streams: Iterable[int]) -> Iterator[tuple[int, float | None]]:
+        """(stream_id, until when its batches cover, None for a stream without any) of each stream."""
+        return self._union(
+            f"SELECT {stream_id}, MAX(covers_to) FROM batch WHERE stream_id = {stream_id}"  # noqa: S608
+            for stream_id in streams
+        )
+
+    def tops(self, generations: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str, int | None]]:
+        """(stream_id, generation, its highest number, None for one without any) of each (stream_id, generation)."""
+        return self._union(
+            f"SELECT {stream_id}, '{generation}', MAX(seq) FROM batch "  # noqa: S608
+            f"WHERE stream_id = {stream_id} AND generation = 0x{generation}"
+            for stream_id, generation in generations
+        )
+
+    def _union(self, queries: Iterable[str]) -> Iterator[Any]:
+        """The rows of many queries of one row.
+
+        Each is a look at the end of an index, 10 microseconds however long the ledger is; one query over all of them
+        MariaDB may answer by reading the whole ledger.
+        """
+        every = list(queries)
+        for start in range(0, len(every), UNION_QUERIES):
+            self.cursor.execute(" UNION ALL ".join(every[start : start + UNION_QUERIES]))
+            yield from self.cursor
+
+    def content(self, item: Admitted) -> bytes:
+        """The content hash that the ledger has under a batch's key."""
+        self.cursor.execute(
+            "SELECT sha256 FROM batch WHERE (stream_id, generation, seq, revision, part) = (%s, %s, %s, %s, %s)",
+            (*item.number, item.batch.revision, item.batch.part),
+        )
+        return bytes(self.cursor.fetchone()[0])
+
+    def overlapping(self, item: Admitted) -> tuple[str, int] | None:
+        """Another batch of the stream, (generation, seq), that covers some of the same time."""
+        stream_id, generation, seq = item.number
+        self.cursor.execute(
+            "SELECT LOWER(HEX(generation)), seq FROM batch WHERE stream_id = %s AND covers_to > %s "
+            "AND COALESCE(covers_from, covers_to) < %s AND NOT (generation = %s AND seq = %s) LIMIT 1",
+            (
+                *(stream_id, item.begin + OVERLAP_SECONDS),
+                *(item.batch.covers[1] - OVERLAP_SECONDS, generation, seq),
+            ),
+        )
+        row: tuple[str, int] | None = self.cursor.fetchone()
+        return row
+
+    def has_newer(self, item: Admitted) -> bool:
+        """Whether the ledger has a higher revision of a batch."""
+        self.cursor.execute(
+            "SELECT 1 FROM batch WHERE stream_id = %s AND generation = %s AND seq = %s AND revision > %s LIMIT 1",
+            (*item.number, item.batch.revision),
+        )
+        return self.cursor.fetchone() is not None
+
+    def older(self, item: Admitted) -> list[Batch]:
+        """What the counters hold of earlier revisions of a batch."""
+        self.cursor.execute(
+            "SELECT body FROM batch JOIN batch_body USING (stream_id, generation, seq, revision, part) "
+            "WHERE stream_id = %s AND generation = %s AND seq = %s AND revision < %s AND state = 'committed'",
+            (*item.number, item.batch.revision),
+        )
+        return [Batch.decode(zlib.decompress(body)) for (body,) in self.cursor.fetchall()]
+
+    # --- the ledger: what is written to it
+
+    def insert_all(self, items: Sequence[Admitted], commit_no: int) -> bool:
+        """Write many batches into the ledger; false, and nothing is written, where the number of one is there."""
+        if not items:
+            return True
+        self.cursor.execute("SAVEPOINT following")
+        if self.insert(items, "committed", commit_no):
+            return True
+        self.cursor.execute("ROLLBACK TO SAVEPOINT following")
+        return False
+
+    def insert(self, items: Sequence[Admitted], state: str, commit_no: int) -> bool:
+        """The ledger's rows and the bodies; false where the ledger has a row of the same key."""
+        try:
+            self._execute_rows(
+                "INSERT INTO batch (stream_id, generation, seq, revision, part, parts, sha256, covers_from, covers_to, "
+                "continuity, log, `lines`, rejected, skewed, bytes, state, commit_no, committed_at) VALUES ",
+                (_ledger_row(item, state, commit_no) for item in items),
+            )
+        except pymysql.IntegrityError as error:
+            if error_code(error) != DUPLICATE:
+                raise
+            return False
+        self._execute_rows(
+            "INSERT INTO batch_body (stream_id, generation, seq, revision, part, body) VALUES ",
+            (f"({_sql_key(item)}, 0x{item.incoming.packed.hex()})" for item in items),
+        )
+        return True
+
+    def supersede_older(self, item: Admitted) -> None:
+        """Every earlier revision of a batch counts no more."""
+        self.cursor.execute(
+            "UPDATE batch SET state = 'superseded' "
+            "WHERE stream_id = %s AND generation = %s AND seq = %s AND revision < %s",
+            (*item.number, item.batch.revision),
+        )
+
+    # --- names and counters
+
+    def ids(self, table: str, names: Iterable[str]) -> dict[str, int]:
+        """The ids of those streams or channels that have one."""
+        self.cursor.execute(
+            f"SELECT id, name FROM {table} WHERE name IN %s",  # noqa: S608
+            ([name.encode() for name in names],),
+        )
+        return {name.decode(): number for number, name in self.cursor}
+
+    def insert_names(self, table: str, names: Iterable[str]) -> None:
+        """Give streams or channels an id."""
+        self._execute_rows(
+            f"INSERT INTO {table} (name) VALUES ",  # noqa: S608
+            (f"(0x{name.encode().hex()})" for name in sorted(names)),
+        )
+
+    def add(self, changes: CounterChanges, detail_from: int) -> None:
+        """Add to the counters, in key order; slots older than the detail to those of all streams alone."""
+        self._upsert("traffic", ("channel_id", "slot", "stream_id"), changes.by_stream(detail_from))
+        self._upsert("channel_traffic", ("channel_id", "slot"), changes.by_channel())
+        if changes.hosts:
+            self.cursor.executemany(
+                "INSERT INTO unassigned_host (day, host, requests, bytes) VALUES (%s, %s, %s, %s) "
+                "ON DUPLICATE KEY UPDATE requests = requests + VALUES(requests), bytes = bytes + VALUES(bytes)",
+                [(day, host.encode(), *cell) for (day, host), cell in sorted(changes.hosts.items())],
+            )
+
+    def _upsert(self, table: str, keys: Sequence[str], rows: Iterable[tuple[int, ...]]) -> None:
+        """Rows of integers, which Python writes in a list as SQL does: nothing is faster."""
+        head = f"INSERT INTO {table} ({', '.join((*keys, *COUNTERS))}) VALUES "  # noqa: S608
+        tail = f" ON DUPLICATE KEY UPDATE {', '.join(f'{name} = {name} + VALUES({name})' for name in COUNTERS)}"
+        every = iter(rows)
+        while group := list(islice(every, STATEMENT_ROWS)):
+            self.cursor.execute(f"{head}{str(group)[1:-1]}{tail}")
+
+    def _execute_rows(self, head: str, rows: Iterable[str]) -> None:
+        """One statement for many rows, or several where it would be longer than STATEMENT_BYTES."""
+        group: list[str] = []
+        size = 0
+        for row in rows:
+            if group and size + len(row) > STATEMENT_BYTES:
+                self.cursor.execute(head + ",".join(group))
+                group, size = [], 0
+            group.append(row)
+            size += len(row) + 1
+        if group:
+            self.cursor.execute(head + ",".join(group))
+
+    # --- the quarantine
+
+    def put_aside(self, item: Incoming, error: BatchError) -> None:
+        """Keep a payload that is not counted, once, with how often it came; the oldest go when there are too many."""
+        digest = bytes.fromhex(content_hash(item.payload))
+        body = item.sha256 if item.stream else None
+        detail = error.detail.encode("utf-8", "backslashreplace")[:1000]
+        self.cursor.execute(
+            "INSERT INTO quarantine (sha256, reason, detail, body_sha256, stream, size, payload, count, first_seen, "
+            "last_seen) VALUES (%s, %s, %s, %s, %s, %s, %s, 1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6)) "
+            "ON DUPLICATE KEY UPDATE count = count + 1, last_seen = VALUES(last_seen), reason = VALUES(reason), "
+            "detail = VALUES(detail)",
+            (
+                *(digest, error.reason, detail, body, item.stream.encode() or None),
+                *(len(item.payload), item.payload[:QUARANTINE_PAYLOAD]),
+            ),
+        )
+        self.cursor.execute("SELECT COUNT(*) - %s FROM quarantine", (QUARANTINE_ROWS,))
+        (surplus,) = self.cursor.fetchone()
+        if surplus > 0:
+            self.cursor.execute("DELETE FROM quarantine ORDER BY last_seen LIMIT %s", (surplus,))
+
+    def release(self, items: Sequence[Incoming]) -> None:
+        """Take payloads out of the quarantine."""
+        if items:
+            digests = [bytes.fromhex(content_hash(item.payload)) for item in items]
+            self.cursor.execute("DELETE FROM quarantine WHERE sha256 IN %s", (digests,))
+
+    # --- what is not kept
+
+    def forget_hosts(self, now: float) -> None:
+        """Delete what unassigned hosts there were long ago."""
+        self.cursor.execute("DELETE FROM unassigned_host WHERE day < %s", (now - HOST_SECONDS,))
+
+    def forget_canaries(self, now: float) -> None:
+        """Delete what a day of health checks has left: canaries count nothing. A canary's revision is its time."""
+        upto = now - CANARY_SECONDS
+        for table in ("batch_body", "batch"):
+            self.cursor.execute(
+                f"DELETE FROM {table} WHERE stream_id = (SELECT id FROM stream WHERE name = %s) AND revision < %s",  # noqa: S608
+                (CANARY_STREAM.encode(), upto),
+            )
+        self.cursor.execute(
+            "DELETE FROM quarantine WHERE stream = %s AND last_seen < FROM_UNIXTIME(%s)",
+            (CANARY_STREAM.encode(), upto),
+        )
+
+    def forget_detail(self, first: int) -> None:
+        """Keep the detail of a first slot on; the partitions before it are dropped later."""
+        self.cursor.execute("UPDATE detail SET from_slot = GREATEST(from_slot, %s)", (first,))
+
+
+def _sql_key(item: Admitted) -> str:
+    batch = item.batch
+    return f"{item.stream_id}, 0x{batch.generation}, {batch.seq}, {batch.revision}, {batch.part}"
+
+
+def _ledger_row(item: Admitted, state: str, commit_no: int) -> str:
+    batch = item.batch
+    low, high = batch.covers
+    return (
+        f"({_sql_key(item)}, {batch.parts}, 0x{item.incoming.sha256.hex()}, {'NULL' if low is None else low}, {high}, "
+        f"'{batch.continuity}', '{batch.log}', {batch.lines}, {batch.rejected}, {batch.skewed}, {batch.size}, "
+        f"'{state}', {commit_no}, UTC_TIMESTAMP(6))"
+    )

@@ -1,0 +1,1 @@
+"""What finds in blocks of lines what the tally adds up. The result does not depend on which of them does."""

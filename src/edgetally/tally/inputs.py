@@ -1,0 +1,118 @@
+"""What is read: plain or gzip files and open streams, in blocks of whole lines."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import stat
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO, Callable, NamedTuple, Union, cast
+
+from edgetally.errors import EdgetallyError
+from edgetally.limits import MAX_LINE
+from edgetally.tally.running_tally import NO_HOST, REJECT_TEXT
+
+# Of W3C logs, by their names: any other # can be the beginning of a client's text, and is rejected.
+DIRECTIVE = re.compile(rb"#(?:Version|Fields|Software|Date|Start-Date|End-Date|Remark):")
+
+
+class Block(NamedTuple):
+    """Some whole lines with their newlines, or the beginning of one line that is too long to be one."""
+
+    data: bytes
+    too_long: bool = False
+
+
+def blocks(stream: BinaryIO, size: int) -> Iterator[Block]:
+    """Cut a stream into blocks of whole lines, in bounded memory whatever the lines' length."""
+    rest = b""  # the line that is not finished yet
+    head = b""  # the beginning of a line too long, while its end is looked for
+    for chunk in iter(lambda: stream.read(size), b""):
+        if head:
+            end = chunk.find(b"\n")
+            if end < 0:
+                continue
+            yield Block(head, too_long=True)
+            head, chunk = b"", chunk[end + 1 :]
+        cut = chunk.rfind(b"\n") + 1
+        if not cut:
+            rest += chunk
+        elif len(rest) + chunk.find(b"\n") > MAX_LINE:
+            yield Block(rest[:REJECT_TEXT], too_long=True)
+            yield Block(chunk[chunk.find(b"\n") + 1 : cut])
+            rest = chunk[cut:]
+        else:
+            yield Block(b"".join((rest, memoryview(chunk)[:cut])))
+            rest = chunk[cut:]
+        if len(rest) > MAX_LINE:
+            head, rest = rest[:REJECT_TEXT], b""
+    if head:
+        yield Block(head, too_long=True)
+    elif rest:
+        yield Block(rest + b"\n")
+
+
+_GZIP = b"\x1f\x8b"
+_PACKED = 8  # about how many times smaller gzip makes a log
+
+Source = Union[str, "os.PathLike[str]", BinaryIO]
+Progress = Callable[[int], object]
+
+
+@contextmanager
+def told_of(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, EOFError, zlib.error) as error:
+        why = getattr(error, "strerror", None) or error
+        raise EdgetallyError(f"{name} cannot be read ({why}): check its path, its mode and its content") from None
+
+
+class Watched(io.FileIO):
+    """A file that tells how much of it is read."""
+
+    def __init__(self, path: str | os.PathLike[str], progress: Progress) -> None:
+        super().__init__(path)
+        self._progress = progress
+
+    def readinto(self, buffer: Any) -> int:
+        got = super().readinto(buffer)
+        self._progress(got)
+        return got
+
+
+def unpacked(stream: BinaryIO) -> BinaryIO:
+    """The stream itself, or what it unpacks to where it begins as gzip does."""
+    peekable = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", stream))
+    if peekable.peek(2)[:2] != _GZIP:
+        return peekable
+    import gzip
+
+    return cast("BinaryIO", gzip.GzipFile(fileobj=peekable))
+
+
+def name_of(source: Source) -> str:
+    if isinstance(source, (str, os.PathLike)):
+        return os.fspath(source)
+    name = getattr(source, "name", NO_HOST)
+    return name if isinstance(name, str) else NO_HOST
+
+
+def size_of(source: Source) -> float:
+    """How much there is to read; of a pipe, without end."""
+    if isinstance(source, (str, os.PathLike)):
+        with told_of(os.fspath(source)):
+            return os.path.getsize(source) * (_PACKED if is_packed(source) else 1)
+    try:
+        status = os.fstat(source.fileno())
+    except (AttributeError, OSError, ValueError):  # nothing that the system knows
+        return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else float("inf")
+
+
+def is_packed(path: str | os.PathLike[str]) -> bool:
+    with told_of(os.fspath(path)), open(path, "rb") as file:
+        return file.read(2) == _GZIP

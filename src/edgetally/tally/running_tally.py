@@ -1,0 +1,183 @@
+"""The sums of a tally while they grow: each request in its slot and channel, and what was not counted and why.
+
+Engines (`plain`, `vector`) read lines and bring what they found here; what is here does not depend on how it was read.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from edgetally.formats.log_format import Key, LogFormat
+from edgetally.limits import EARLY_LINE_SECONDS, LATE_LINE_SECONDS, MAX_LINE, SLOT_SECONDS, UNASSIGNED
+from edgetally.tally.channels import ChannelMap, HostRules, hosts_by_bytes
+from edgetally.tally.result import REJECTS, Reject, Tally
+
+NO_HOST = "-"
+ALL = "all"
+TOO_LONG = f"it is longer than {MAX_LINE >> 20} MiB"
+REJECT_TEXT = 200  # bytes of a rejected line that are kept
+_SLOT = SLOT_SECONDS * 1000
+_CACHED_HOSTS = 50_000
+_CACHED_WORDS = 1_000
+_UNASSIGNED_KEPT = 1_000
+
+
+class Window(NamedTuple):
+    """What a rotation covers, in epoch seconds. A line that ends far outside is counted in the nearest slot of it."""
+
+    covers_from: float | None
+    covers_to: float
+
+
+class _Place(NamedTuple):
+    """Where requests for one host are booked: in one channel, or, where that is empty, where the path says."""
+
+    channel: str
+    host: str
+    rules: HostRules | None
+
+
+class RunningTally:
+    """What one engine has counted so far.
+
+    spread: whether the bytes of a transfer are spread over the time it lasted; see `spread`.
+
+    A kind is what a format's key says without the time: hosts, the cache's word, the path where `paths` is true. Times
+    are those of a transfer's end, in epoch seconds.
+    """
+
+    def __init__(
+        self,
+        fmt: LogFormat,
+        channels: ChannelMap | None,
+        log: str = "",
+        window: Window | None = None,
+        since: float | None = None,
+        max_spread: int = 0,
+    ) -> None:
+        self.spreads = max_spread > 0
+        self.paths = fmt.has_path and channels is not None and channels.needs_path(log)
+        self._format, self._channels, self._log = fmt, channels, log
+        low, high = window or (None, float("inf"))
+        self._low, self._high = float("-inf") if low is None else low, high
+        self._early, self._late = self._low - EARLY_LINE_SECONDS, high + LATE_LINE_SECONDS
+        self._since = float("-inf") if since is None else since // 1
+        self._longest = max_spread * 1000
+        self._hosts = len(fmt.roles.get("host", ()))
+        self._places: dict[Key, _Place] = {}
+        self._hits: dict[bytes, bool] = {}
+        self._sums = Tally()
+        self._sums.cells.hit_known = fmt.hit_known
+
+    def common_slot(self, first: float, last: float) -> int | None:
+        """The slot that all requests from `first` to `last` belong to; None where they have to be told apart."""
+        if first < self._since or first < self._early or last > self._late:
+            return None
+        slot = int(first // SLOT_SECONDS * SLOT_SECONDS)
+        return slot if last < slot + SLOT_SECONDS else None
+
+    def add(self, time: float, kind: Key, requests: int, size: int) -> None:
+        """Count requests that ended at one time, with the bytes of all of them."""
+        if time < self._since:
+            self._sums.set_aside += requests
+            return
+        self.saw(time, time)
+        if not self._early <= time <= self._late:
+            self._sums.skewed += requests
+            time = self._low if time < self._early else self._high
+        self.add_to_slot(int(time // SLOT_SECONDS * SLOT_SECONDS), kind, requests, size)
+
+    def spread(self, time: float, lasted: int, kind: Key, size: int) -> None:
+        """Count one request whose bytes were sent evenly over the milliseconds that it lasted, up to its end.
+
+        Until t that is size * (t - start) // (end - start) of them, and a slot's share is the difference: no byte is
+        lost to rounding. The request itself is counted in the slot of its end. What was sent in slots that ended more
+        than max_spread before that is counted in the first slot that did not, and the request as clipped. A request far
+        outside the window is not spread.
+        """
+        end = round(time * 1_000_000) // 1000
+        start = end - lasted
+        if time < self._since or not self._early <= time <= self._late or lasted <= 0:
+            self.add(time, kind, 1, size)
+            return
+        slot, sent = max(start, end - self._longest) // _SLOT * _SLOT, 0
+        if start < slot:
+            self._sums.clipped += 1
+        while slot + _SLOT <= end:
+            until = size * (slot + _SLOT - start) // lasted
+            self.add_to_slot(slot // 1000, kind, 0, until - sent)
+            slot, sent = slot + _SLOT, until
+        self.add_to_slot(slot // 1000, kind, 1, size - sent)
+        self.saw(time, time)
+
+    def add_to_slot(self, slot: int, kind: Key, requests: int, size: int) -> None:
+        """Count requests of a common slot; `saw` has to be told of their times."""
+        sums = self._sums
+        hosts = kind[: self._hosts]
+        channel, host, rules = self._places.get(hosts) or self._find_place(hosts)
+        if rules is not None:
+            channel = rules.channel(kind[-1].decode("utf-8", "backslashreplace"))
+        sums.cells.add(slot, channel, requests, size, self._format.hit_known and self._is_hit(kind[self._hosts]))
+        if channel == UNASSIGNED and self._channels is not None:
+            self._add_unassigned(host, requests, size)
+        sums.counted += requests
+        sums.bytes += size
+
+    def asks_path(self, kind: Key) -> bool:
+        """Whether the channel of a kind, given without a path, depends on the path."""
+        hosts = kind[: self._hosts]
+        return self.paths and (self._places.get(hosts) or self._find_place(hosts)).rules is not None
+
+    def saw(self, first: float, last: float) -> None:
+        """Note the times of requests that are counted."""
+        sums = self._sums
+        if sums.first is None or first < sums.first:
+            sums.first = first
+        if sums.last is None or last > sums.last:
+            sums.last = last
+
+    def reject(self, name: str, line: int, reason: str, text: bytes) -> None:
+        """Count a rejected line, and keep the first few with their reason (found out here where it is empty)."""
+        self._sums.rejected += 1
+        if len(self._sums.rejects) < REJECTS:
+            shown = text.rstrip(b"\r")[:REJECT_TEXT].decode("utf-8", "backslashreplace")
+            printable = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in shown)
+            self._sums.rejects.append(Reject(name, line, reason or self._format.explain(text), printable))
+
+    def _is_hit(self, word: bytes) -> bool:
+        """Whether a word of the cache's means a hit. Servers have few of them; what else stands there is bounded."""
+        hit = self._hits.get(word)
+        if hit is None:
+            if len(self._hits) >= _CACHED_WORDS:
+                self._hits.clear()
+            hit = self._hits[word] = self._format.is_hit(word)
+        return hit
+
+    def _find_place(self, hosts: Key) -> _Place:
+        """Look up where requests for a host not seen lately are booked. hosts: what a kind says of it."""
+        host = self._format.host_of(hosts)
+        rules = self._channels.rules_for(self._log, host) if self._channels is not None else None
+        if rules is None:
+            place = _Place((host or NO_HOST) if self._format.has_host else ALL, host, None)
+        elif rules.constant is not None or not self.paths:
+            place = _Place(rules.channel(""), host or NO_HOST, None)
+        else:
+            place = _Place("", host or NO_HOST, rules)
+        if len(self._places) >= _CACHED_HOSTS:
+            self._places.clear()
+        self._places[hosts] = place
+        return place
+
+    def _add_unassigned(self, host: str, requests: int, size: int) -> None:
+        hosts = self._sums.unassigned_hosts
+        sums = hosts.setdefault(host, [0, 0])
+        sums[0] += requests
+        sums[1] += size
+        if len(hosts) > 10 * _UNASSIGNED_KEPT:  # hosts are the clients' choice: bound what they can fill
+            kept = hosts_by_bytes(hosts, _UNASSIGNED_KEPT)
+            hosts.clear()
+            hosts.update((name, [count, total]) for name, count, total in kept)
+
+    def close(self) -> Tally:
+        """The finished tally."""
+        return self._sums

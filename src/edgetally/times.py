@@ -1,0 +1,39 @@
+"""Times as people write and read them."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone, tzinfo
+
+from edgetally.errors import EdgetallyError
+
+
+def epoch_seconds(text: str, option: str, zone: tzinfo = timezone.utc) -> float:
+    """Epoch seconds of such a number, or of 2026-11-23T14:05 with or without an offset; without, it is of the zone.
+
+    option: the command line's name for it, for the message of the EdgetallyError that anything else raises.
+    """
+    if re.fullmatch(r"[0-9]{9,10}(?:\.[0-9]+)?", text):
+        return float(text)
+    try:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        raise EdgetallyError(f"{option} {text}: it is not a time: write 2026-11-23T14:05 or epoch seconds") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()
+
+
+def age(seconds: float | None) -> str:
+    """A time span in its largest unit of which there are two; `-` for none."""
+    if seconds is None:
+        return "-"
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
+
+
+def utc(moment: float | None) -> str:
+    """A moment (epoch s) to the second, in UTC; `-` for none."""
+    if moment is None:
+        return "-"
+    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

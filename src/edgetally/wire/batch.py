@@ -1,0 +1,231 @@
+"""The batch, version 1: one rotation of one stream, as it travels and as the ledger knows it.
+
+On the wire a payload is `edgetally/1 <stream> <key id> <hmac-sha256, hex>`, a newline, and the body. Requests for
+receipts and their answers travel in the same envelope. docs/reference/batch.md describes all of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+from itertools import chain
+from operator import itemgetter, le
+from typing import Any, Optional
+
+from edgetally.limits import MAX_BATCH_BYTES, SLOT_SECONDS, UNASSIGNED_HOSTS
+from edgetally.wire.envelope import BatchError, edge_of
+
+FUNCTION = "edgetally.batch"
+CANARY_STREAM = "edgetally/canary"  # a health check's batches: on no bill and in no gap list, see canary.py
+# A row: slot (epoch s, UTC), index into channels, requests, bytes, hits, hit bytes (None: the format does not say).
+Row = tuple[int, int, int, int, Optional[int], Optional[int]]
+
+_REQUESTS: Callable[[Row], int] = itemgetter(2)
+_SIZE: Callable[[Row], int] = itemgetter(3)
+
+_GENERATION = re.compile(r"[0-9a-f]{16}")
+_BIGGEST = 1 << 63
+
+
+def unique_id(stream: str, generation: str, seq: int, revision: int, part: int, attempt: int) -> str:
+    """The gearman unique id of one attempt, 60 hex digits (gearmand cuts at 63)."""
+    number = f"{seq}.{part}" if part else str(seq)
+    return hashlib.sha256(f"{stream}|{generation}|{number}|{revision}|{attempt}".encode()).hexdigest()[:60]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One rotation of one stream, or one part of it where it is larger than a batch may be.
+
+    covers: (from, to) in epoch seconds; from is None in a generation's first batch. continuity: `ok` or `broken`;
+    log: `ok`, `absent` or `disk_full`. lines = requests in rows + rejected.
+    unassigned_hosts: (host, requests, bytes), the biggest only.
+    """
+
+    stream: str
+    generation: str
+    seq: int
+    covers: tuple[float | None, float]
+    channels: tuple[str, ...] = ()
+    rows: tuple[Row, ...] = ()
+    revision: int = 0
+    continuity: str = "ok"
+    log: str = "ok"
+    rejected: int = 0
+    skewed: int = 0
+    unassigned_hosts: tuple[tuple[str, int, int], ...] = field(default=())
+    part: int = 0
+    parts: int = 1
+
+    @cached_property
+    def lines(self) -> int:
+        """Lines read: those counted and those rejected."""
+        return sum(map(_REQUESTS, self.rows)) + self.rejected
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes counted."""
+        return sum(map(_SIZE, self.rows))
+
+    def encode(self, max_bytes: int = MAX_BATCH_BYTES) -> list[bytes]:
+        """The bodies to send: one, or several parts where one would be larger than max_bytes (with its header)."""
+        whole = self._body()
+        room = max_bytes - 512  # the header line
+        if len(whole) <= room:
+            return [whole]
+        parts = len(whole) // (room // 2) + 1
+        size = -(-len(self.rows) // parts)
+        first = replace(self, rows=self.rows[:size], part=0, parts=parts)
+        rest = [
+            replace(first, rows=self.rows[n * size : (n + 1) * size], rejected=0, skewed=0, unassigned_hosts=(), part=n)
+            for n in range(1, parts)
+        ]
+        return [part._body() for part in (first, *rest)]
+
+    def _body(self) -> bytes:
+        data: dict[str, Any] = {
+            "stream": self.stream,
+            "generation": self.generation,
+            "seq": self.seq,
+            "revision": self.revision,
+            "covers": self.covers,
+            "continuity": self.continuity,
+            "log": self.log,
+            "lines": self.lines,
+            "rejected": self.rejected,
+            "skewed": self.skewed,
+            "bytes": self.size,
+            "channels": self.channels,
+            "rows": self.rows,
+            "unassigned_hosts": self.unassigned_hosts,
+        }
+        if self.parts > 1:
+            data.update(part=self.part, parts=self.parts)
+        return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+
+    @classmethod
+    def decode(cls, body: bytes) -> Batch:
+        """Read a body strictly. Raises BatchError('invalid', what) for anything that an edge would not have written."""
+        try:
+            data = json.loads(str(body, "utf-8"))
+            batch = _from_json(data)
+        except BatchError:
+            raise
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise BatchError("invalid", f"the body is not a batch ({type(error).__name__}: {error})") from None
+        return batch
+
+
+def _from_json(data: dict[str, Any]) -> Batch:
+    """Check every field of a decoded body, and its sums."""
+    optional = {"part", "parts"}
+    names = {name for name in data if name not in optional}
+    wanted = set(_FIELDS)
+    if names != wanted or ("part" in data) != ("parts" in data):
+        raise BatchError("invalid", f"its fields differ from version 1: {', '.join(sorted(names ^ wanted)) or 'part'}")
+    channels = tuple(data["channels"])
+    rows: tuple[Row, ...] = tuple(map(tuple, data["rows"]))
+    hosts = tuple((host, requests, size) for host, requests, size in data["unassigned_hosts"])
+    low, high = data["covers"]
+    batch = Batch(
+        stream=data["stream"],
+        generation=data["generation"],
+        seq=data["seq"],
+        revision=data["revision"],
+        covers=(low, high),
+        continuity=data["continuity"],
+        log=data["log"],
+        rejected=data["rejected"],
+        skewed=data["skewed"],
+        channels=channels,
+        rows=rows,
+        unassigned_hosts=hosts,
+        part=data.get("part", 0),
+        parts=data.get("parts", 1),
+    )
+    for what, fine in _checks(batch):
+        if not fine:
+            raise BatchError("invalid", what)
+    if batch.lines != data["lines"] or batch.size != data["bytes"]:
+        raise BatchError("invalid", "its sums do not agree with its rows")
+    return batch
+
+
+_FIELDS = (
+    *("stream", "generation", "seq", "revision", "covers", "continuity", "log"),
+    *("lines", "rejected", "skewed", "bytes", "channels", "rows", "unassigned_hosts"),
+)
+
+
+def is_count(value: Any) -> bool:
+    """Whether a decoded value is a number of things that fits everywhere."""
+    return type(value) is int and 0 <= value < _BIGGEST
+
+
+def _is_time(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value < 1 << 32
+
+
+@lru_cache(maxsize=10_000)
+def is_name(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value.encode()) <= 255 and value.isprintable()
+
+
+def _are_rows(rows: Sequence[Row], channels: int) -> bool:
+    """Whether all rows are rows of a batch with so many channels. Looked at by columns: many times as fast."""
+    if not rows:
+        return True
+    if set(map(len, rows)) != {6}:
+        return False
+    flat = list(chain.from_iterable(rows))
+    columns: list[list[Any]] = [flat[column::6] for column in range(6)]
+    slots, indexes, requests, sizes, hits, hit_bytes = columns
+    if hits.count(None):
+        telling = [row for row in rows if row[4] is not None or row[5] is not None]
+        if not _are_counts([*slots, *indexes, *requests, *sizes, *chain.from_iterable(telling)]):
+            return False
+        if telling:
+            _slots, _indexes, some_requests, some_sizes, hits, hit_bytes = map(list, zip(*telling))
+            if not (all(map(le, hits, some_requests)) and all(map(le, hit_bytes, some_sizes))):
+                return False
+    elif not (_are_counts(flat) and all(map(le, hits, requests)) and all(map(le, hit_bytes, sizes))):
+        return False
+    different = set(slots)
+    return max(different) < 1 << 32 and max(indexes) < channels and not any(slot % SLOT_SECONDS for slot in different)
+
+
+def _are_counts(values: Sequence[Any]) -> bool:
+    return set(map(type, values)) == {int} and min(values) >= 0 and max(values) < _BIGGEST
+
+
+def _checks(batch: Batch) -> list[tuple[str, bool]]:
+    """What is said of a batch, and whether it holds."""
+    low, high = batch.covers
+    names = len(batch.channels)
+    return [
+        ("its stream is not <edge>/<log name>", isinstance(batch.stream, str) and bool(edge_of(batch.stream))),
+        ("its generation is not 16 hex digits", bool(_GENERATION.fullmatch(batch.generation))),
+        ("seq, revision, rejected or skewed is no count", all(map(is_count, _counts(batch)))),
+        ("seq begins with 1", batch.seq >= 1),
+        ("its part is outside its parts", batch.part < batch.parts <= 10_000),
+        ("its covers are not two times", _is_time(high) and (low is None or (_is_time(low) and low <= high))),
+        ("covers[0] is null in a generation's first batch alone", (low is None) == (batch.seq == 1)),
+        ("its continuity is neither ok nor broken", batch.continuity in ("ok", "broken")),
+        ("its log is neither ok, absent nor disk_full", batch.log in ("ok", "absent", "disk_full")),
+        ("a channel has no usable name", all(map(is_name, batch.channels)) and len(set(batch.channels)) == names),
+        ("a row is not a row", _are_rows(batch.rows, names)),
+        ("an unassigned host is not one", all(_is_host(*host) for host in batch.unassigned_hosts)),
+        ("it names more unassigned hosts than 20", len(batch.unassigned_hosts) <= UNASSIGNED_HOSTS),
+    ]
+
+
+def _counts(batch: Batch) -> tuple[int, ...]:
+    return batch.seq, batch.revision, batch.rejected, batch.skewed, batch.part, batch.parts
+
+
+def _is_host(host: Any, requests: Any, size: Any) -> bool:
+    return isinstance(host, str) and len(host.encode()) <= 255 and is_count(requests) and is_count(size)

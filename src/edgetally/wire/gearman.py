@@ -1,0 +1,133 @@
+"""The link to the job servers: a thin layer over the `gearman` library that mends its traps.
+
+What the library does by itself, and what is done here instead:
+- an ERROR reply is only logged, and the next JOB_CREATED is credited to the rejected job: here it fails that job;
+- connecting has no time-out, and a dead peer is never noticed: here both have one;
+- fail-over between servers is broken: here each attempt is one client object on one server;
+- one job at a time: here a worker holds many jobs at once, and completes them when their transaction is committed;
+- 4 KB a read: here 256 KB. gearman3 0.2.1 fails at its first read on Python 3.9 and later; pygearman does not.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from gearman.client import GearmanClient
+from gearman.client_handler import GearmanClientCommandHandler
+from gearman.connection import GearmanConnection
+from gearman.constants import JOB_FAILED
+from gearman.errors import ConnectionError as GearmanConnectionError
+
+from edgetally.config import parse_server
+from edgetally.errors import EdgetallyError
+from edgetally.sockets import dial
+
+CONNECT_TIMEOUT = 5.0
+READ_BYTES = 256 << 10
+
+
+class LinkError(EdgetallyError):
+    """No job server could be used. The sentence names each one and why."""
+
+
+class NoAnswerError(LinkError):
+    """A job server took the request, but no aggregator answered it in time."""
+
+
+class Connection(GearmanConnection):
+    """A connection with a connect time-out, keepalive and large reads."""
+
+    connect_cooldown_seconds = 0.0  # the worker below has its own pauses
+
+    def _create_client_socket(self) -> None:
+        try:
+            link = dial(self.gearman_host, self.gearman_port, CONNECT_TIMEOUT)
+        except OSError as error:
+            self.throw_exception(exception=error)
+        self.set_socket(link)
+
+    def read_data_from_socket(self, bytes_to_read: int = READ_BYTES) -> int:
+        if not self.connected:
+            self.throw_exception(message="disconnected")
+        try:
+            data = self.gearman_socket.recv(bytes_to_read)
+        except OSError as error:
+            self.throw_exception(exception=error)
+        if not data:
+            self.throw_exception(message="closed by the server")
+        self._incoming_buffer.frombytes(data)
+        return len(self._incoming_buffer)
+
+    def throw_exception(self, message: str | None = None, exception: BaseException | None = None) -> None:
+        self.connected = False
+        raise GearmanConnectionError(cause_of(exception) if exception else message)
+
+
+class Guard:
+    """Turns whatever a garbled answer makes the library raise into a lost connection. For client and worker."""
+
+    def handle_read(self, connection: Any) -> None:
+        try:
+            super().handle_read(connection)  # type: ignore[misc]
+        except GearmanConnectionError:
+            raise
+        except Exception as error:
+            connection.connected = False
+            raise GearmanConnectionError(f"the answer is not gearman's ({type(error).__name__})") from error
+
+
+class _ClientHandler(GearmanClientCommandHandler):
+    def recv_error(self, error_code: bytes, error_text: bytes) -> bool:
+        """The server refuses the oldest request that waits for its handle."""
+        if self.requests_awaiting_handles:
+            request = self.requests_awaiting_handles.popleft()
+            request.state = JOB_FAILED
+            request.exception = b"%s: %s" % (error_code, error_text)
+        return True
+
+
+class Client(Guard, GearmanClient):
+    connection_class = Connection
+    command_handler_class = _ClientHandler
+    cause = ""
+
+    def handle_error(self, current_connection: Any) -> None:
+        self.cause = self.cause or "the connection was lost"
+        super().handle_error(current_connection)
+
+    def handle_read(self, connection: Any) -> None:
+        try:
+            super().handle_read(connection)
+        except GearmanConnectionError as error:
+            self.cause = str(error)
+            raise
+
+
+def connect(server: str) -> Client:
+    """A client on one server, connected. Raises GearmanConnectionError with the cause."""
+    client = Client([parse_server(server)])
+    client.establish_connection(client.connection_list[0])
+    return client
+
+
+def unreachable(server: str) -> str:
+    """Why a job server's port cannot be reached; empty where it can."""
+    try:
+        dial(*parse_server(server), CONNECT_TIMEOUT).close()
+    except OSError as error:
+        return cause_of(error)
+    return ""
+
+
+def cause_of(error: BaseException) -> str:
+    """An operating system's error in words."""
+    if isinstance(error, socket.timeout):
+        return f"no answer in {CONNECT_TIMEOUT:g} s"
+    if isinstance(error, socket.gaierror):
+        return "its name is not known"
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def text_of(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value or "")

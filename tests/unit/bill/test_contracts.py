@@ -1,0 +1,96 @@
+"""Contracts: what is wrong in one is said in a sentence, before it is installed."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgetally.bill.contracts import CHOICES, Contract, load, parse
+from edgetally.cli.main import main
+from edgetally.errors import EdgetallyError
+from tests.support import ROOT
+
+GOOD: dict[str, Any] = {"name": "a", "channels": ["video"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("nonsense", "is not JSON"),
+        ("{}", "is not a list of contracts"),
+        ("[5]", "contract 1 is not an object"),
+        ('[{"channels": ["a"]}]', "contract 1 has no name"),
+        ('[{"name": "a"}]', "contract 1 has no channels"),
+        ('[{"name": "", "channels": ["a"]}]', "name must be a text that is not empty"),
+        ('[{"name": "a", "channels": []}]', "channels is []: write a list of names"),
+        ('[{"name": "a", "channels": [5]}]', "a channel must be a text"),
+        ('[{"name": "a", "channels": "x", "comit": 5}]', "unknown key 'comit': did you mean 'commit'?"),
+        ('[{"name": "a", "channels": "x", "rule": "max"}]', 'rule is "max": it is one of percentile, daily_peak'),
+        ('[{"name": "a", "channels": "x", "zero": "no"}]', "zero is"),
+        ('[{"name": "a", "channels": "x", "missing": null}]', "missing is null"),
+        ('[{"name": "a", "channels": "x", "base": 1000}]', "base is 1000: it is one of decimal, binary"),
+        ('[{"name": "a", "channels": "x", "zone": "Mars"}]', "contract 1 ('a'): zone 'Mars' is not known"),
+        ('[{"name": "a", "channels": "x", "group": "yes"}]', "it is true or false"),
+        ('[{"name": "a", "channels": "x", "percent": 0}]', "percent is 0: it is a number above 0 and at most 100"),
+        ('[{"name": "a", "channels": "x", "percent": 100.1}]', "at most 100"),
+        ('[{"name": "a", "channels": "x", "uplift": "1/2"}]', "uplift is"),
+        ('[{"name": "a", "channels": "x", "commit": true}]', "commit is true"),
+        ('[{"name": "a", "channels": "x", "commit": "much"}]', "commit is"),
+        ('[{"name": "a", "channels": "x", "rule": "volume", "percent": 95}]', "percent means nothing with the rule"),
+        ('[{"name": "a", "channels": "x"}, {"name": "a", "channels": "y"}]', "two contracts are named 'a'"),
+        ('[{"name": "a", "channels": "x*"}, {"name": "b", "channels": ["xy"]}]', "has channel 'xy', which 'a' before"),
+    ],
+)
+def test_what_is_wrong_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, words: str) -> None:
+    file = tmp_path / "contracts.json"
+    file.write_text(text)
+    assert main(["report", "--check-contracts", str(file)]) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert str(file) in said
+    assert said.count("\n") == 1
+
+
+def test_a_good_file_passes(tmp_path: Path) -> None:
+    file = tmp_path / "contracts.json"
+    file.write_text("[]")
+    assert main(["report", "--check-contracts", str(file)]) == 0
+    terms = {"zone": "Europe/Berlin", "uplift": 1.05, "commit": "100", "percent": 99.9, "group": True}
+    file.write_text(json.dumps([{**GOOD, **terms}]))
+    assert main(["report", "--check-contracts", str(file)]) == 0
+    (contract,) = load(str(file)).listed
+    assert (contract.uplift, contract.commit, contract.percent) == ("1.05", "100", "99.9")
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(EdgetallyError, match="is not there"):
+        load(str(tmp_path / "none.json"))
+
+
+def test_the_first_contract_that_matches_decides() -> None:
+    contracts = parse(
+        [{"name": "one", "channels": "sport"}, {"name": "all", "channels": ["*"], "zone": "Asia/Tokyo"}], "x"
+    )
+    found = [contracts.of(name) for name in ("sport", "Sport", "news")]
+    assert [contract.name if contract else None for contract in found] == ["one", "all", "all"]
+    assert contracts.zone() == "Asia/Tokyo"
+    assert parse([GOOD], "x").zone() is None
+    assert parse([GOOD], "x").of("news") is None
+
+
+def test_the_bill_lists_all_terms() -> None:
+    assert Contract("a", ("x",), rule="daily_peak").terms()["percent"] == "100"
+    assert Contract("a", ("x",)).terms()["percent"] == "95"
+    assert Contract("a", ("x",), rule="volume").terms()["percent"] is None
+
+
+def test_the_page_lists_the_terms_that_there_are() -> None:
+    page = (ROOT / "docs/how-to/contracts.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == list(Contract.__dataclass_fields__)
+    for key, choices in CHOICES.items():
+        (row,) = re.findall(rf"^\| `{key}` \|.*$", page, re.MULTILINE)
+        assert all(f"`{choice}`" in row for choice in choices)
