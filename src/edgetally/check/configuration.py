@@ -1,4 +1,4 @@
-"""Which server's a configuration file is, and its findings."""
+"""Tells which server's a configuration file is, and gives its findings."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _SIGNS = {
 
 
 def server_of(text: str) -> str:
-    """Whose configuration a text is; empty where it is none."""
+    """The server whose configuration a text is; empty where it is no configuration."""
     return next((name for name, sign in _SIGNS.items() if re.search(f"(?m)^(?:{sign})", text)), "")
 
 
 def check(source: Source, server: str = "") -> Iterator[Finding]:
-    """The findings of a configuration file. server: whose it is, where that is known."""
+    """The findings of a configuration file. server: the one that it is of, where that is known."""
     server = server or server_of(source.text)
     if server not in CHECKERS:
         close = nearest(server, CHECKERS)

@@ -1,4 +1,4 @@
-"""What of an edge makes a bill wrong: its logs and their formats, other rotators, reopening, the clock, the disk."""
+"""Finds what makes a bill wrong on an edge: logs and their formats, other rotators, reopening, clock, disk."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def check(config: EdgeConfig, etc: str = "/etc") -> Edge:
 
 
 def _configured(log: LogConfig, paths: list[str], where: str) -> Iterator[Finding]:
-    """What the configuration says of one log. paths: the files that it means."""
+    """The findings of one log's entry in the edge's configuration. paths: the files that it means."""
     where = f"{where}, log '{log.name}'"
     if len(paths) > 1:
         yield defects.SEVERAL_LOGS.found(f"{log.path} means {len(paths)} logs: {', '.join(paths)}", where=where)
@@ -76,7 +76,7 @@ def _configured(log: LogConfig, paths: list[str], where: str) -> Iterator[Findin
 
 
 def _stream(stream: Stream, rules: ChannelMap, config: EdgeConfig, edge: Edge) -> Iterator[Finding]:
-    """One log: its format, and what lies in it now."""
+    """The findings of one log: of its format, and of what lies in it now."""
     fmt = parse_format(stream.config.format, stream.config.server)
     by_host = any(rule.host for rule in rules.rules if rule.log in (None, stream.log))
     where = f"{config.path}, log '{stream.config.name}'"
@@ -100,7 +100,7 @@ def _stream(stream: Stream, rules: ChannelMap, config: EdgeConfig, edge: Edge) -
 
 
 def _weighed(finding: Finding, by_host: bool) -> Finding:
-    """A finding about hosts matters where a rule asks for one, and only there."""
+    """The finding with its severity: a missing host is wrong where a rule asks for one, else only a note."""
     if finding.code not in (NO_HOST.code, defects.NO_HOST_LINES.code):
         return finding
     return finding._replace(severity="wrong" if by_host else "note")
@@ -115,12 +115,12 @@ def _other_rotators(stream: Stream, etc: str) -> Iterator[Finding]:
     paths = {str(stream.path), stream.config.path}
     for file in _rule_files(etc):
         text = file.read_text(encoding="utf-8", errors="replace")
-        for found in _RULE.finditer(text):
-            names = [name.strip("\"'") for name in found["names"].split()]
+        for rule in _RULE.finditer(text):
+            names = [name.strip("\"'") for name in rule["names"].split()]
             if any(name.startswith("/") and PurePosixPath(path).match(name) for name in names for path in paths):
-                copies = re.search(r"(?m)^\s*copytruncate\b", found["body"])
+                copies = re.search(r"(?m)^\s*copytruncate\b", rule["body"])
                 what = "logrotate copies and empties the log" if copies else "logrotate rotates the log"
-                where = f"{file}:{text.count(chr(10), 0, found.start('names')) + 1}"
+                where = f"{file}:{text.count(chr(10), 0, rule.start('names')) + 1}"
                 yield defects.OTHER_ROTATOR.found(
                     f"{what} {stream.path}", severity="wrong" if copies else "", mend="take it out there", where=where
                 )
@@ -134,7 +134,7 @@ def _rule_files(etc: str) -> Iterator[Path]:
 
 
 def _clock() -> Iterator[Finding]:
-    """Whether a time service holds the clock, where systemd knows."""
+    """A finding where no time service holds the clock, as far as systemd knows."""
     if shutil.which("timedatectl") is None:
         return
     command = ["timedatectl", "show", "-p", "NTPSynchronized", "--value"]
@@ -147,7 +147,7 @@ def _clock() -> Iterator[Finding]:
 
 
 def _disk(folder: str, disks: dict[str, int]) -> Iterator[Finding]:
-    """Whether there is room. disks: those looked at so far, to which this is added."""
+    """A finding where there is little room. disks: those looked at so far, to which this is added."""
     while not os.path.exists(folder):
         folder = os.path.dirname(folder)
     try:

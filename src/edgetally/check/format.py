@@ -1,4 +1,4 @@
-"""What of a log format makes a bill wrong: what its fields show, and what lines made with it do when they are torn."""
+"""Finds what makes a bill wrong in a log format: by its fields, and by what becomes of its lines when they are torn."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edgetally.formats.servers import apache, haproxy, nginx, squid, trafficserv
 DIALECTS: dict[str, Dialect] = {
     module.DIALECT.server: module.DIALECT for module in (nginx, apache, squid, varnish, trafficserver, haproxy, w3c)
 }
-# What is no good as the bytes sent, by server: fields that a format may have in their stead.
+# By server, fields that a format may have in place of the bytes sent, and which bytes they count.
 _NOT_SENT = {
     "nginx": (r"\$\{?request_length\b", "received"),
     "apache": (r"%(?:\^?S(?![a-zA-Z])|I)", "received, or both received and sent"),
@@ -40,7 +40,7 @@ def check_text(text: str, server: str = "", where: str = "") -> Iterator[Finding
 
 
 def check_unused(text: str, server: str, where: str) -> Iterator[Finding]:
-    """The findings of a format that some other file may use. One that no bill can be made of is not meant for that."""
+    """The findings of a format that some other file may use; none where it makes no bill: it is not meant to."""
     return (finding for finding in check_text(text, server, where) if finding.code != "unreadable_format")
 
 
@@ -64,7 +64,7 @@ def check_format(fmt: LogFormat, where: str = "") -> Iterator[Finding]:
 
 
 def _fields(fmt: LogFormat) -> Iterator[Finding]:
-    """What is missing, and what is weak about what is there."""
+    """The findings of a format's fields: those that are missing, and weak ones."""
     names = {part.name for part in fmt.parts}
     dialect = DIALECTS.get(fmt.server)
     advice: Mapping[str, str] = dialect.advice if dialect else {"duration": "$request_time or %D"}

@@ -1,4 +1,4 @@
-"""What of a log makes a bill wrong: lines that do not fit, wrong times, missing bytes and hosts."""
+"""Finds what makes a bill wrong in a log: lines that do not fit, wrong times, missing bytes and hosts."""
 
 from __future__ import annotations
 
@@ -94,9 +94,9 @@ def read(file: BinaryIO, name: str, fmt: LogFormat, covers: Window | None = None
     file.seek(0)
     sums = tally([unpacked(file)], fmt, None, window=covers)
     file.seek(0)
-    found = measure(unpacked(file), fmt)
+    measures = measure(unpacked(file), fmt)
     live = os.path.isfile(name) and not packed and 0 <= time.time() - status.st_mtime < LIVE_SECONDS
-    return Log(name, fmt, sums, found, covers, status.st_mtime if live else None)
+    return Log(name, fmt, sums, measures, covers, status.st_mtime if live else None)
 
 
 def _covers_of(name: str, written: float) -> Window | None:
@@ -152,27 +152,27 @@ def check(log: Log) -> Iterator[Finding]:
 
 
 def _lines(log: Log) -> Iterator[Finding]:
-    """Lines that are not billed."""
-    sums, found = log.tally, log.measures
+    """The findings of lines that are not billed."""
+    sums, measures = log.tally, log.measures
     if sums.rejected:
-        reasons = ", ".join(f"{reason} ({count})" for reason, count in found.reasons.most_common(3))
+        reasons = ", ".join(f"{reason} ({count})" for reason, count in measures.reasons.most_common(3))
         what = f"{_share(sums.rejected, sums.lines)} of its lines do not fit the format {log.format.name}: {reasons}"
         severity = "wrong" if sums.rejected > sums.lines * _FEW else "risk"
         yield defects.REJECTED.found(what.replace(": ", ", mostly ", 1) if reasons else what, severity=severity)
-    if found.torn:
-        yield defects.TORN_LINES.found(f"{found.torn} lines hold more than one record")
-    if found.nul:
-        yield defects.NUL_BYTES.found(f"{found.nul} lines hold NUL bytes")
-    if found.cut:
-        yield defects.CUT_LINES.found(f"{found.cut} lines are cut at 8,192 bytes")
+    if measures.torn:
+        yield defects.TORN_LINES.found(f"{measures.torn} lines hold more than one record")
+    if measures.nul:
+        yield defects.NUL_BYTES.found(f"{measures.nul} lines hold NUL bytes")
+    if measures.cut:
+        yield defects.CUT_LINES.found(f"{measures.cut} lines are cut at 8,192 bytes")
 
 
 def _times(log: Log) -> Iterator[Finding]:
-    """Times that do not go with the log's order, its interval or the file's own time."""
-    sums, found = log.tally, log.measures
-    if found.out_of_order:
-        what = f"{found.out_of_order} lines are more than {ORDER_SECONDS:.0f} s older than one before them"
-        yield defects.OUT_OF_ORDER.found(f"{what}, at most {_span(found.most_out_of_order)}")
+    """The findings of times that do not go with the log's order, its interval or the file's own time."""
+    sums, measures = log.tally, log.measures
+    if measures.out_of_order:
+        what = f"{measures.out_of_order} lines are more than {ORDER_SECONDS:.0f} s older than one before them"
+        yield defects.OUT_OF_ORDER.found(f"{what}, at most {_span(measures.most_out_of_order)}")
     if sums.skewed and log.covers and sums.first is not None and sums.last is not None:
         early = (log.covers.covers_from or sums.first) - sums.first
         late = sums.last - log.covers.covers_to
@@ -182,12 +182,12 @@ def _times(log: Log) -> Iterator[Finding]:
             else f"{_span(late)} after"
         )
         yield defects.OUTSIDE_COVERS.found(f"{sums.skewed} lines end outside of its interval, up to {worst} it")
-    if log.written is not None and found.last is not None:
-        yield from _clock(found.last - log.written)
+    if log.written is not None and measures.last is not None:
+        yield from _clock(measures.last - log.written)
 
 
 def _clock(ahead: float) -> Iterator[Finding]:
-    """What a log in use shows of its clock. ahead: from the time the file was written to its last lines, seconds."""
+    """The findings of a log in use about its clock. ahead: how many seconds its last lines are later than the file."""
     zone = round(ahead / _ZONE_STEP) * _ZONE_STEP
     way = f"{_span(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'}"
     if zone and abs(ahead - zone) <= _ZONE_SLACK and abs(zone) <= _ZONE_MOST:
@@ -202,22 +202,23 @@ def _clock(ahead: float) -> Iterator[Finding]:
 
 
 def _values(log: Log) -> Iterator[Finding]:
-    """Bytes, hosts and durations."""
-    sums, found = log.tally, log.measures
+    """The findings of bytes, hosts and durations."""
+    sums, measures = log.tally, log.measures
     if sums.counted and not sums.bytes:
         yield defects.NO_BYTES.found(f"the bytes of all {sums.counted} lines are 0 or -")
-    elif found.dashes * 2 > sums.counted:
-        yield defects.DASH_BYTES.found(f"{_share(found.dashes, sums.counted)} of its lines have - for their bytes")
+    elif measures.dashes * 2 > sums.counted:
+        yield defects.DASH_BYTES.found(f"{_share(measures.dashes, sums.counted)} of its lines have - for their bytes")
     nameless = sum(cell[0] or 0 for (_, host), cell in sums.cells.items() if host == NO_HOST)
     if log.format.has_host and nameless > sums.counted * _FEW:
         yield defects.NO_HOST_LINES.found(f"{_share(nameless, sums.counted)} of its lines name no host")
-    if found.long:
+    if measures.long:
         what = (
-            f"{found.long} transfers lasted more than {LONG_SECONDS / 3600:.0f} h, the longest {_span(found.longest)}"
+            f"{measures.long} transfers lasted more than {LONG_SECONDS / 3600:.0f} h, "
+            f"the longest {_span(measures.longest)}"
         )
         yield defects.ODD_DURATION.found(what)
-    if found.negative:
-        yield defects.ODD_DURATION.found(f"{found.negative} durations are negative")
+    if measures.negative:
+        yield defects.ODD_DURATION.found(f"{measures.negative} durations are negative")
 
 
 def with_headers(finding: Finding, requests: int, size: int) -> Finding:

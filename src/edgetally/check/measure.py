@@ -1,4 +1,4 @@
-"""What the tally does not say of a log: the order of its times, its durations, and why lines were rejected."""
+"""Measures what the tally does not say of a log: the order of its times, its durations, and why lines were rejected."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _EPOCH = rb"(?<!\d)\d{10}(?:\.\d+)?(?![\d.])"
 
 
 class Row(NamedTuple):
-    """What one line says: its end and its duration in seconds, None where it does not; whether its bytes are a `-`."""
+    """What one line says: its end and its duration in seconds, None for what it lacks; whether its bytes are `-`."""
 
     end: float | None
     duration: float | None
@@ -55,23 +55,23 @@ class Measures:
 
 def measure(stream: BinaryIO, fmt: LogFormat) -> Measures:
     """Read a log line by line."""
-    reader, found = _Reader(fmt), Measures()
+    reader, measures = _Reader(fmt), Measures()
     latest = float("-inf")
     for line in _lines(stream):
         row = reader.read(line)
         if row is None:
-            _rejected(found, reader, line)
+            _rejected(measures, reader, line)
             continue
-        found.dashes += row.dash
-        _duration(found, row.duration)
+        measures.dashes += row.dash
+        _duration(measures, row.duration)
         if row.end is None:
             continue
-        found.tail.append(row.end)
+        measures.tail.append(row.end)
         if latest - row.end > ORDER_SECONDS:
-            found.out_of_order += 1
-            found.most_out_of_order = max(found.most_out_of_order, latest - row.end)
+            measures.out_of_order += 1
+            measures.most_out_of_order = max(measures.most_out_of_order, latest - row.end)
         latest = max(latest, row.end)
-    return found
+    return measures
 
 
 def _lines(stream: BinaryIO) -> Iterator[bytes]:
@@ -82,22 +82,23 @@ def _lines(stream: BinaryIO) -> Iterator[bytes]:
             yield bare
 
 
-def _duration(found: Measures, duration: float | None) -> None:
+def _duration(measures: Measures, duration: float | None) -> None:
     if duration is None:
         return
-    found.longest = max(found.longest, duration)
-    found.long += duration > LONG_SECONDS
-    found.negative += duration < 0
+    measures.longest = max(measures.longest, duration)
+    measures.long += duration > LONG_SECONDS
+    measures.negative += duration < 0
 
 
-def _rejected(found: Measures, reader: _Reader, line: bytes) -> None:
+def _rejected(measures: Measures, reader: _Reader, line: bytes) -> None:
     """Sort a line that does not fit: NUL bytes, two records in one, cut, or another reason."""
-    found.nul += b"\0" in line
-    found.torn += reader.is_torn(line)
-    found.cut += len(line) in CUT_LENGTHS
-    found.rejected += 1
-    if found.rejected <= _EXPLAINED:
-        found.reasons[re.sub(r"(?:, the first in|, in| at| in) (?:column \d+|its end)$", "", reader.explain(line))] += 1
+    measures.nul += b"\0" in line
+    measures.torn += reader.is_torn(line)
+    measures.cut += len(line) in CUT_LENGTHS
+    measures.rejected += 1
+    if measures.rejected <= _EXPLAINED:
+        reason = re.sub(r"(?:, the first in|, in| at| in) (?:column \d+|its end)$", "", reader.explain(line))
+        measures.reasons[reason] += 1
 
 
 class _Reader:
@@ -120,10 +121,10 @@ class _Reader:
 
     def read(self, line: bytes) -> Row | None:
         """One line, without its end; None where it does not fit the format."""
-        found = self._pattern.fullmatch(self._format.blanked(line))
-        if found is None:
+        match = self._pattern.fullmatch(self._format.blanked(line))
+        if match is None:
             return None
-        said = {role: found[f"p{place}"] for role, place in self._places.items()}
+        said = {role: match[f"p{place}"] for role, place in self._places.items()}
         moment = said["time"] + b"\n" + said["duration"] if self._format.adds_duration else said["time"]
         return Row(self._time_of(moment), self._seconds(said.get("duration")), said["size"] == b"-")
 

@@ -1,4 +1,4 @@
-"""What becomes of lines that are cut short or torn into one, found out with a line that is made for the format."""
+"""Finds out what becomes of lines that are cut short or torn into one, with a line that is made for the format."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _VALUES = {
     **dict.fromkeys(("number", "signed", "counter", "decimal", "ms", "us", "ns"), "1234"),
     **dict.fromkeys(("pad", "is_args", "query", "syslog", "container", "json_members", "json_rest"), ""),
 }
-# Of what strftime and our own words for a moment's parts give; see `clocks`.
+# What strftime's words, and our own, give for one moment; see `clocks`.
 _PARTS = (
     "Y=2026 y=26 m=10 b=Oct h=Oct d=10 e=10 H=13 M=55 S=36 a=Sat T=13:55:36 R=13:55 F=2026-10-10 D=10/10/26 z=+0000 "
     ":z=+00:00 s=1780000000 1=1780000000123 6=1780000000123456 3=123 f=123456"
@@ -65,14 +65,15 @@ def _value(part: Part) -> str:
         return part.name
     if part.kind.startswith(("local:", "utc:")):
         spec = part.kind.partition(":")[2]
-        return re.sub(r"%(:z|.)", lambda found: _MOMENT.get(found[1], found[0]), spec)
+        return re.sub(r"%(:z|.)", lambda word: _MOMENT.get(word[1], word[0]), spec)
     return _VALUES.get(part.kind, _TEXT)
 
 
 def check(fmt: LogFormat) -> Iterator[Finding]:
-    """Whether two lines torn into one, or a line without its end, pass for one that is whole.
+    """Findings where two lines torn into one, or a line without its end, pass for a whole line.
 
-    Only behind the first field that is billed by: what is torn before that has lost nothing but its beginning.
+    Lines are cut only behind the first field that the bill needs: one that is torn before that is lost, but the next
+    is billed right.
     """
     line = sample(fmt)
     whole = _counted(fmt, line)
@@ -91,5 +92,5 @@ def check(fmt: LogFormat) -> Iterator[Finding]:
 
 def _counted(fmt: LogFormat, line: bytes) -> int | None:
     """The bytes that the tally counts in a line; None where it rejects it."""
-    found = tally([io.BytesIO(line + b"\n")], fmt, None)
-    return found.bytes if found.counted else None
+    sums = tally([io.BytesIO(line + b"\n")], fmt, None)
+    return sums.bytes if sums.counted else None

@@ -2,5 +2,5 @@
 
 A format is a list of parts, literals and fields, in the words of the server that writes the log: a module of `servers`
 cuts a pasted configuration into them, `build` makes a `log_format` of these, with the pattern that lines are read with
-(`pattern`, `clocks`). `catalogue` knows the formats by name, `detect` whose a pasted one is.
+(`pattern`, `clocks`). `catalogue` knows the formats by name, `detect` tells which server's a pasted one is.
 """

@@ -26,10 +26,10 @@ class Dialect(NamedTuple):
 
     server: as in an edge's configuration; title: for sentences; directive: what sets the format. roles: for each role
     the fields that can have it, the preferred one first; `a+b` are to be added up; of hosts all are used, in this
-    order. sure_host: a field that makes all others needless. Requests name a host at times only.
-    logs_start: a time is the start of a transfer, but for those in `ends`. hit: the cache's words for a hit.
-    body_only: sizes without headers. advice: what to log for the wire's bytes, the host, the duration. sent: the fields
-    that hold what a client likes.
+    order. sure_host: the field of a host that makes all other hosts needless. requests: fields that name a host at
+    times only. logs_start: a time is the start of a transfer, but for those in `ends`. hit: the cache's words for a
+    hit. body_only: sizes without headers. advice: what to log for the wire's bytes, the host, the duration. sent:
+    matches the names of fields whose content a client is free to choose.
     """
 
     server: str
@@ -60,7 +60,7 @@ def build(
     escapes: bool = True,
     findings: Sequence[Finding] = (),
 ) -> LogFormat:
-    """Compile the pieces of a format. Raises EdgetallyError where it does not say when and how much.
+    """Compile the pieces of a format. Raises EdgetallyError where a line would not say when and how much.
 
     name: for messages and output; findings: those that only the dialect knows of.
     """
@@ -90,7 +90,7 @@ def merged(pieces: Iterable[Piece]) -> list[Piece]:
 
 
 def _separate(dialect: Dialect, name: str, pieces: Sequence[Piece]) -> None:
-    """Refuse fields that nothing parts: no line could be read with them."""
+    """Refuse two fields with nothing between them: no line could be read with those."""
     for before, after in zip(pieces, pieces[1:]):
         if before.kind not in SELF_ENDING and after.kind not in SELF_STARTING:
             raise EdgetallyError(
@@ -100,24 +100,24 @@ def _separate(dialect: Dialect, name: str, pieces: Sequence[Piece]) -> None:
 
 
 def _roles(dialect: Dialect, pieces: Sequence[Piece]) -> dict[str, tuple[int, ...]]:
-    """Which pieces stand for what, by their place. Several hosts stand in their order of precedence."""
+    """The places of the pieces that have each role. Several hosts stand in their order of precedence."""
     place = {piece.field or piece.name: number for number, piece in reversed(list(enumerate(pieces)))}
     roles = {}
     for role, choices in dialect.roles.items():
-        found = [choice.split("+") for choice in choices if set(choice.split("+")) <= set(place)]
+        candidates = [choice.split("+") for choice in choices if set(choice.split("+")) <= set(place)]
         if role == "host":
-            if [dialect.sure_host] in found:
-                found = [[dialect.sure_host]]
-            if {name for names in found for name in names} <= set(dialect.requests):
-                found = []
-            roles[role] = tuple(place[name] for names in found for name in names)
-        elif found:
-            roles[role] = tuple(place[name] for name in found[0])
+            if [dialect.sure_host] in candidates:
+                candidates = [[dialect.sure_host]]
+            if {name for names in candidates for name in names} <= set(dialect.requests):
+                candidates = []
+            roles[role] = tuple(place[name] for names in candidates for name in names)
+        elif candidates:
+            roles[role] = tuple(place[name] for name in candidates[0])
     return {role: places for role, places in roles.items() if places}
 
 
 def _require(dialect: Dialect, name: str, roles: Mapping[str, object], pieces: Sequence[Piece]) -> None:
-    """A line must say when and how much."""
+    """Refuse a format whose lines do not say when and how much."""
     for role, what in (("time", "the time"), ("size", "the bytes")):
         if role in roles:
             continue
@@ -131,7 +131,7 @@ def _require(dialect: Dialect, name: str, roles: Mapping[str, object], pieces: S
 def _findings(
     dialect: Dialect, parts: Sequence[Part], roles: Mapping[str, tuple[int, ...]], body: bool, starts: bool
 ) -> Iterator[Finding]:
-    """What the fields show of a format's weaknesses."""
+    """The weaknesses of a format that its fields show."""
     advice = dialect.advice
     if body:
         yield BODY_BYTES.found("its bytes are the body's only", mend=f"log {advice['wire']} instead")
@@ -144,7 +144,7 @@ def _findings(
 
 
 def _unquoted(dialect: Dialect, pieces: Sequence[Piece]) -> Iterator[Finding]:
-    """Name what a client can make a line unreadable with, and so not be billed for."""
+    """Name the fields with which a client can make its line unreadable, and so not be billed for it."""
     for before, piece, following in zip((Piece("", "literal"), *pieces), pieces, pieces[1:]):
         in_quotes = before.name.endswith('"') and following.name.startswith('"')
         if dialect.sent.match(piece.name) and following.kind == "literal" and not in_quotes:

@@ -1,10 +1,4 @@
-"""Log formats: what a server's configuration says a line looks like, compiled to one strict regular expression.
-
-A format is a list of parts, literals and fields, in the words of the server that writes the log: one module per server
-cuts a pasted configuration into them (nginx, apache, squid, varnish, trafficserver, haproxy). From the parts come the
-pattern that lines are read with (`pattern`, `clocks`), what of a line the tally needs (`log_format`), and the reason
-why a line does not fit.
-"""
+"""The formats that are known by name, and `parse_format`, which reads a name or a pasted configuration."""
 
 from __future__ import annotations
 
@@ -47,7 +41,7 @@ class _Known(Mapping[str, LogFormat]):
 
 
 def _nicknames(server: str) -> dict[str, str]:
-    """What a server's own documentation calls its formats, where another server has the same name."""
+    """A server's formats by the names in its own documentation, which other servers may use for theirs."""
     if server not in ("apache", "lighttpd", "squid", "trafficserver", "varnish"):
         return {}
     named: dict[str, str] = module_of("apache" if server == "lighttpd" else server).NAMED
@@ -111,8 +105,9 @@ FORMATS: Mapping[str, LogFormat] = _Known(
         "caddy": later("caddy", "access_log"),
     }
 )
-# What can be pasted of each server: its directive, and one that makes a right bill. What a client sends stands last, in
-# quotes where the server leaves its blanks. Squid cuts a line at 8,191 bytes: its URL is kept shorter than that.
+# For each server whose formats can be pasted: the name of its directive, and an example that makes a right bill. What a
+# client sends stands last, in quotes where the server leaves its blanks. Squid cuts a line at 8,191 bytes: its URL is
+# kept shorter than that.
 PASTED: dict[str, tuple[str, str]] = {
     "nginx": (
         "log_format",

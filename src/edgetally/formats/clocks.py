@@ -71,8 +71,8 @@ def shape(kind: str) -> bytes:
 
 
 def unknown_word(spec: str) -> str:
-    """The first thing in a strftime format that cannot be read, `the day` where it does not say one, or nothing."""
-    words = [found[1] for found in _TOKEN.finditer(_expanded(spec)) if found[1]]
+    """The first word of a strftime format that cannot be read, `a whole date and time` if it lacks that, or empty."""
+    words = [token[1] for token in _TOKEN.finditer(_expanded(spec)) if token[1]]
     odd = next((word for word in words if word not in _FIELDS), "")
     if odd:
         return f"%{odd}"
@@ -81,13 +81,14 @@ def unknown_word(spec: str) -> str:
 
 
 def reader(kind: str) -> Clock:
-    """What gives the epoch seconds of a time of this kind, or None where there is no such time."""
+    """A function that gives the epoch seconds of a time of this kind, or None where there is no such time."""
     return _READERS.get(kind) or _free_reader(kind)
 
 
 def ends(clock: Clock, duration: str) -> Clock:
-    """What gives the end of a transfer from its start and its duration, as logged, with a newline between them.
+    """A function that gives the end of a transfer from its start and its duration.
 
+    It takes both as logged, with a newline between them, and gives epoch seconds, None where there is no such time.
     Sums are made in whole microseconds, so that no rounding moves an end over the edge of a slot.
     """
     lasted = microseconds(duration)
@@ -101,7 +102,7 @@ def ends(clock: Clock, duration: str) -> Clock:
 
 
 def microseconds(duration: str) -> Callable[[bytes], int]:
-    """What gives a duration of this kind, as logged, in whole microseconds; 0 for `-` and -1: it never got so far."""
+    """A function that gives a duration as logged in whole microseconds; 0 for `-` and -1: it never got so far."""
     unit = NANOSECONDS[duration]
 
     def read(text: bytes) -> int:
@@ -113,13 +114,13 @@ def microseconds(duration: str) -> Callable[[bytes], int]:
     return read
 
 
-# Durations, by their kind: how many nanoseconds one is.
+# For each kind of duration, how many nanoseconds its unit has.
 NANOSECONDS: dict[str, int] = {"seconds": 10**9, "decimal": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 
 
 @lru_cache(maxsize=4096)
 def _minute(year: bytes, month: int, day: bytes, hour: bytes, minute: bytes, zone: bytes) -> int | None:
-    """Epoch seconds of a minute, or None where there is none such. zone: `Z`, `+hhmm` or `+hh:mm`."""
+    """Epoch seconds of a minute, or None where there is no such minute. zone: `Z`, `+hhmm` or `+hh:mm`."""
     try:
         local = datetime(int(year), month, int(day), int(hour), int(minute), tzinfo=timezone.utc)
     except ValueError:
@@ -171,15 +172,15 @@ _READERS: dict[str, Clock] = {
 
 
 def _expanded(spec: str) -> str:
-    return re.sub(r"%(.)", lambda found: _SPLIT.get(found[1], found[0]), spec, flags=re.S)
+    return re.sub(r"%(.)", lambda word: _SPLIT.get(word[1], word[0]), spec, flags=re.S)
 
 
 def _tokens(kind: str) -> list[tuple[bytes, str]]:
     """(pattern, field) of what a strftime format is made of; the field is empty for literals."""
     spec = _expanded(kind.partition(":")[2])
     return [
-        (_FIELDS[found[1]], found[1]) if found[1] else (re.escape(found[2]).encode(), "")
-        for found in _TOKEN.finditer(spec)
+        (_FIELDS[token[1]], token[1]) if token[1] else (re.escape(token[2]).encode(), "")
+        for token in _TOKEN.finditer(spec)
     ]
 
 
@@ -191,14 +192,14 @@ def _free_reader(kind: str) -> Clock:
 
     @lru_cache(maxsize=4096)
     def read(text: bytes) -> float | None:
-        found = pattern.fullmatch(text)
-        return _moment(dict(zip(words, found.groups()))) if found else None
+        match = pattern.fullmatch(text)
+        return _moment(dict(zip(words, match.groups()))) if match else None
 
     return read
 
 
 def _moment(said: Mapping[str, bytes]) -> float | None:
-    """Epoch seconds of what a strftime format's fields say."""
+    """The epoch seconds of a time, given the text of each field of its strftime format."""
     for word, unit in (("s", 1), ("1", 1_000), ("6", 1_000_000)):
         if word in said:
             return int(said[word]) / unit + _fraction(said)

@@ -1,4 +1,4 @@
-"""Whose format it is that was pasted."""
+"""Tells which server's a pasted format is."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def module_of(server: str) -> Any:
 
 
 def later(server: str, name: str) -> Callable[..., LogFormat]:
-    """A function of a server's module."""
+    """A function of a server's module, which is imported when the function is called."""
 
     def call(*arguments: str) -> LogFormat:
-        found: LogFormat = getattr(module_of(server), name)(*arguments)
-        return found
+        fmt: LogFormat = getattr(module_of(server), name)(*arguments)
+        return fmt
 
     return call
 
@@ -36,7 +36,7 @@ COMPILERS: dict[str, Callable[[str], LogFormat]] = {
     "w3c": later("w3c", "compile_w3c"),
     "lighttpd": later("apache", "compile_lighttpd"),
 }
-SERVERS = (*COMPILERS, "traefik", "caddy")  # the last have formats that are known by name only
+SERVERS = (*COMPILERS, "traefik", "caddy")  # the last two have formats that are known by name only
 
 # The directives' keywords settle it. Squid's logformat has a name before its format, Apache's has a quote.
 _KEYWORDS = (
@@ -49,7 +49,7 @@ _KEYWORDS = (
     ("varnish", r"varnishncsa\b|-F\b"),
     ("trafficserver", r"(?:- *)?(?:name|format): "),
 )
-# Else what only one of them has. The first that is found is taken.
+# Without a keyword, what only one server's formats have tells. The first that is found is taken.
 _TELL_TALES = (
     ("nginx", r"\$\{?[a-z_][a-z0-9_]+"),
     ("trafficserver", r"%<(?:\{[^}]*\})?\w+(?:\[[-\d:]*\])?>"),
@@ -70,13 +70,13 @@ def is_pasted(text: str) -> bool:
 
 
 def server_of(text: str, server: str = "") -> str:
-    """Whose format a pasted text is. server: what the configuration says of that, where it does.
+    """The server whose format a pasted text is. server: the one that the configuration names, or empty.
 
-    Raises EdgetallyError where the two differ, and where it could be several servers'.
+    Raises EdgetallyError where the two differ, and where the text could be of several servers.
     """
-    found = next((name for name, pattern in _KEYWORDS if re.match(pattern, text)), "")
-    found = found or next((name for name, pattern in _TELL_TALES if re.search(pattern, text)), "")
-    if not server and not found:
+    owner = next((name for name, pattern in _KEYWORDS if re.match(pattern, text)), "")
+    owner = owner or next((name for name, pattern in _TELL_TALES if re.search(pattern, text)), "")
+    if not server and not owner:
         raise EdgetallyError(
             f"format '{shorten(text)}' could be Apache's, Varnish's or lighttpd's: say with --server which one it is"
         )
@@ -85,9 +85,9 @@ def server_of(text: str, server: str = "") -> str:
             f"{server}'s formats have names: `edgetally formats` lists them; '{shorten(text)}' is none"
         )
     family = {"apache", "varnish", "lighttpd"}
-    if server and found and found != server and not {server, found} <= family:
-        what = "a format with $variables is" if found == "nginx" else f"the format '{shorten(text)}' looks like"
+    if server and owner and owner != server and not {server, owner} <= family:
+        what = "a format with $variables is" if owner == "nginx" else f"the format '{shorten(text)}' looks like"
         raise EdgetallyError(
-            f"{what} {found}'s, but the log's server is '{server}': name a format of {server}'s, or correct the server"
+            f"{what} {owner}'s, but the log's server is '{server}': name a format of {server}'s, or correct the server"
         )
-    return server or found
+    return server or owner

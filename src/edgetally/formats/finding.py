@@ -1,4 +1,4 @@
-"""What makes a bill wrong: a kind of defect, and one that was found."""
+"""Defects that make a bill wrong: a kind of defect, and a finding, which is one of that kind that was found."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Finding(NamedTuple):
 
 
 class Defect(NamedTuple):
-    """A kind of defect. code: short and stable; severity, cost and mend: as they are where nothing more is known."""
+    """A kind of defect. code: short and stable; severity, cost and mend: for findings that have none of their own."""
 
     code: str
     severity: str
@@ -35,7 +35,7 @@ class Defect(NamedTuple):
     mend: str
 
     def found(self, what: str, *, mend: str = "", cost: str = "", severity: str = "", where: str = "") -> Finding:
-        """One that was found, in words that fit it better where there are such."""
+        """A finding of this kind. What is given here takes the place of the kind's own words."""
         return Finding(self.code, severity or self.severity, what, cost or self.cost, mend or self.mend, where)
 
 

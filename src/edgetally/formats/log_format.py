@@ -1,4 +1,4 @@
-"""A log format, compiled: what its lines look like, and which of their fields say when, how much, where and whence."""
+"""A log format, compiled: what its lines look like, and which fields give the time, the bytes, the host and so on."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ Key = tuple[bytes, ...]
 Row = Sequence[bytes]
 
 _RANK = ("time", "duration", "host", "hit", "path", "size")  # the order in a key; the size stands apart
-_INSIDE = ("host", "path")  # what one part can hold both of, in the order in which it does
+_INSIDE = ("host", "path")  # a request holds both, in this order
 
 
 class Matcher(NamedTuple):
-    """A format's pattern for lines, and what picks a match's key and size.
+    """A format's pattern for lines, and the functions that pick a match's key and size.
 
     pattern: for blanked data; multi-line, anchored to whole lines; it never matches across a line's end. A key is the
     time, the hosts in their order of precedence, the cache's word, and the path: what the format says of these, and the
@@ -42,10 +42,11 @@ class Matcher(NamedTuple):
 class Quick(NamedTuple):
     """A format's faster pattern, for blanked data of whole lines without control characters.
 
-    split: gives what stands between the lines that fit, and after each such gap its line's groups, `groups` many. Where
-    lines that fit and lines in gaps are as many as there are, no match went over a line's end. time, duration, hit,
-    hosts, path, sizes: the groups that hold these; a size is the sum of its groups. A time is to be looked at.
-    short: durations of less than SHORT seconds are captured, too.
+    split: gives a gap, which is what stands before a line that fits, then the groups of that line, `groups` many, and
+    so on; a gap comes last. Where the lines that fit and the lines in gaps add up to all lines, no match went over a
+    line's end. time, duration, hit, hosts, path, sizes: the groups that hold these; a size is the sum of its groups.
+    The pattern does not check that a time is one: the caller does. short: durations of less than SHORT seconds are
+    captured, too.
     """
 
     split: Callable[[bytes], list[bytes]]
@@ -140,7 +141,7 @@ class LogFormat(NamedTuple):
         short = short or not durations or self.adds_duration or self.parts[self.roles["duration"][0]].kind not in LONG
         pattern, places = self._pattern(paths, durations, quick_pattern_of if short else quick_but_short)
         whole = re.compile(rb"(?m)^" + pattern + rb"\n")
-        first = {role: next(iter(found), None) for role, found in places.items()}
+        first = {role: next(iter(groups), None) for role, groups in places.items()}
         return Quick(
             whole.split,
             whole.groups,
@@ -155,7 +156,7 @@ class LogFormat(NamedTuple):
 
     @property
     def time_of(self) -> Callable[[bytes], float | None]:
-        """What gives the epoch seconds of a key's time, or None where there is no such time."""
+        """A function that gives the epoch seconds of a key's time, or None where there is no such time."""
         clock = clocks.reader(self.parts[self.roles["time"][0]].kind)
         if not self.adds_duration:
             return clock
@@ -163,7 +164,10 @@ class LogFormat(NamedTuple):
 
     @property
     def transfer_of(self) -> Callable[[bytes], tuple[float, int] | None]:
-        """What gives the end, in epoch seconds, and the milliseconds of a key's time that has a duration with it."""
+        """A function that gives a transfer's end in epoch seconds and its duration in milliseconds.
+
+        It takes the time of a key that was captured with durations, and gives None where there is no such time.
+        """
         kind = self.parts[self.roles["duration"][0]].kind
         clock, lasted = clocks.reader(self.parts[self.roles["time"][0]].kind), clocks.microseconds(kind)
         end_of = clocks.ends(clock, kind) if self.adds_duration else lambda text: clock(text.partition(b"\n")[0])
@@ -174,13 +178,8 @@ class LogFormat(NamedTuple):
 
         return transfer
 
-    def request_of(self, key: Key) -> tuple[str, bool | None]:
-        """Read a key without its time: the host (empty for none), and whether it was a hit (None: not said)."""
-        hosts = len(self.roles.get("host", ()))
-        return self.host_of(key[:hosts]), self.is_hit(key[hosts]) if self.hit_known else None
-
     def host_of(self, hosts: Key) -> str:
-        """The host of a request, of what a line says of it in the order of precedence; empty for none."""
+        """The host of a request: the first of those that a line names, in order of precedence; empty for none."""
         return next(filter(None, map(normal_host, hosts)), "")
 
     def is_hit(self, word: bytes) -> bool:
@@ -203,10 +202,10 @@ class LogFormat(NamedTuple):
             return f"it holds NUL bytes, the first in column {line.index(0) + 1}"
         line = self.blanked(line)
         for count in range(len(self.parts), -1, -1):
-            found = re.match(b"".join(pattern_of(part, ()) for part in self.parts[:count]), line)
-            if found:
+            match = re.match(b"".join(pattern_of(part, ()) for part in self.parts[:count]), line)
+            if match:
                 break
-        column = found.end() + 1 if found else 1
+        column = match.end() + 1 if match else 1
         if count == len(self.parts):
             return f"it goes on after the format's end, in column {column}"
         where = f"column {column}" if column <= len(line) else "its end"
@@ -215,7 +214,7 @@ class LogFormat(NamedTuple):
 
 
 def _picker(places: Sequence[int], duration: int | None = None) -> Callable[[Row], Key]:
-    """What picks a key's values from a match; with a duration, that is joined to the first of them, the time."""
+    """A function that picks a key's values from a match. A duration is joined to the first of them, the time."""
     if not places:
         return lambda _: ()
     pick = itemgetter(*places) if len(places) > 1 else itemgetter(slice(places[0], places[0] + 1))
@@ -227,7 +226,7 @@ def _picker(places: Sequence[int], duration: int | None = None) -> Callable[[Row
 
 
 def _adder(places: Sequence[int]) -> Callable[[Row], bytes]:
-    """What picks a match's size, or adds up the two that make it."""
+    """A function that picks a match's size, or adds up the two that make it."""
     if len(places) == 1:
         return itemgetter(places[0])
     return lambda row: b"%d" % sum(int(row[place]) for place in places if row[place] != b"-")

@@ -15,7 +15,7 @@ from edgetally.formats import clocks
 
 _CONTROL = rb"\x00-\x1f"
 
-# JSON, with its strings' escaped quotes blanked: of a number or a string, of an array of them, of an object of both.
+# The values of JSON, with escaped quotes blanked: a number or a string, an array of these, an object of all of them.
 # Every repetition begins with a comma of its own: a text can be cut in one way only, so that no line takes long.
 _STRING = rb'"[^"' + _CONTROL + rb']*"'
 _SCALAR = rb"(?:" + _STRING + rb"|[\w.+-]+)"
@@ -92,7 +92,7 @@ class Piece(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A piece, and what its value cannot hold since it marks the value's end."""
+    """A piece, and its stop: the characters that its value cannot hold, since they mark the value's end."""
 
     name: str
     kind: str
@@ -181,7 +181,8 @@ def _request(part: Part, host: bool, path: bool, but: Callable[[str], bytes] = _
     """A request line or a URL alone: an absolute URI or CONNECT's host:port gives the host, then comes the path.
 
     Whatever else stands there (`-`, a TLS hello, `error:invalid-request`) is text, with neither; squid writes the last
-    for a CONNECT that it refuses, too. own: what makes a repetition possessive, if it may be.
+    for a CONNECT that it refuses, too. own: `+` where repetitions may be possessive, else
+    empty.
     """
     method = rb"" if part.kind == "url" else but(part.stop + " ") + rb"+" + own + rb" "
     authority = _whole(but(part.stop + " /?#"), host, own)
@@ -192,7 +193,7 @@ def _request(part: Part, host: bool, path: bool, but: Callable[[str], bytes] = _
 
 
 def _whole(character: bytes, capture: bool, own: bytes = b"") -> bytes:
-    """All that there is of a class: giving some of it back is tried in one step, not at each place of a long line."""
+    """A run of one class, whole: to give some of it back is tried in one step, not at each place of a long line."""
     return _group(character + rb"*" + own, capture) + (b"" if own else rb"(?!" + character + rb")")
 
 
@@ -237,7 +238,7 @@ def quick_pattern_of(part: Part, roles: Sequence[str], following: str) -> bytes:
 
     following: the literal after the part, empty at the line's end, a NUL where another field follows. The pattern may
     run over the end of a line, and take control characters: who uses it makes sure that there are none, and that there
-    are as many matches as lines. Of a time it may take more than is one: it is to be looked at.
+    are as many matches as lines. It may also take for a time what is none: who uses it looks at the times.
     """
     if part.kind in _QUICK and ("time" in roles or part.kind not in ("clf", "iso")):
         return _group(_QUICK[part.kind], bool(roles))
@@ -254,14 +255,14 @@ def quick_pattern_of(part: Part, roles: Sequence[str], following: str) -> bytes:
 
 
 def quick_but_short(part: Part, roles: Sequence[str], following: str) -> bytes:
-    """The same, but a duration's group stays empty where it is less than SHORT seconds."""
+    """As quick_pattern_of, but the group of a duration of less than SHORT seconds stays empty."""
     return LONG[part.kind] if "duration" in roles else quick_pattern_of(part, roles, following)
 
 
 def _quick_but(stop: str) -> bytes:
     """A class of all characters but those in `stop`, in the form that is looked at fastest.
 
-    All but one character takes 0.4 ns a character, ranges 1 to 2, all but two 3.
+    A class of all but one character takes 0.4 ns for each that it reads, one of ranges 1 to 2, one of all but two 3.
     """
     stops = sorted(set(stop) - {"\n"})
     if not stops:

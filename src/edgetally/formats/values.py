@@ -1,4 +1,4 @@
-"""What logged values mean to the tally, and words for people."""
+"""What logged values mean to the tally: a hit, a host; and how they are quoted in messages."""
 
 from __future__ import annotations
 

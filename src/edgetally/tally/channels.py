@@ -42,7 +42,7 @@ class _Group:
     lengths: list[int] = field(default_factory=list)
 
     def add(self, number: int, path: str | None) -> None:
-        """Rules come in their order, so the first of a kind stays."""
+        """Add a rule. Rules come in their order, so the first of a kind stays."""
         if path is None:
             self.any_path = min(self.any_path, number)
         elif path not in self.prefixes and number < self.any_path:
@@ -55,7 +55,7 @@ class _Group:
 
 
 class HostRules:
-    """What the rules say of one host. constant: the channel, where no path can change it, else None."""
+    """The rules that can match one host. constant: its channel where the path does not matter, else None."""
 
     def __init__(self, groups: Sequence[_Group], rules: Sequence[Rule]) -> None:
         self._rules = rules
@@ -112,13 +112,13 @@ class ChannelMap:
         return self.rules_for(log, host).channel(path)
 
     def rules_for(self, log: str, host: str) -> HostRules:
-        """What the rules say of one host."""
-        found = self._hosts.get((log, host))
-        if found is None:
+        """The rules that can match one host. host: as normal_host gives it."""
+        rules = self._hosts.get((log, host))
+        if rules is None:
             if len(self._hosts) >= _CACHED_HOSTS:  # hosts are the clients' choice: bound what they can fill
                 self._hosts.clear()
-            found = self._hosts[log, host] = HostRules(self._candidates(log, host), self.rules)
-        return found
+            rules = self._hosts[log, host] = HostRules(self._candidates(log, host), self.rules)
+        return rules
 
     def _candidates(self, log: str, host: str) -> list[_Group]:
         """The groups of rules that can match a host."""

@@ -17,14 +17,12 @@ from edgetally.tally.inputs import Progress, Source, Watched, is_packed, name_of
 from edgetally.tally.result import Tally
 from edgetally.tally.running_tally import RunningTally, Window
 
-ENGINES = ("auto", "numpy", "plain")
-
-W3C = "w3c"  # the server of formats whose logs say themselves what they hold
+W3C = "w3c"  # the server of formats whose logs name their own fields
 _WORTH_NUMPY = 45 << 20  # bytes that the plain engine reads in the time that numpy takes to start
 
 
 class Engine(Protocol):
-    """What reads files into a book."""
+    """An engine: it reads files into a book, which is a RunningTally."""
 
     def read(self, name: str, stream: BinaryIO) -> int:
         """Count one file; return how many lines it has. name: for the lines that are rejected."""
@@ -51,8 +49,8 @@ def tally(
     files: paths (plain or gzip, by content) or open binary files. channels: None makes the line's host its channel, or
     `all` where the format has none. log: the log's name, for the channel rules. since: epoch seconds; lines that end
     in an earlier second are set aside. max_spread: over how many seconds at most the bytes of a transfer are spread, 0
-    for the slot of its end alone. engine: one of ENGINES; jobs: how many processes count, where no file is packed, open
-    already, or in sections; the result depends on neither. progress: is told of bytes when they are read. Raises
+    for the slot of its end alone. engine: auto, numpy or plain; jobs: how many processes count, where no file is packed,
+    open already, or in sections; the result depends on neither. progress: is told of bytes when they are read. Raises
     EdgetallyError for a file that cannot be read.
     """
     sources = list(files)
@@ -101,7 +99,7 @@ def _count(
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """Let nothing look for circles in millions of matches: there are none."""
+    """Switch the garbage collector off: it would look for circles in millions of matches, and there are none."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""What is read: plain or gzip files and open streams, in blocks of whole lines."""
+"""The input: plain or gzip files and open streams, read in blocks of whole lines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edgetally.errors import EdgetallyError
 from edgetally.limits import MAX_LINE
 from edgetally.tally.running_tally import NO_HOST, REJECT_TEXT
 
-# Of W3C logs, by their names: any other # can be the beginning of a client's text, and is rejected.
+# The directives of W3C logs, by name. Any other # can be the beginning of a client's text: such a line is rejected.
 DIRECTIVE = re.compile(rb"#(?:Version|Fields|Software|Date|Start-Date|End-Date|Remark):")
 
 
@@ -85,7 +85,7 @@ class Watched(io.FileIO):
 
 
 def unpacked(stream: BinaryIO) -> BinaryIO:
-    """The stream itself, or what it unpacks to where it begins as gzip does."""
+    """The stream itself, or one of its unpacked content where it begins as gzip does."""
     peekable = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", stream))
     if peekable.peek(2)[:2] != _GZIP:
         return peekable
@@ -102,13 +102,13 @@ def name_of(source: Source) -> str:
 
 
 def size_of(source: Source) -> float:
-    """How much there is to read; of a pipe, without end."""
+    """How many bytes there are to read, about; infinite for a pipe."""
     if isinstance(source, (str, os.PathLike)):
         with told_of(os.fspath(source)):
             return os.path.getsize(source) * (_PACKED if is_packed(source) else 1)
     try:
         status = os.fstat(source.fileno())
-    except (AttributeError, OSError, ValueError):  # nothing that the system knows
+    except (AttributeError, OSError, ValueError):  # an object in memory, not a file
         return 0
     return status.st_size if stat.S_ISREG(status.st_mode) else float("inf")
 

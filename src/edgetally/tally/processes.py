@@ -16,7 +16,7 @@ _LEAST = 8 << 20  # a smaller range is not worth a process
 
 
 class Range(NamedTuple):
-    """Whole lines of a file, from a byte on to before another."""
+    """Whole lines of a file: from the byte `start` up to, and without, the byte `end`."""
 
     path: str
     start: int
@@ -56,14 +56,14 @@ def count_ranges(
     """
     ranges, total = [part for path in paths for part in _cut(path, jobs)], Tally()
     workers = [_Worker(count, ranges[number::jobs]) for number in range(min(jobs, len(ranges)))]
-    before = 0  # lines of the same file
+    before = 0  # how many lines of the same file the earlier ranges have
     try:
         for number, part in enumerate(ranges):
-            found, lines = workers[number % jobs].result()
+            subtotal, lines = workers[number % jobs].result()
             before = before if part.start else 0
-            found.rejects = [reject._replace(line=reject.line + before) for reject in found.rejects]
+            subtotal.rejects = [reject._replace(line=reject.line + before) for reject in subtotal.rejects]
             before += lines
-            total.merge(found)
+            total.merge(subtotal)
             if progress:
                 progress(part.end - part.start)
     finally:
@@ -89,16 +89,16 @@ class _Worker:
         self._answer = open(read, "rb")  # noqa: SIM115
 
     def result(self) -> Found:
-        """What it found in its next range."""
+        """The tally of its next range, and how many lines that has. Raises what counting it raised."""
         try:
-            found = pickle.load(self._answer)  # noqa: S301 written by our own process
+            outcome = pickle.load(self._answer)  # noqa: S301 written by our own process
         except (EOFError, pickle.UnpicklingError):
             raise EdgetallyError(
                 "a process of --jobs was killed, perhaps for want of memory: give fewer jobs"
             ) from None
-        if isinstance(found, Exception):
-            raise found
-        return found  # type: ignore[no-any-return]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome  # type: ignore[no-any-return]
 
     def end(self) -> None:
         """Leave no process behind, whatever happened."""
@@ -108,14 +108,14 @@ class _Worker:
 
 
 def _answer(answer: BinaryIO, count: Count, ranges: Sequence[Range]) -> None:
-    """Count ranges and write what was found, or why that failed."""
+    """Count ranges, and write the result of each, or the error that it failed with."""
     for part in ranges:
         try:
             with Slice(part) as stream:
-                found: object = count([stream])
+                outcome: object = count([stream])
         except (OSError, EdgetallyError) as error:
-            found = error
-        pickle.dump(found, answer, pickle.HIGHEST_PROTOCOL)
+            outcome = error
+        pickle.dump(outcome, answer, pickle.HIGHEST_PROTOCOL)
         answer.flush()
 
 

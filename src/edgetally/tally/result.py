@@ -1,4 +1,4 @@
-"""What a tally comes to: the sums by slot and channel, and the first few lines that were not counted."""
+"""The result of a tally: the sums by slot and channel, and the first few lines that were not counted."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ Cell = list[Optional[int]]
 class Cells(Mapping[tuple[int, str], Cell]):
     """(slot, channel) -> [requests, bytes, hits, hit bytes], in little memory: there is one for each slot and host.
 
-    The four are kept in one number, each in 80 bits, so that adding numbers adds all four. hit_known: whether hits were
-    told; else they are None.
+    The four are kept in one number, each in 80 bits, so that adding numbers adds all four. hit_known: whether the
+    format tells hits; else they are None.
     """
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class Cells(Mapping[tuple[int, str], Cell]):
 
 @dataclass
 class Tally:
-    """What a pass over logs found.
+    """The sums of a pass over logs.
 
     cells: (slot, channel) -> [requests, bytes, hits, hit bytes]; slot in epoch seconds, UTC; the hits are None where
     the format does not tell. first, last: ends of the earliest and latest line counted, as logged (epoch seconds).

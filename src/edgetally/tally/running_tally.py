@@ -1,6 +1,6 @@
 """The sums of a tally while they grow: each request in its slot and channel, and what was not counted and why.
 
-Engines (`plain`, `vector`) read lines and bring what they found here; what is here does not depend on how it was read.
+Engines read lines and bring here what they found. The sums do not depend on which engine it was.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Window(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """Where requests for one host are booked: in one channel, or, where that is empty, where the path says."""
+    """Where requests for one host are booked: in one channel; where that is empty, in the one that the path decides."""
 
     channel: str
     host: str
@@ -40,7 +40,7 @@ class _Place(NamedTuple):
 class RunningTally:
     """What one engine has counted so far.
 
-    spread: whether the bytes of a transfer are spread over the time it lasted; see `spread`.
+    spreads: whether the bytes of a transfer are spread over the time it lasted; see `spread`.
 
     A kind is what a format's key says without the time: hosts, the cache's word, the path where `paths` is true. Times
     are those of a transfer's end, in epoch seconds.
@@ -90,10 +90,10 @@ class RunningTally:
     def spread(self, time: float, lasted: int, kind: Key, size: int) -> None:
         """Count one request whose bytes were sent evenly over the milliseconds that it lasted, up to its end.
 
-        Until t that is size * (t - start) // (end - start) of them, and a slot's share is the difference: no byte is
-        lost to rounding. The request itself is counted in the slot of its end. What was sent in slots that ended more
-        than max_spread before that is counted in the first slot that did not, and the request as clipped. A request far
-        outside the window is not spread.
+        Up to a time t, size * (t - start) // (end - start) of them were sent. A slot's share is what was sent up to its
+        end less what was sent up to its beginning: no byte is lost to rounding. The request itself is counted in the
+        slot of its end. What was sent in slots that ended more than max_spread before that is counted in the first slot
+        that did not, and the request as clipped. A request far outside the window is not spread.
         """
         end = round(time * 1_000_000) // 1000
         start = end - lasted
@@ -137,7 +137,7 @@ class RunningTally:
             sums.last = last
 
     def reject(self, name: str, line: int, reason: str, text: bytes) -> None:
-        """Count a rejected line, and keep the first few with their reason (found out here where it is empty)."""
+        """Count a rejected line, and keep the first few with their reason (explained here where it is empty)."""
         self._sums.rejected += 1
         if len(self._sums.rejects) < REJECTS:
             shown = text.rstrip(b"\r")[:REJECT_TEXT].decode("utf-8", "backslashreplace")
@@ -145,7 +145,7 @@ class RunningTally:
             self._sums.rejects.append(Reject(name, line, reason or self._format.explain(text), printable))
 
     def _is_hit(self, word: bytes) -> bool:
-        """Whether a word of the cache's means a hit. Servers have few of them; what else stands there is bounded."""
+        """Whether a word of the cache's means a hit. Servers have few, but a log can hold any: not all are kept."""
         hit = self._hits.get(word)
         if hit is None:
             if len(self._hits) >= _CACHED_WORDS:

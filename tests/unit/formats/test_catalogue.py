@@ -30,8 +30,10 @@ def read(fmt: LogFormat, line: str, paths: bool = True) -> tuple[float | None, s
     rows = matcher.pattern.findall(fmt.blanked(line.encode()))
     assert len(rows) == 1, fmt.explain(line.encode())
     key = matcher.key_of(rows[0])
+    hosts = len(fmt.roles.get("host", ()))
+    hit = fmt.is_hit(key[1 + hosts]) if fmt.hit_known else None
     path = key[-1].decode() if paths and fmt.has_path else ""
-    return (fmt.time_of(key[0]), *fmt.request_of(key[1:]), path, matcher.size_of(rows[0]))
+    return fmt.time_of(key[0]), fmt.host_of(key[1 : 1 + hosts]), hit, path, matcher.size_of(rows[0])
 
 
 def fits(fmt: LogFormat, line: str) -> bool:

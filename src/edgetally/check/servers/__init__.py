@@ -1,1 +1,1 @@
-"""What of each server's configuration makes a bill wrong."""
+"""Finds what makes a bill wrong in each server's configuration."""

@@ -15,10 +15,10 @@ _LOGS = ("customlog", "globallog", "transferlog")
 
 def check(source: Source) -> Iterator[Finding]:
     """The findings of an Apache configuration file."""
-    found = list(lines(source))
-    named = {bare(line.words[2]): line for line in found if _is(line, "logformat") and len(line.words) > 2}
-    unnamed = [line for line in found if _is(line, "logformat") and len(line.words) == 2]
-    logs = [(line, section) for line, section in _sections(found) if _is(line, *_LOGS) and len(line.words) > 1]
+    directives = list(lines(source))
+    named = {bare(line.words[2]): line for line in directives if _is(line, "logformat") and len(line.words) > 2}
+    unnamed = [line for line in directives if _is(line, "logformat") and len(line.words) == 2]
+    logs = [(line, section) for line, section in _sections(directives) if _is(line, *_LOGS) and len(line.words) > 1]
     for line, _ in logs:
         yield from _log(source, line, named, unnamed)
     for line in () if logs else [*named.values(), *unnamed]:
@@ -26,12 +26,12 @@ def check(source: Source) -> Iterator[Finding]:
     yield from two_logs(
         (section, bare(line.words[1]), source.at(line.number)) for line, section in logs if not _condition(line)
     )
-    for line in found:
+    for line in directives:
         if [word.lower() for word in line.words] == ["bufferedlogs", "on"]:
             what, where = "lines are kept until a buffer is full", source.at(line.number)
             yield defects.BUFFERED_LOG.found(what, mend="take BufferedLogs out", where=where)
     yield from includes(
-        source, ((line.number, bare(line.words[1])) for line in found if _is(line, "include", "includeoptional"))
+        source, ((line.number, bare(line.words[1])) for line in directives if _is(line, "include", "includeoptional"))
     )
 
 
@@ -39,10 +39,10 @@ def _is(line: Line, *names: str) -> bool:
     return line.words[0].lower() in names
 
 
-def _sections(found: list[Line]) -> Iterator[tuple[Line, int]]:
-    """Each directive, and the line at which the virtual host around it begins; 0 outside of all."""
+def _sections(directives: list[Line]) -> Iterator[tuple[Line, int]]:
+    """Each directive, and the line at which the virtual host around it begins, 0 where there is none."""
     section = 0
-    for line in found:
+    for line in directives:
         if re.match(r"(?i)<VirtualHost\b", line.text):
             section = line.number
         elif re.match(r"(?i)</VirtualHost\b", line.text):
@@ -56,13 +56,13 @@ def _condition(line: Line) -> str:
 
 
 def _log(source: Source, line: Line, named: dict[str, Line], unnamed: list[Line]) -> Iterator[Finding]:
-    """One access log: where it goes, which requests it holds, its format."""
+    """The findings of one access log: where it goes, which requests it holds, its format."""
     where, condition = source.at(line.number), _condition(line)
     yield from target(bare(line.words[1]), where)
     if condition:
         yield defects.CONDITIONAL_LOG.found(f"only requests with {condition} are logged", where=where)
     if _is(line, "transferlog"):
-        before = [one for one in unnamed if one.number < line.number]
+        before = [directive for directive in unnamed if directive.number < line.number]
         text, place = (before[-1].text, source.at(before[-1].number)) if before else ("common", where)
         yield from check_text(text, "apache", place)
     elif len(line.words) > 2:

@@ -12,7 +12,7 @@ from edgetally.check.servers.source import Line, Source, lines
 from edgetally.formats.finding import Finding
 
 TCPLOG = "log-format %ci:%cp\\ [%t]\\ %ft\\ %b/%s\\ %Tw/%Tc/%Tt\\ %B\\ %ts\\ %ac/%fc/%bc/%sc/%rc\\ %sq/%bq"
-_LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice")  # info, which requests are logged at, is below
+_LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice")  # HAProxy logs requests at info, which is below these
 _HERE = re.compile(r"/|127\.|::1|\[::1|localhost|abns@|unix@|fd@|stdout|stderr|ring@|\$")
 
 
@@ -28,35 +28,37 @@ class Section:
 
 def sections(source: Source) -> list[Section]:
     """The sections of a file. A proxy without a format of its own takes that of the defaults before it."""
-    found = [Section("global", 1)]
+    all_sections = [Section("global", 1)]
     defaults: Line | None = None
     for line in lines(source):
         first = line.words[0]
         if first in ("global", "defaults", "frontend", "listen", "backend"):
-            found.append(Section(first, line.number, defaults if first in ("frontend", "listen") else None))
+            all_sections.append(Section(first, line.number, defaults if first in ("frontend", "listen") else None))
         elif first == "log-format" or line.words[:2] in (["option", "httplog"], ["option", "tcplog"]):
-            found[-1].form = line
-            defaults = line if found[-1].kind == "defaults" else defaults
+            all_sections[-1].form = line
+            defaults = line if all_sections[-1].kind == "defaults" else defaults
         else:
-            found[-1].settings.append(line)
-    return found
+            all_sections[-1].settings.append(line)
+    return all_sections
 
 
 def check(source: Source) -> Iterator[Finding]:
     """The findings of a haproxy.cfg or a part of one."""
-    found = sections(source)
-    fronts = [section for section in found if section.kind in ("frontend", "listen")]
-    forms = {section.form.number: section.form for section in fronts or found if section.form}
+    all_sections = sections(source)
+    fronts = [section for section in all_sections if section.kind in ("frontend", "listen")]
+    forms = {section.form.number: section.form for section in fronts or all_sections if section.form}
     for form in forms.values():
         yield from _format(form, source.at(form.number))
     for section in fronts:
         if section.form is None:
             what, mend = "its log has connections only, without their bytes", "add option httplog or a log-format"
             yield defects.UNREADABLE_FORMAT.found(what, mend=mend, where=source.at(section.line))
-    for section in found:
+    for section in all_sections:
         for line in section.settings:
             yield from _setting(line, source.at(line.number))
-    yield from _destinations(source, [line for section in found for line in section.settings if line.words[0] == "log"])
+    yield from _destinations(
+        source, [line for section in all_sections for line in section.settings if line.words[0] == "log"]
+    )
 
 
 def _format(form: Line, where: str) -> Iterator[Finding]:
@@ -83,7 +85,7 @@ def _setting(line: Line, where: str) -> Iterator[Finding]:
 
 
 def _destinations(source: Source, logs: list[Line]) -> Iterator[Finding]:
-    """What is wrong with where the lines go, and with what of them goes there."""
+    """The findings about where the lines go, and which of them go there."""
     logs = [line for line in logs if len(line.words) > 2]
     for line in logs:
         where = source.at(line.number)
@@ -98,6 +100,6 @@ def _destinations(source: Source, logs: list[Line]) -> Iterator[Finding]:
 
 
 def _level(line: Line) -> str:
-    """The level that a log line ends in: behind the facility, and not its minimum."""
+    """The level of a log directive: the first behind the facility; a second one would be its minimum."""
     words = [word for word in line.words[2:] if word not in ("len", "format", "sample")]
     return next((word for word in words if word in (*_LEVELS, "info", "debug")), "")

@@ -1,4 +1,4 @@
-"""lighttpd: accesslog.filename, accesslog.format and what else of mod_accesslog."""
+"""lighttpd: accesslog.filename, accesslog.format and the other settings of mod_accesslog."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ _SETTING = re.compile(r"(accesslog\.[\w-]+)\s*\+?=\s*(.*)")
 
 def check(source: Source) -> Iterator[Finding]:
     """The findings of a lighttpd.conf or a part of one."""
-    found = list(lines(source))
-    settings = [(line.number, match[1], match[2].strip()) for line in found if (match := _SETTING.match(line.text))]
+    directives = list(lines(source))
+    settings = [
+        (line.number, match[1], match[2].strip()) for line in directives if (match := _SETTING.match(line.text))
+    ]
     formats = [(number, text) for number, name, text in settings if name == "accesslog.format"]
     files = [number for number, name, _ in settings if name == "accesslog.filename"]
     for number, text in formats:
@@ -36,7 +38,7 @@ def check(source: Source) -> Iterator[Finding]:
         source,
         (
             (line.number, bare(line.words[1]))
-            for line in found
+            for line in directives
             if len(line.words) > 1 and line.words[0] in ("include", "include_shell")
         ),
     )

@@ -44,20 +44,20 @@ def statements(source: Source) -> Iterator[Statement]:
     words: list[str] = []
     start = 0
     while at < len(text):
-        found = _TOKEN.match(text, at)
-        if found is None:
+        token = _TOKEN.match(text, at)
+        if token is None:
             raise EdgetallyError(f"{source.at(text.count(chr(10), 0, at) + 1)}: a quote is not closed: correct it")
-        at = found.end()
-        if found["word"]:
-            start = start if words else found.start()
-            words.append(found["word"])
-        elif found["end"]:
+        at = token.end()
+        if token["word"]:
+            start = start if words else token.start()
+            words.append(token["word"])
+        elif token["end"]:
             if words:
                 yield Statement(words, text.count("\n", 0, start) + 1, text[start:at], blocks[-1])
-            if found["end"] == "{":
+            if token["end"] == "{":
                 blocks.append(at)
                 at = _after_code(text, at) if words and words[0].endswith("_by_lua_block") else at
-            elif found["end"] == "}":
+            elif token["end"] == "}":
                 blocks = blocks[:-1] or [-1]
             words = []
 
@@ -65,33 +65,41 @@ def statements(source: Source) -> Iterator[Statement]:
 def _after_code(text: str, at: int) -> int:
     """The place of the } that ends a block of code, which is not nginx's own language."""
     depth = 1
-    for found in re.finditer(r"[{}]", text[at:]):
-        depth += 1 if found[0] == "{" else -1
+    for brace in re.finditer(r"[{}]", text[at:]):
+        depth += 1 if brace[0] == "{" else -1
         if not depth:
-            return at + found.start()
+            return at + brace.start()
     return len(text)
 
 
 def check(source: Source) -> Iterator[Finding]:
     """The findings of an nginx configuration file."""
-    found = list(statements(source))
-    formats = {bare(one.words[1]): one for one in found if one.name == "log_format" and len(one.words) > 2}
-    logs = [one for one in found if one.name == "access_log" and len(one.words) > 1]
-    included = [(one.line, bare(one.words[1])) for one in found if one.name == "include" and len(one.words) > 1]
-    used = {name: line for one in logs for name, line in _formats_of(one)}
-    http = next((one for one in found if one.name == "http"), None)
+    directives = list(statements(source))
+    formats = {
+        bare(statement.words[1]): statement
+        for statement in directives
+        if statement.name == "log_format" and len(statement.words) > 2
+    }
+    logs = [statement for statement in directives if statement.name == "access_log" and len(statement.words) > 1]
+    included = [
+        (statement.line, bare(statement.words[1]))
+        for statement in directives
+        if statement.name == "include" and len(statement.words) > 1
+    ]
+    used = {name: line for log in logs for name, line in _formats_of(log)}
+    http = next((statement for statement in directives if statement.name == "http"), None)
     if not logs and http and not included:
         used = {"combined": http.line}
-    for one in () if used else formats.values():
-        yield from check_unused(one.text, "nginx", source.at(one.line))
+    for statement in () if used else formats.values():
+        yield from check_unused(statement.text, "nginx", source.at(statement.line))
     yield from _formats(source, formats, used)
-    for one in logs:
-        yield from _access_log(one, source.at(one.line))
-    yield from two_logs((one.block, bare(one.words[1]), source.at(one.line)) for one in logs if _is_on(one))
-    for one in found:
-        if one.words == ["log_subrequest", "on"]:
+    for log in logs:
+        yield from _access_log(log, source.at(log.line))
+    yield from two_logs((log.block, bare(log.words[1]), source.at(log.line)) for log in logs if _is_on(log))
+    for statement in directives:
+        if statement.words == ["log_subrequest", "on"]:
             yield defects.SUBREQUESTS.found(
-                "log_subrequest is on", mend="take log_subrequest out", where=source.at(one.line)
+                "log_subrequest is on", mend="take log_subrequest out", where=source.at(statement.line)
             )
     yield from includes(source, included)
 

@@ -54,7 +54,7 @@ def bare(word: str) -> str:
 
 
 def target(path: str, where: str) -> Iterator[Finding]:
-    """What is wrong with where a log goes: to a program, to the system's log, to a name that requests make."""
+    """A finding where a log goes to a program, to the system's log, or to a file whose name each request makes."""
     if path.startswith("|"):
         if re.search(r"\b(?:rotatelogs|cronolog|httplog|rotate)\b", path):
             yield defects.OTHER_ROTATOR.found(f"{path.split()[0].lstrip('|$')} rotates the log", where=where)
@@ -67,7 +67,7 @@ def target(path: str, where: str) -> Iterator[Finding]:
 
 
 def two_logs(defect_of: Iterable[tuple[object, str, str]]) -> Iterator[Finding]:
-    """Logs that hold the same requests, given each log's block, path and place."""
+    """Findings of logs that hold the same requests, given each log's block, path and place."""
     seen: dict[object, str] = {}
     for block, path, where in defect_of:
         if block in seen and seen[block] != path:
@@ -75,9 +75,9 @@ def two_logs(defect_of: Iterable[tuple[object, str, str]]) -> Iterator[Finding]:
         seen.setdefault(block, path)
 
 
-def includes(source: Source, found: Iterable[tuple[int, str]]) -> Iterator[Finding]:
+def includes(source: Source, included: Iterable[tuple[int, str]]) -> Iterator[Finding]:
     """One note about the files that a file includes, given their lines and names."""
-    named = [(line, name) for line, name in found if not re.search(r"mime\.types$|_params$|modules|mods-", name)]
+    named = [(line, name) for line, name in included if not re.search(r"mime\.types$|_params$|modules|mods-", name)]
     if named:
         what = f"it includes {', '.join(dict.fromkeys(name for _, name in named))}"
         yield defects.INCLUDE.found(what, where=source.at(named[0][0]))

@@ -17,9 +17,9 @@ _WITHOUT_BYTES = ("referrer", "useragent", "icap_squid")
 
 def check(source: Source) -> Iterator[Finding]:
     """The findings of a squid.conf or a part of one."""
-    found = list(lines(source))
-    formats = {line.words[1]: line for line in found if line.words[0] == "logformat" and len(line.words) > 2}
-    logs = [line for line in found if line.words[0] == "access_log" and len(line.words) > 1]
+    directives = list(lines(source))
+    formats = {line.words[1]: line for line in directives if line.words[0] == "logformat" and len(line.words) > 2}
+    logs = [line for line in directives if line.words[0] == "access_log" and len(line.words) > 1]
     for line in logs:
         yield from _log(source, line, formats)
     for line in () if logs else formats.values():
@@ -30,13 +30,15 @@ def check(source: Source) -> Iterator[Finding]:
         if line.words[1] != "none" and not _parse(line, set(formats))[2]
     )
     own = not logs or any(_parse(line, set(formats))[0] in NAMED for line in logs)
-    for line in found:
+    for line in directives:
         yield from _setting(line, source.at(line.number), own)
-    yield from includes(source, ((line.number, bare(line.words[1])) for line in found if line.words[0] == "include"))
+    yield from includes(
+        source, ((line.number, bare(line.words[1])) for line in directives if line.words[0] == "include")
+    )
 
 
 def _setting(line: Line, where: str, own: bool) -> Iterator[Finding]:
-    """What one other line does to the log. own: whether a log is of a format that squid names itself."""
+    """The findings of a line that sets something else. own: whether a log is of a format that squid names itself."""
     name, value = line.words[0], line.words[1] if len(line.words) > 1 else ""
     if name == "buffered_logs" and value == "on":
         yield defects.BUFFERED_LOG.found("lines are kept in a buffer", mend="set buffered_logs off", where=where)
@@ -57,7 +59,7 @@ def _parse(line: Line, formats: set[str]) -> tuple[str, dict[str, str], list[str
 
 
 def _log(source: Source, line: Line, formats: dict[str, Line]) -> Iterator[Finding]:
-    """One access log: where it goes, which requests it holds, its format."""
+    """The findings of one access log: where it goes, which requests it holds, its format."""
     where, path = source.at(line.number), line.words[1]
     form, options, acls = _parse(line, set(formats))
     if path == "none":

@@ -26,42 +26,42 @@ class Entry(NamedTuple):
 
 def entries(source: Source) -> list[Entry]:
     """The items of the lists, as far as logging.yaml has them: keys with a text or a list in one line."""
-    found: list[Entry] = []
+    all_entries: list[Entry] = []
     kind = ""
     for number, line in enumerate(source.text.splitlines(), 1):
         match = _ENTRY.match(re.sub(r"(^|\s)#[^'\"]*$", "", line))
         if match is None:
             item = re.match(r" +- +([\w.-]+) *$", line)
-            if item and found:  # a filter's name in a list of several lines
-                found[-1].keys["filters"] = found[-1].keys.get("filters", "") + item[1]
+            if item and all_entries:  # a filter's name in a list of several lines
+                all_entries[-1].keys["filters"] = all_entries[-1].keys.get("filters", "") + item[1]
             continue
         if match["dash"]:
-            found.append(Entry(kind, number, {}))
+            all_entries.append(Entry(kind, number, {}))
         elif not match["value"] and match["key"] in ("formats", "logs", "filters", "logging"):
             kind = match["key"] if match["key"] != "filters" or len(match["indent"]) <= 2 else kind
             continue
-        if found:
-            found[-1].keys[match["key"]] = bare(match["value"] or "")
-    return found
+        if all_entries:
+            all_entries[-1].keys[match["key"]] = bare(match["value"] or "")
+    return all_entries
 
 
 def check(source: Source) -> Iterator[Finding]:
     """The findings of a logging.yaml."""
-    found = entries(source)
-    formats = {one.keys["name"]: one for one in found if one.kind == "formats" and "name" in one.keys}
-    logs = [one for one in found if one.kind == "logs"]
+    all_entries = entries(source)
+    formats = {entry.keys["name"]: entry for entry in all_entries if entry.kind == "formats" and "name" in entry.keys}
+    logs = [entry for entry in all_entries if entry.kind == "logs"]
     for log in logs:
         yield from _log(source, log, formats)
-    for one in () if logs else formats.values():
-        yield from _format(source, one)
+    for entry in () if logs else formats.values():
+        yield from _format(source, entry)
     yield from two_logs(
         (0, log.keys.get("filename", ""), source.at(log.line)) for log in logs if not log.keys.get("filters")
     )
 
 
-def _format(source: Source, one: Entry) -> Iterator[Finding]:
-    where, text = source.at(one.line), one.keys.get("format", "")
-    if one.keys.get("interval", "0") != "0":
+def _format(source: Source, entry: Entry) -> Iterator[Finding]:
+    where, text = source.at(entry.line), entry.keys.get("format", "")
+    if entry.keys.get("interval", "0") != "0":
         what, mend = "it sums up requests over an interval", "log each request"
         yield defects.UNREADABLE_FORMAT.found(what, mend=mend, where=where)
     else:

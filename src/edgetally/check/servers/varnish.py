@@ -23,16 +23,16 @@ _COMMAND = re.compile(r"(?:^|[\s=/@!+-])varnishncsa\s+(?=-)|^DAEMON_OPTS=(?=[\"'
 def check(source: Source) -> Iterator[Finding]:
     """The findings of a file that starts varnishncsa."""
     for line in lines(source):
-        found = _COMMAND.search(line.text)
-        if found:
-            text, where = line.text[found.end() :], source.at(line.number)
-            if found[0].startswith("DAEMON_OPTS"):
+        command = _COMMAND.search(line.text)
+        if command:
+            text, where = line.text[command.end() :], source.at(line.number)
+            if command[0].startswith("DAEMON_OPTS"):
                 text = "".join(shlex.split(text)[:1])
             yield from _command(text, where, unit=line.text.startswith("ExecStart"))
 
 
 def _command(text: str, where: str, unit: bool) -> Iterator[Finding]:
-    """One command line. unit: it is systemd's, where %% is a %."""
+    """The findings of one command line. unit: it stands in a systemd unit, where %% is a %."""
     try:
         words = takewhile(lambda word: word[0] not in "|>;&", filter(None, shlex.split(text)))
         options = getopt.gnu_getopt(list(words), _OPTIONS)[0]
@@ -56,7 +56,7 @@ def _command(text: str, where: str, unit: bool) -> Iterator[Finding]:
 
 
 def _output(given: dict[str, str], where: str) -> Iterator[Finding]:
-    """What is wrong with where the lines go."""
+    """The findings about where the lines go."""
     path = given.get("-w", "-")
     yield from target(path if "$" not in path else "a file", where)
     if path == "-":
@@ -69,7 +69,7 @@ def _output(given: dict[str, str], where: str) -> Iterator[Finding]:
 
 
 def _selection(given: dict[str, str], where: str) -> Iterator[Finding]:
-    """What is wrong with which requests get a line."""
+    """The findings about which requests get a line."""
     if "-b" in given:
         yield defects.BACKEND_TRAFFIC.found("-b logs requests to the origins", mend="drop -b", where=where)
     if "-R" in given:

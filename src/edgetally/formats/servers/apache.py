@@ -90,10 +90,10 @@ def _template(text: str, dialect: Dialect) -> tuple[str, str]:
     keyword = _WHOLE.match(text) or re.match(r"accesslog\.format\s*\+?=\s*", text)
     rest = text[keyword.end() :] if keyword else text
     if keyword and keyword[0].lower().startswith("customlog"):
-        found = re.match(r'(?:"[^"]*"|\S+)\s+(?=")', rest)
-        if found is None:
+        target = re.match(r'(?:"[^"]*"|\S+)\s+(?=")', rest)
+        if target is None:
             raise EdgetallyError("CustomLog: it names a format but does not hold it: paste the LogFormat of that name")
-        rest = rest[found.end() :]
+        rest = rest[target.end() :]
     name = dialect.server
     if keyword or is_quoted(rest):
         rest, nickname = quoted(rest, dialect.directive) if rest[:1] in ("'", '"') else (rest, "")
@@ -120,15 +120,15 @@ def cut(dialect: Dialect, name: str, template: str, kinds: Mapping[str, str]) ->
             yield own
             at += len(own.name)
             continue
-        found = _FIELD.match(template, at)
-        if found is None:
+        match = _FIELD.match(template, at)
+        if match is None:
             raise EdgetallyError(f"{dialect.directive} {name}: {shorten(template[at:])} is no field: correct it")
-        yield from _field(dialect, name, found, kinds)
-        at = found.end()
+        yield from _field(dialect, name, match, kinds)
+        at = match.end()
 
 
-def _field(dialect: Dialect, name: str, found: re.Match[str], kinds: Mapping[str, str]) -> Iterator[Piece]:
-    written, argument, letter = found[0], found[2], found[4]
+def _field(dialect: Dialect, name: str, match: re.Match[str], kinds: Mapping[str, str]) -> Iterator[Piece]:
+    written, argument, letter = match[0], match[2], match[4]
     if letter == "%":
         yield Piece("%", "literal")
     elif letter == "t":
@@ -157,13 +157,13 @@ def _moment(dialect: Dialect, name: str, template: str, at: int) -> Piece | None
     """A time in a form of the administrator's own, perhaps put together: `%{%H:%M:%S}t.%{msec_frac}t`."""
     spec, which, end = "", "", at
     while True:
-        found = _TIME.match(template, end)
-        if found is None or (end == at and found[1]) or (end > at and (found[2] or "") != which):
+        match = _TIME.match(template, end)
+        if match is None or (end == at and match[1]) or (end > at and (match[2] or "") != which):
             break
-        which = found[2] or ""
-        form = _MOMENTS.get(found[3], found[3]) or "[%d/%b/%Y:%H:%M:%S %z]"
-        spec += found[1] + form
-        end = found.end()
+        which = match[2] or ""
+        form = _MOMENTS.get(match[3], match[3]) or "[%d/%b/%Y:%H:%M:%S %z]"
+        spec += match[1] + form
+        end = match.end()
     if end == at:
         return None
     written, odd = template[at:end], clocks.unknown_word(spec)

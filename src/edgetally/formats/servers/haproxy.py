@@ -107,25 +107,25 @@ def _pieces(name: str, template: str) -> Iterator[Piece]:
     template = re.sub(r" ?%h([rs])(?![a-z])", r"%h\1", template)
     at, quoting = 0, False
     while at < len(template):
-        found = _FIELD.match(template, at)
-        if found is None or template.startswith(_EPOCH, at):
+        match = _FIELD.match(template, at)
+        if match is None or template.startswith(_EPOCH, at):
             piece = _other(name, template, at)
             yield piece
             at += len(piece.name)
             continue
-        flags, expression, letters = found[1] or "", found[2], found[3] or ""
+        flags, expression, letters = match[1] or "", match[2], match[3] or ""
         wanted = "+Q" in flags if "Q" in flags else quoting
-        at = found.end()
+        at = match.end()
         if letters == "o":
             quoting = wanted
             continue
-        letters = _known(name, found) if expression is None else ""
-        at -= len(found[3] or "") - len(letters)
-        yield from _field(found, letters, expression, wanted, at == len(template))
+        letters = _known(name, match) if expression is None else ""
+        at -= len(match[3] or "") - len(letters)
+        yield from _field(match, letters, expression, wanted, at == len(template))
 
 
 def _other(name: str, template: str, at: int) -> Piece:
-    """What is no field of its own: the epoch's seconds with milliseconds, and literals."""
+    """The piece at a place where no single field is: the epoch's seconds with milliseconds, or a literal."""
     if template.startswith(_EPOCH, at):
         return Piece(_EPOCH, "epoch")
     if template[at] == "%":
@@ -133,16 +133,16 @@ def _other(name: str, template: str, at: int) -> Piece:
     return Piece(template[at], "haproxy_end" if template[at:] == '"' else "literal")
 
 
-def _known(name: str, found: re.Match[str]) -> str:
+def _known(name: str, match: re.Match[str]) -> str:
     """The letters of a field that is known: the longest there is, since nothing parts it from what follows."""
-    letters = found[3]
+    letters = match[3]
     for size in range(len(letters), 0, -1):
         if letters[:size] in _LETTERS or letters[:size] in ("%", "hr", "hs"):
             return letters[:size]
-    raise EdgetallyError(f"log-format {name}: {found[0]} is not known: correct it")
+    raise EdgetallyError(f"log-format {name}: {match[0]} is not known: correct it")
 
 
-def _field(found: re.Match[str], letters: str, expression: str | None, quote: bool, last: bool) -> Iterator[Piece]:
+def _field(match: re.Match[str], letters: str, expression: str | None, quote: bool, last: bool) -> Iterator[Piece]:
     """A field, between quotes where that is asked for and it is no number."""
     if letters == "%":
         yield Piece("%", "literal")
@@ -150,7 +150,7 @@ def _field(found: re.Match[str], letters: str, expression: str | None, quote: bo
     if letters in ("hr", "hs"):
         yield Piece(f"%{letters}", "haproxy_headers")
         return
-    piece = Piece(found[0], _LETTERS[letters], f"%{letters}") if letters else _expression(found[0], expression or "")
+    piece = Piece(match[0], _LETTERS[letters], f"%{letters}") if letters else _expression(match[0], expression or "")
     times = {"T", "Tl", "Ts", "t", "tr", "trl", "trg"}
     if not quote or piece.kind in ("number", "signed", "counter", "ms", "size") or letters in times:
         yield piece

@@ -33,7 +33,7 @@ DIALECT = Dialect(
         "hit": "$upstream_cache_status",
     },
     body_only=("$body_bytes_sent",),
-    sure_host="$host",  # it is already: request line, else Host header, else server name
+    sure_host="$host",  # it is the request line's already, else the Host header, else the server's name
     requests=("$request",),
     sent=re.compile(r"\$(?:http_|arg|cookie_)"),
 )
@@ -72,8 +72,8 @@ def compile_nginx(text: str) -> LogFormat:
         raise EdgetallyError(f"log_format {name}: escape={escape} is not known: it is default, json or none")
     if "\n" in template or "\r" in template:
         raise EdgetallyError(f"log_format {name}: the format holds a line break: one request must be one line")
-    described, found = f"nginx log_format {template}", list(_findings(escape, template))
-    return build(DIALECT, name, described, _pieces(template), escapes=escape != "none", findings=found)
+    described, findings = f"nginx log_format {template}", list(_findings(escape, template))
+    return build(DIALECT, name, described, _pieces(template), escapes=escape != "none", findings=findings)
 
 
 def _findings(escape: str, template: str) -> Iterator[Finding]:
@@ -92,16 +92,16 @@ def _directive(text: str) -> tuple[str, str, str]:
         return "nginx", "default", text
     tokens, end = [], 0
     while end < len(text.rstrip()):
-        found = _CONF_TOKEN.match(text, end)
-        if found is None:
+        match = _CONF_TOKEN.match(text, end)
+        if match is None:
             raise EdgetallyError(f"log_format: a quote is not closed: {shorten(text[end:].strip())}")
-        if found[4]:
-            more = text[found.end() :].strip()
+        if match[4]:
+            more = text[match.end() :].strip()
             if more:
                 raise EdgetallyError(f"log_format: paste one directive only; after its ; comes {shorten(more)}")
             break
-        tokens.append(found)
-        end = found.end()
+        tokens.append(match)
+        end = match.end()
     words = [_unescape(next(group for group in token.groups() if group is not None)) for token in tokens]
     name = "nginx"
     if words[0] == "log_format":
@@ -113,17 +113,17 @@ def _directive(text: str) -> tuple[str, str, str]:
 
 
 def _unescape(word: str) -> str:
-    r"""What nginx's configuration reader makes of a word: \" \' \\ and \t \n \r; other backslashes stay."""
+    r"""A word as nginx reads it from its configuration: \" \' \\ and \t \n \r are undone; other backslashes stay."""
     special = {"t": "\t", "n": "\n", "r": "\r", '"': '"', "'": "'", "\\": "\\"}
-    return re.sub(r"\\(.)", lambda found: special.get(found[1], found[0]), word, flags=re.S)
+    return re.sub(r"\\(.)", lambda match: special.get(match[1], match[0]), word, flags=re.S)
 
 
 def _pieces(template: str) -> Iterator[Piece]:
     """Cut a log_format into its variables and literals."""
     end = 0
-    for found in _VARIABLE.finditer(template):
-        yield Piece(template[end : found.start()], "literal")
-        variable = "$" + (found[1] or found[2])
+    for match in _VARIABLE.finditer(template):
+        yield Piece(template[end : match.start()], "literal")
+        variable = "$" + (match[1] or match[2])
         yield Piece(variable, _KINDS.get(variable, "text"))
-        end = found.end()
+        end = match.end()
     yield Piece(template[end:], "literal")

@@ -1,4 +1,4 @@
-"""What servers' configurations look like around a format: keywords, quotes, backslashes, nicknames."""
+"""What stands around a format in servers' configurations: line breaks, quotes, backslashes, nicknames."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def second_line(text: str) -> str:
 
 def quoted(text: str, directive: str) -> tuple[str, str]:
     r"""(content, rest) of a text that begins with a quoted string; the quote's and the backslash's escapes undone."""
-    found = _WORD.match(text)
-    if found is None or found[3]:
+    match = _WORD.match(text)
+    if match is None or match[3]:
         raise EdgetallyError(f"{directive}: a quote is not closed: {shorten(text)}")
-    quote = '"' if found[1] is not None else "'"
-    content = found[1] if found[1] is not None else found[2]
-    return re.sub(rf"\\([{quote}\\])", r"\1", content), text[found.end() :].strip()
+    quote = '"' if match[1] is not None else "'"
+    content = match[1] if match[1] is not None else match[2]
+    return re.sub(rf"\\([{quote}\\])", r"\1", content), text[match.end() :].strip()
 
 
 def is_quoted(text: str) -> bool:
     """Whether the text begins with a quote that also ends it, or ends before a nickname."""
-    found = _WORD.match(text)
-    return found is not None and found[3] is None and "%" not in text[found.end() :]
+    match = _WORD.match(text)
+    return match is not None and match[3] is None and "%" not in text[match.end() :]

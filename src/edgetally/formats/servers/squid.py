@@ -84,17 +84,17 @@ def compile_squid(text: str) -> LogFormat:
     name, template = (whole[1], text[whole.end() :]) if whole else ("squid", text)
     if not template:
         raise EdgetallyError("logformat: the format itself is missing: paste the whole line")
-    pieces, found = list(_pieces(name, template)), list(_findings(template))
-    return build(DIALECT, name, f"squid logformat {template}", pieces, escapes='"' in template, findings=found)
+    pieces, findings = list(_pieces(name, template)), list(_findings(template))
+    return build(DIALECT, name, f"squid logformat {template}", pieces, escapes='"' in template, findings=findings)
 
 
 def _findings(template: str) -> Iterator[Finding]:
     """Between quotes squid escapes quotes, backslashes, tabs and line ends, but no other control byte."""
-    for found in re.finditer(r'%"(\{[^}]*\}>h)|"%(\{[^}]*\}>h)"', template):
-        header = found[1] or found[2]
-        if not header.lower().startswith("{host"):  # of which squid refuses what is odd
+    for match in re.finditer(r'%"(\{[^}]*\}>h)|"%(\{[^}]*\}>h)"', template):
+        header = match[1] or match[2]
+        if not header.lower().startswith("{host"):  # squid refuses an odd Host header itself
             cost = "a line where a client sent some is rejected"
-            yield UNESCAPED.found(f"{found[0]} holds control bytes as they came", cost=cost, mend=f"write %#{header}")
+            yield UNESCAPED.found(f"{match[0]} holds control bytes as they came", cost=cost, mend=f"write %#{header}")
 
 
 def native() -> LogFormat:
@@ -108,15 +108,15 @@ def _pieces(name: str, template: str) -> Iterator[Piece]:
     """Cut a logformat into its fields and literals; refuse what no line could be read with."""
     at = 0
     while at < len(template):
-        whole, found = _WHOLE_TIME.match(template, at), _FIELD.match(template, at)
+        whole, match = _WHOLE_TIME.match(template, at), _FIELD.match(template, at)
         if whole:
             yield Piece(whole[0], "epoch", "%ts.%03tu")
             at = whole.end()
-        elif found:
-            code = _code(name, found)
-            yield from _field(name, found, code)
-            late = f"{{{found['late']}}}" if found["late"] is not None and found["code"] == code else ""
-            at = found.start("code") + len(code) + len(late)
+        elif match:
+            code = _code(name, match)
+            yield from _field(name, match, code)
+            late = f"{{{match['late']}}}" if match["late"] is not None and match["code"] == code else ""
+            at = match.start("code") + len(code) + len(late)
         elif template[at] == "%":
             raise EdgetallyError(f"logformat {name}: {shorten(template[at:])} is no format code: correct it")
         else:
@@ -124,36 +124,36 @@ def _pieces(name: str, template: str) -> Iterator[Piece]:
             at += 1
 
 
-def _code(name: str, found: re.Match[str]) -> str:
+def _code(name: str, match: re.Match[str]) -> str:
     """The format code that a match begins with: with its name space as squid's documentation has it, or without."""
-    written = found["code"]
+    written = match["code"]
     for code in ("%", "tl", "tg", *_CODES):
         for prefix in ("", "http::"):
             if written.startswith(prefix + code):
                 return prefix + code
-    raise EdgetallyError(f"logformat {name}: {found[0]} is not known: correct it")
+    raise EdgetallyError(f"logformat {name}: {match[0]} is not known: correct it")
 
 
-def _field(name: str, found: re.Match[str], code: str) -> Iterator[Piece]:
+def _field(name: str, match: re.Match[str], code: str) -> Iterator[Piece]:
     """A field with the blanks that fill it up to its width."""
-    start, bare = found.start("code") - found.start(), code[len("http::") if code.startswith("http::") else 0 :]
-    written, argument = found[0][:start] + code, found["argument"] if found["argument"] is not None else found["late"]
+    start, bare = match.start("code") - match.start(), code[len("http::") if code.startswith("http::") else 0 :]
+    written, argument = match[0][:start] + code, match["argument"] if match["argument"] is not None else match["late"]
     if bare == "%":
         yield Piece("%", "literal")
         return
-    padded = found["width"] and not found["width"].startswith("0")
-    if padded and not found["left"]:
+    padded = match["width"] and not match["width"].startswith("0")
+    if padded and not match["left"]:
         yield Piece("", "pad")
     if bare in ("tl", "tg"):
         yield _time(name, written, bare, argument)
     elif bare == ">h" and (argument or "").lower().partition(":")[0] == "host":
         yield Piece(written, "host", "%{host}>h")
-    elif bare in ("rp", ">rp", "ru", ">ru") and argument is None and found["quote"] == '"':
+    elif bare in ("rp", ">rp", "ru", ">ru") and argument is None and match["quote"] == '"':
         yield Piece(written, "text" if "p" in bare else "url", f"%{bare}")
     else:
-        filled = found["width"] == "03" and bare.endswith("Hs")
+        filled = match["width"] == "03" and bare.endswith("Hs")
         yield Piece(written, "status" if filled else _KINDS[bare], f"%{bare}")
-    if padded and found["left"]:
+    if padded and match["left"]:
         yield Piece("", "pad")
 
 

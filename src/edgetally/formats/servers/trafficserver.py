@@ -107,21 +107,21 @@ def _pieces(name: str, template: str) -> Iterator[Piece]:
     """Cut a format into its fields and literals; refuse what no line could be read with."""
     at = 0
     while at < len(template):
-        whole, found = _DATE_AND_TIME.match(template, at), _FIELD.match(template, at)
+        whole, field = _DATE_AND_TIME.match(template, at), _FIELD.match(template, at)
         if whole:
             yield Piece(whole[0], f"utc:%Y-%m-%d{whole[1]}%H:%M:%S", "cqtd cqtt")
-        elif found:
-            yield _field(found)
+        elif field:
+            yield _field(field)
         elif template.startswith("%<", at):
             raise EdgetallyError(f"format {name}: {shorten(template[at:])} is no field: correct it")
         else:
             yield Piece(template[at], "literal")
-        match = whole or found
+        match = whole or field
         at = match.end() if match else at + 1
 
 
-def _field(found: re.Match[str]) -> Piece:
-    argument, code = found[1], found[2]
+def _field(match: re.Match[str]) -> Piece:
+    argument, code = match[1], match[2]
     if code in ("cqh", "ecqh") and (argument or "").lower() == "host":
-        return Piece(found[0], "host", "{host}cqh")
-    return Piece(found[0], _KINDS.get(code, "text"), code)
+        return Piece(match[0], "host", "{host}cqh")
+    return Piece(match[0], _KINDS.get(code, "text"), code)

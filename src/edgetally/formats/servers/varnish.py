@@ -39,7 +39,8 @@ DIALECT = Dialect(
         "offset": "add %z to its format, or log %t",
     },
     body_only=("%b",),
-    sure_host="%{host}i",  # it is that of an absolute URI already, and %r is made of it and whatever the target is
+    # Varnish has put an absolute URI's host into it already, and writes %r with it, whatever the request's target is.
+    sure_host="%{host}i",
     logs_start=True,
     hit=VARNISH_HIT,
     sent=re.compile(r"%.*\}[iC]$"),

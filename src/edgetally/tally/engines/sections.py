@@ -1,4 +1,4 @@
-"""Logs that say themselves what they hold: each `#Fields:` line of a W3C log begins a section of a format of its own.
+"""Logs that name their own fields: each `#Fields:` line of a W3C log begins a section of a format of its own.
 
 Servers write one when they start, and when somebody changes what they log. The lines of a section whose fields make no
 bill are rejected.
@@ -24,7 +24,7 @@ _SECTIONS = re.compile(rb"(?m)^(?=#Fields:)")
 
 
 class _Counter(Protocol):
-    """What counts blocks of whole lines of one format."""
+    """A counter of blocks of whole lines of one format."""
 
     def count(self, name: str, block: bytes, numbers: Sequence[int]) -> None: ...
 
@@ -34,7 +34,7 @@ class _Counter(Protocol):
 class SectionEngine(PlainEngine):
     """Reads files whose sections have formats of their own; what stands before the first is of the format given.
 
-    make_book: for each format, since what a book knows of a line depends on it.
+    make_book: makes a book, one for each format, since a book reads a line's key by its format.
     """
 
     def __init__(self, fmt: LogFormat, make_book: Callable[[LogFormat], RunningTally]) -> None:
@@ -75,7 +75,7 @@ class SectionEngine(PlainEngine):
         return total
 
     def _counter_of(self, fields: bytes) -> _Counter:
-        """What counts a section of these fields."""
+        """The counter for sections with this #Fields: line."""
         if fields not in self._counters:
             self._counters[fields] = self._new_counter(fields.decode("utf-8", "backslashreplace"))
         return self._counters[fields]
@@ -106,4 +106,4 @@ class _Refusal:
                 self._book.reject(name, number, self._reason, text)
 
     def flush(self) -> None:
-        """There is nothing to put anywhere."""
+        """Do nothing: no line was counted."""
