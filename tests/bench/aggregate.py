@@ -152,7 +152,7 @@ def main(options: argparse.Namespace) -> int:
         heading = ["edges", "batches", "seconds", "batches/s", "rows/s", "of limit", "of MariaDB alone"]
         costs = [f"{name} {what}" for what in ("ms/batch", "peak MB") for name in ("aggregator", "gearmand", "MariaDB")]
         rows = [_measure(bench, edges) for edges in options.edges]
-        rows.append(_measure(bench, 1_000, intervals=INTERVALS_OF_AN_HOUR))
+        rows.append(_measure(bench, options.edges[len(options.edges) // 2], intervals=INTERVALS_OF_AN_HOUR))
         rows.append(_measure(bench, options.edges[-1], queue=False))
         say(f"\n{table([[*heading, *costs], *rows])}")
         return conclude(bench.goals, bench.figures, options.out)
