@@ -49,9 +49,9 @@ def tally(
     files: paths (plain or gzip, by content) or open binary files. channels: None makes the line's host its channel, or
     `all` where the format has none. log: the log's name, for the channel rules. since: epoch seconds; lines that end
     in an earlier second are set aside. max_spread: over how many seconds at most the bytes of a transfer are spread, 0
-    for the slot of its end alone. engine: auto, numpy or plain; jobs: how many processes count, where no file is packed,
-    open already, or in sections; the result depends on neither. progress: is told of bytes when they are read. Raises
-    EdgetallyError for a file that cannot be read.
+    for the slot of its end alone. engine: auto, numpy or plain; jobs: how many processes count, where no file is
+    packed, open already, or in sections; the result depends on neither. progress: is told of bytes when they are read.
+    Raises EdgetallyError for a file that cannot be read.
     """
     sources = list(files)
     if max_spread:
