@@ -30,7 +30,8 @@ T = TypeVar("T", bound=NamedTuple)
 class LogConfig(NamedTuple):
     """One access log: its stream's name, its path (a glob is allowed), its server, format and reopen command.
 
-    spread: whether a transfer's bytes are spread over the time that it lasted, over max_spread seconds at most.
+    spread: whether a transfer's bytes are spread over the time that it lasted, over max_spread seconds at most. private:
+    the folder for the log's private place, empty for the nearest above the log that only root can change.
     """
 
     name: str
@@ -40,6 +41,7 @@ class LogConfig(NamedTuple):
     reopen: str = ""
     spread: bool = False
     max_spread: int = LONGEST_SPREAD
+    private: str = ""
 
 
 class EdgeConfig(NamedTuple):
@@ -266,6 +268,7 @@ _RULES: dict[str, Check] = {
     "channels": _path,
     "spool": _path,
     "path": _path,
+    "private": lambda value: _path(value) if value else None,
     "splay": _at_least(0),
     "close_timeout": _at_least(0),
     "max_spread": _spread,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import struct
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +16,7 @@ FILE_MODE = 0o640
 FOLDER_MODE = 0o750
 
 _AT_FDCWD = -100
+_AT_SYMLINK_NOFOLLOW, _STATX_BTIME = 0x100, 0x800
 _RENAME_NOREPLACE, _RENAME_EXCHANGE = 1, 2
 
 
@@ -53,13 +55,13 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def rename_exclusively(source: Path, target: Path) -> None:
-    """Rename a file within its file system, never over another.
+def rename_exclusively(source: Path | str, target: Path, folder: int = _AT_FDCWD) -> None:
+    """Rename a file within its file system, never over another. folder: of a source that is a name, a descriptor.
 
     In one step where the kernel and the file system can. Elsewhere the rotate lock makes up for it: nobody else makes
     names of this kind.
     """
-    number = _renameat2(source, target, _RENAME_NOREPLACE)
+    number = _renameat2(folder, source, _AT_FDCWD, target, _RENAME_NOREPLACE)
     if number == 0:
         return
     if number == errno.EXDEV:
@@ -68,27 +70,50 @@ def rename_exclusively(source: Path, target: Path) -> None:
         raise OSError(number, os.strerror(number), str(source), None, str(target))
     if os.path.lexists(target):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(source), None, str(target))
-    os.rename(source, target)
+    os.rename(source, target, src_dir_fd=None if folder == _AT_FDCWD else folder)
+
+
+def exchange_at(path: Path, folder: int, name: str) -> None:
+    """Let a file and a name in a folder, a descriptor, change places in one step. Raises OSError where they cannot."""
+    number = _renameat2(_AT_FDCWD, path, folder, name, _RENAME_EXCHANGE)
+    if number:
+        raise OSError(number, os.strerror(number), str(path), None, name)
 
 
 def exchange(new: str, old: str) -> None:
     """Let two folders change places in one step; in two where the file system cannot, and where there is none yet."""
     if not os.path.exists(old):
         os.rename(new, old)
-    elif _renameat2(new, old, _RENAME_EXCHANGE) != 0:
+    elif _renameat2(_AT_FDCWD, new, _AT_FDCWD, old, _RENAME_EXCHANGE) != 0:
         aside = f"{new}.old"
         os.rename(old, aside)
         os.rename(new, old)
         shutil.rmtree(aside)
 
 
-def _renameat2(source: str | Path, target: str | Path, flags: int) -> int:
-    """Rename as the flags say. Returns 0, or the error's number: ENOSYS where the C library does not know the call."""
+def _renameat2(folder: int, source: str | Path, other: int, target: str | Path, flags: int) -> int:
+    """Rename as the flags say; names begin in the folders, descriptors. Returns 0, or the error's number: ENOSYS where
+    the C library does not know the call."""
     import ctypes
 
     libc = ctypes.CDLL(None, use_errno=True)
     if not hasattr(libc, "renameat2"):
         return errno.ENOSYS
-    if libc.renameat2(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), flags) == 0:
+    if libc.renameat2(folder, os.fsencode(source), other, os.fsencode(target), flags) == 0:
         return 0
     return ctypes.get_errno() or errno.ENOSYS
+
+
+def birth_of(path: Path) -> float | None:
+    """When a file was made, epoch s, which its owner cannot change; None where the system does not know. See statx(2)."""
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    answer = ctypes.create_string_buffer(256)
+    if not hasattr(libc, "statx") or libc.statx(
+        _AT_FDCWD, os.fsencode(path), _AT_SYMLINK_NOFOLLOW, _STATX_BTIME, answer
+    ):
+        return None
+    (mask,) = struct.unpack_from("=I", answer, 0)
+    seconds, nanoseconds = struct.unpack_from("=qI", answer, 80)
+    return float(seconds + nanoseconds / 1e9) if mask & _STATX_BTIME else None

@@ -11,14 +11,13 @@ import gzip
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from edgetally.config import EdgeConfig
 from edgetally.edge.renamed import ARCHIVED, Renamed
 from edgetally.edge.spool import Spool
-from edgetally.edge.streams import Stream
 from edgetally.files import FILE_MODE, FOLDER_MODE, sync_folder, temporary
 from edgetally.limits import DAY
 
@@ -60,19 +59,21 @@ def archived(folder: Path) -> Iterator[tuple[Renamed, Path]]:
             yield item, path
 
 
-def prune(config: EdgeConfig, spool: Spool, streams: Sequence[Stream]) -> None:
-    """Remove archives and confirmed batches that are older than keep_raw_days. Unconfirmed ones stay."""
+def prune(config: EdgeConfig, spool: Spool, unfinished: Collection[tuple[str, str, int]]) -> None:
+    """Remove archives and confirmed batches that are older than keep_raw_days. Unconfirmed ones stay.
+
+    unfinished: log, generation and number of the renamed logs that are not archived yet.
+    """
     oldest = time.time() - config.keep_raw_days * DAY
     waiting = {name[:3] for folder in (spool.outbox, spool.held) for name in spool.batches(folder)}
     for folder in spool.raw.iterdir():
         for item, path in archived(folder):
             if (folder.name, item.generation, item.seq) not in waiting and path.stat().st_mtime < oldest:
                 path.unlink()
-    renamed = {(stream.log, item.generation, item.seq) for stream in streams for item in stream.renamed()}
     for name in spool.batches(spool.sent):
         path = spool.sent / str(name)
         with suppress(FileNotFoundError):  # a reconciling run moves them, too
-            if path.stat().st_mtime < oldest and name[:3] not in renamed:
+            if path.stat().st_mtime < oldest and name[:3] not in unfinished:
                 path.unlink()
 
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from edgetally.edge.place import Place
 from edgetally.edge.renamed import Renamed
-from edgetally.edge.streams import Stream
 
 REOPEN_SECONDS = 10.0
 LIVE_SECONDS = 1.0  # how long a server may take to make its new log after it has closed the old one
@@ -49,7 +49,7 @@ def is_closed(path: Path) -> bool:
     The kernel grants a read lease only on a file that nobody has open for writing, a renamed one too.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         return True
     try:
@@ -102,8 +102,8 @@ def _may_write(fdinfo: str) -> bool:
     return int(flags, 8) & os.O_ACCMODE != os.O_RDONLY
 
 
-def wait_closed(items: Sequence[Renamed], streams: Sequence[Stream], timeout: float) -> None:
-    """Wait until all files are closed and the streams' new live logs are there; at most timeout seconds.
+def wait_closed(items: Sequence[Renamed], opening: Sequence[Place], timeout: float) -> None:
+    """Wait until all files are closed and there are new logs in some places; at most timeout seconds.
 
     Servers that make their new log only with its first line are not waited for longer than LIVE_SECONDS.
     """
@@ -116,7 +116,7 @@ def wait_closed(items: Sequence[Renamed], streams: Sequence[Stream], timeout: fl
         now = time.monotonic()
         if not open_items:
             closed_at = closed_at or now
-            if now - closed_at >= LIVE_SECONDS or all(stream.live() for stream in streams):
+            if now - closed_at >= LIVE_SECONDS or all(place.live() for place in opening):
                 return
         if now >= deadline:
             return

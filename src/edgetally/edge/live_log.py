@@ -1,4 +1,4 @@
-"""The live log as it was last seen, and the files beside it: whether another program has been at it."""
+"""The live log as it was last seen: with less in it, or other content, somebody has been at it."""
 
 from __future__ import annotations
 
@@ -7,71 +7,42 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from edgetally.edge.renamed import MARK
 from edgetally.edge.spool import Spool
 from edgetally.edge.streams import Stream
-from edgetally.files import FILE_MODE
+from edgetally.files import FILE_MODE, birth_of
 
 HEAD_BYTES = 4096
-COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".lz4", ".Z")
-
-Beside = tuple[
-    tuple[str, int], ...
-]  # name and inode of the files beside a log that another rotator may have made of it
 
 
 class Live(NamedTuple):
-    """The live log as it was last seen: with another inode, less, or other content, somebody has been at it.
+    """The live log as it was last seen. head: a digest of its first bytes, empty where it had none.
 
-    head: a digest of its first bytes; empty where it had none.
+    birth: when it was made, epoch s, 0 where its file system does not know: an inode's number can come again, with
+    another birth.
     """
 
     dev: int
     inode: int
     size: int
     head: str = ""
+    birth: float = 0.0
+
+    def is_same(self, path: Path, birthless: bool = False) -> bool:
+        """Whether a file is the one that was noted. birthless: also where its birth was not."""
+        status = os.lstat(path)
+        if (status.st_dev, status.st_ino) != (self.dev, self.inode):
+            return False
+        return birthless if not self.birth else self.birth == birth_of(path)
+
+    def is_whole(self, path: Path) -> bool:
+        """Whether a file has all that the log had when it was noted."""
+        return os.lstat(path).st_size >= self.size and (not self.head or _head(path, self.size) == self.head)
 
 
-NOWHERE = Live(0, 0, 0)
-
-
-def _siblings(stream: Stream) -> list[os.DirEntry[str]]:
-    """Files beside a log that another rotator may have made of it; none where there is no such folder."""
-    name = stream.path.name
-    with suppress(FileNotFoundError), os.scandir(stream.path.parent) as entries:
-        return sorted(
-            (
-                entry
-                for entry in entries
-                if entry.name.startswith((f"{name}.", f"{name}-"))
-                and MARK not in entry.name
-                and stream.path.parent / entry.name not in stream.others
-                and entry.is_file(follow_symlinks=False)
-            ),
-            key=lambda entry: entry.name,
-        )
-    return []
-
-
-def beside_log(stream: Stream) -> Beside:
-    """The names and inodes of the files beside a log."""
-    return tuple((entry.name, entry.inode()) for entry in _siblings(stream))
-
-
-def rotated_since(stream: Stream, before: Beside | None) -> list[Path]:
-    """Files that may hold lines of a live log that nobody has noted: renamed or made since the last rotation.
-
-    before: what lay beside the log then, None where that is not known.
-    """
-    if before is None:
-        return []
-    known = set(before)
-    return [Path(entry.path) for entry in _siblings(stream) if (entry.name, entry.inode()) not in known]
-
-
-def note(path: Path, status: os.stat_result) -> Live:
-    """What is noted of a live log. status: its own."""
-    return Live(status.st_dev, status.st_ino, status.st_size, _head(path, status.st_size))
+def note(path: Path) -> Live:
+    """What is noted of a log. path: its name in the private place."""
+    status = os.lstat(path)
+    return Live(status.st_dev, status.st_ino, status.st_size, _head(path, status.st_size), birth_of(path) or 0.0)
 
 
 def _head(path: Path, size: int) -> str:
@@ -80,16 +51,8 @@ def _head(path: Path, size: int) -> str:
 
     if not size:
         return ""
-    with open(path, "rb") as file:
+    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
         return hashlib.sha256(file.read(min(size, HEAD_BYTES))).hexdigest()[:32]
-
-
-def is_still(known: Live, path: Path) -> bool:
-    """Whether a file has all that the log had when it was noted."""
-    try:
-        return path.stat().st_size >= known.size and (not known.head or _head(path, known.size) == known.head)
-    except FileNotFoundError:
-        return False
 
 
 def note_full(spool: Spool, stream: Stream) -> bool:

@@ -1,6 +1,6 @@
-"""The name of a renamed log, which fixes its batch's identity before anything else can fail.
+"""The name of a renamed log in its private place, which fixes its batch's identity before anything else can fail.
 
-`<file>.edgetally-<generation>-<seq>-<from>-<to>[-absent|-broken|-full]`
+`<generation>-<seq>-<from>-<to>[-absent|-broken|-full]`
 """
 
 from __future__ import annotations
@@ -11,19 +11,21 @@ from typing import NamedTuple
 
 from edgetally.limits import LATE_TRANSFER_SECONDS
 
-MARK = ".edgetally-"
 ARCHIVED = ".gz"  # what the archive adds to the name
-_RENAMED = re.compile(
-    r"(?P<file>.+)\.edgetally-(?P<generation>[0-9a-f]{16})-(?P<seq>\d+)-(?P<start>\d+\.\d{3})-(?P<end>\d+\.\d{3})"
+_NAME = (
+    r"(?P<generation>[0-9a-f]{16})-(?P<seq>\d{1,18})-(?P<start>\d{1,12}\.\d{3})-(?P<end>\d{1,12}\.\d{3})"
     r"(?:-(?P<mark>absent|broken|full))?"
 )
+_RENAMED = re.compile(_NAME)
+_ARCHIVED = re.compile(
+    rf"(?:(?P<file>.+)\.edgetally-)?{_NAME}(?:\{ARCHIVED})?"
+)  # older programs put the log's name before
 
 
 class Renamed(NamedTuple):
     """A renamed log. start and end are epoch seconds; mark is empty, `absent`, `broken` or `full`."""
 
     folder: Path
-    file: str
     generation: str
     seq: int
     start: float
@@ -34,7 +36,7 @@ class Renamed(NamedTuple):
     def name(self) -> str:
         """The file's name."""
         mark = f"-{self.mark}" if self.mark else ""
-        return f"{self.file}{MARK}{self.generation}-{self.seq}-{self.start:.3f}-{self.end:.3f}{mark}"
+        return f"{self.generation}-{self.seq}-{self.start:.3f}-{self.end:.3f}{mark}"
 
     @property
     def path(self) -> Path:
@@ -44,17 +46,19 @@ class Renamed(NamedTuple):
     @classmethod
     def parse(cls, folder: Path, name: str) -> Renamed | None:
         """Read a file's name; None where it is not a renamed log's."""
-        found = _RENAMED.fullmatch(name)
-        if found is None:
-            return None
-        number = int(found["seq"])
-        times = float(found["start"]), float(found["end"])
-        return cls(folder, found["file"], found["generation"], number, *times, found["mark"] or "")
+        return cls._of(folder, _RENAMED.fullmatch(name))
 
     @classmethod
     def parse_archived(cls, path: Path) -> Renamed | None:
-        """Read the name of a renamed log that may be archived."""
-        return cls.parse(path.parent, path.name.removesuffix(ARCHIVED))
+        """Read the name of a renamed log that may be archived, also by an older program."""
+        return cls._of(path.parent, _ARCHIVED.fullmatch(path.name))
+
+    @classmethod
+    def _of(cls, folder: Path, match: re.Match[str] | None) -> Renamed | None:
+        if match is None:
+            return None
+        times = float(match["start"]), float(match["end"])
+        return cls(folder, match["generation"], int(match["seq"]), *times, match["mark"] or "")
 
     def covers(self, written: float) -> tuple[float | None, float]:
         """From when to when its lines keep their own slots, epoch s. written: when it was last written to."""

@@ -1,88 +1,81 @@
-"""The rotation: rename a live log, have the server reopen it, and know when nobody writes to the old file any more.
+"""The rotation: take the live log into its private place, where it is the next batch's, and leave a new one pinned.
 
-The new name, `<file>.edgetally-<generation>-<seq>-<from>-<to>[-absent|-broken|-full]`, fixes the batch's identity
-before anything else can fail. Every step can be cut off anywhere: what the next run needs is in the names alone.
+Each step can be cut off anywhere: the names in the private place, and which of them are one file, tell the next run where
+to go on. docs/reference/edge.md draws the states.
 """
 
 from __future__ import annotations
 
 import os
-import stat
 import time
-from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from edgetally.config import EdgeConfig
 from edgetally.edge.closing import is_closed
-from edgetally.edge.live_log import COMPRESSED, Beside, Live, beside_log, is_still, note_full, rotated_since
+from edgetally.edge.live_log import note_full
+from edgetally.edge.place import NEXT, PIN, TOOK, Place
 from edgetally.edge.renamed import Renamed
 from edgetally.edge.spool import Spool
-from edgetally.edge.state import State, note_extended, note_renamed
+from edgetally.edge.state import State, note_batch, note_extended, note_live, note_turn
 from edgetally.edge.streams import Stream, installed
 from edgetally.files import FILE_MODE, rename_exclusively, sync_folder
 
 TICK = 0.001  # times in names have three decimals
 BACKWARDS_SECONDS = 1.0  # a clock that went back by more is worth a message
+KEEPS_OPEN = ("trafficserver",)  # servers that open a new log only where there is none under its name
 
 
-def rotate(config: EdgeConfig, spool: Spool, stream: Stream, state: State) -> tuple[list[Renamed], list[str]]:
-    """Rename the live log, and what another rotator made of it, into batches of their own.
+class Rotation:
+    """The rotation of one log in one run.
 
-    Returns the renamed files (usually one) and a sentence for each thing that is not as it should be.
+    made: the renamed files (usually one); problems: a sentence for each thing that is not as it should be.
     """
-    rotation = _Rotation(config, spool, stream, state)
-    rotation.run()
-    return rotation.made, rotation.problems
 
-
-class _Seen(NamedTuple):
-    """A live log, and what lay beside it before."""
-
-    live: os.stat_result
-    beside: Beside
-
-    def is_gone(self, status: os.stat_result, beside: Sequence[tuple[str, int]]) -> bool:
-        """Whether another rotator came before the log was renamed, of which this is told after that."""
-        same = (status.st_dev, status.st_ino) == (self.live.st_dev, self.live.st_ino)
-        return not same or status.st_size < self.live.st_size or not set(beside).issubset(self.beside)
-
-
-class _Rotation:
-    """The rotation of one log in one run."""
-
-    def __init__(self, config: EdgeConfig, spool: Spool, stream: Stream, state: State) -> None:
+    def __init__(self, config: EdgeConfig, spool: Spool, stream: Stream, place: Place, state: State) -> None:
         self.config = config
         self.spool = spool
         self.stream = stream
+        self.place = place
         self.state = state
         self.made: list[Renamed] = []
         self.problems: list[str] = []
         self.full = False
 
+    def recover(self) -> None:
+        """Go on where a run was cut off: before anything else is done with the log, its batches included."""
+        if self.place.is_taken():
+            self._number(self.state.turn or self._now())
+        elif self.place.status(NEXT) and self.state.turn is not None and self.state.last_to == self.state.turn:
+            self._pin_next()
+        else:
+            self.place.forget_next()
+
     def run(self) -> None:
-        beside = beside_log(self.stream)
-        live = self.stream.live()
-        if (live is None or not live.st_size) and self._extend(live):
-            return
-        now = time.time()
-        if self.state.last_to is not None and now < self.state.last_to - BACKWARDS_SECONDS:
-            self.problems.append(
-                f"the clock went back by {self.state.last_to - now:.0f} s since the last rotation of "
-                f"{self.stream.path}: look at this host's time service"
-            )
+        """Take the log, and what another rotator made of it, into batches of their own."""
         self.full = self._was_full()
-        mark = self._continuity(live)
-        if live is None:
+        status = self.place.live()
+        if self._extend(status):
+            return
+        turn = self._now()
+        self.state = note_turn(self.spool, self.stream, self.state, self.place, turn)
+        if status is None:
+            self._absent(turn)
+        elif not self.place.is_plain(status):
+            self._odd(turn)
+        else:
+            if self.stream.config.server in KEEPS_OPEN or not self.place.exchange(status):
+                self.place.take()
+            self._number(turn)
+
+    def _now(self) -> float:
+        """The time of this rotation: covers never run backwards."""
+        now, last = time.time(), self.state.last_to
+        if last is not None and now < last - BACKWARDS_SECONDS:
             self.problems.append(
-                f"{self.stream.path} is not there: the time since the last rotation counts as missing; start the "
-                f"server, or correct the path of log '{self.stream.log}' in {self.config.path}"
+                f"the clock went back by {last - now:.0f} s since the last rotation of {self.stream.path}: look at this "
+                "host's time service"
             )
-            mark = "absent"
-        self._take(self.stream.path, time.time(), mark, _Seen(live, beside) if live else None)
-        if self.full and not note_full(self.spool, self.stream):
-            self.spool.full_path(self.stream.log).unlink(missing_ok=True)
+        return round(now if last is None else max(now, last + TICK), 3)
 
     def _was_full(self) -> bool:
         """Whether any run since the last rotation, or that one, found the log's disk full."""
@@ -94,101 +87,72 @@ class _Rotation:
             )
         return full
 
-    def _extend(self, live: os.stat_result | None) -> bool:
-        """The server never reopened its log and still writes to the last renamed one: let that cover this time too.
+    # --- what was taken gets a number
 
-        Its batch was not tallied yet, so its covers may still grow. An `absent` or an empty batch beside it would call
-        time missing, or idle, whose lines are all there, and these would lie outside their own batch's covers. But not
-        where a new log was there that is gone: another rotator may have it.
-        """
-        newest = next(filter(self.state.is_newest, self.stream.renamed()), None)
-        known = self.state.live
-        if newest is None or newest.mark == "absent" or is_closed(newest.path):
-            return False
-        if live is None and known is not None:
-            return False
-        if live is not None and not (
-            known and (live.st_dev, live.st_ino, live.st_size) == known[:3] and newest.path.stat().st_mtime > newest.end
-        ):
-            return False
-        self.made.append(extend(self.spool, self.stream, newest, time.time()))
-        return True
+    def _number(self, turn: float) -> None:
+        """Make batches of what was taken and of what is pinned, and pin the new log. May be done again after any cut."""
+        place = self.place
+        took = place.status(TOOK)
+        if took is None or not place.is_plain(took):
+            place.put_away(TOOK, turn)
+            self._broken("what stood under its name was no plain file")
+            self._retire(turn, "broken")
+        elif place.status(PIN) and not place.is_pinned(took):
+            born = self._born(turn)
+            self._broken("it was replaced")
+            self._retire(born, "broken")
+            self._batch(TOOK, turn)
+        elif place.status(PIN) or self.state.last_to is None or self._is_known():
+            mark = "" if self._is_whole() else "broken"
+            place.remove(PIN)  # first: a file with the name of a batch and this one would be counted twice
+            self._batch(TOOK, turn, mark)
+        else:
+            self._broken("nobody knows what was there before it")
+            self._empty(self._born(turn), "broken")
+            self._batch(TOOK, turn)
+        self._pin_next()
 
-    def _continuity(self, live: os.stat_result | None) -> str:
-        """Compare the live log with the one left at the last rotation. Gives the mark of the batch: '' or `broken`."""
-        known = self.state.live
-        if known is None:
-            return self._unwatched() if live else ""
-        if live and (live.st_dev, live.st_ino) == (known.dev, known.inode):
-            if not is_still(known, self.stream.path):
-                return self._broken("it was truncated, or made anew")
-            return self._unwatched()
-        old = self._find(known)
-        if old is None:
-            return self._broken("it was replaced, and the old file is gone")
-        if Renamed.parse(old.parent, old.name):
-            return ""  # ours already
-        return self._adopt(old)
+    def _born(self, turn: float) -> float:
+        """Until when another log can have stood under the name of the one that was taken: until that was made."""
+        born = self.place.birth(TOOK)
+        last = self.state.last_to or 0.0
+        return round(min(max(born if born is not None else turn, last + TICK), turn), 3)
 
-    def _adopt(self, old: Path) -> str:
-        """Make the file that another rotator renamed a batch of its own."""
-        changed = old.stat().st_mtime
-        later = [
-            path.name
-            for path in rotated_since(self.stream, self.state.beside)
-            if path != old and path.stat().st_mtime > changed
-        ]
-        if str(old) != self.state.path:  # else it is the live log of a path that was changed in the configuration
-            self.problems.append(
-                f"another program rotated {self.stream.path} to {old.name}: its lines are counted, but take this log "
-                "out of logrotate (the role edge_shipper does)"
-            )
-        self._take(old, min(changed, time.time()) if is_closed(old) else time.time(), "")
-        return self._broken(f"{later[0]} may hold lines too") if later else ""
+    def _is_known(self) -> bool:
+        """Whether what was taken is the log that was noted last, where that could not be pinned."""
+        live = self.state.live
+        return live is not None and live.is_same(self.place.private / TOOK, birthless=not self.state.private)
 
-    def _unwatched(self) -> str:
-        """What is known of the log tells nothing (a crash, an absent log, a copy): a new file beside it tells more."""
-        changed = rotated_since(self.stream, self.state.beside)
-        return self._broken(f"{changed[0].name} may hold lines") if changed else ""
+    def _is_whole(self) -> bool:
+        """Whether nothing of what was taken is gone since it was noted."""
+        known, path = self.state.live, self.place.private / TOOK
+        if known is None or not known.is_same(path, birthless=True) or known.is_whole(path):
+            return True
+        self._broken("it was truncated, or made anew")
+        return False
 
-    def _broken(self, why: str) -> str:
-        self.problems.append(
-            f"{self.stream.path} was changed by another program ({why}): the time since the last rotation counts as "
-            "missing; look for logrotate or another rotator of this log"
-        )
-        return "broken"
+    def _retire(self, end: float, mark: str) -> None:
+        """Make the pinned log, whose name another has, a batch; an empty one where there is none."""
+        if self.place.status(PIN):
+            self._batch(PIN, end, mark)
+        else:
+            self._empty(end, mark)
 
-    def _find(self, known: Live) -> Path | None:
-        """The file with the recorded inode, beside the log or where the log lay before its path was changed.
+    def _empty(self, end: float, mark: str) -> None:
+        """A batch of no file."""
+        item = self._item(end, mark)
+        os.close(os.open(item.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
+        sync_folder(item.folder)
+        self._note(item)
 
-        An inode's number comes again: the file must also have a name like the log's, be no other log, and begin alike.
-        """
-        here = self.stream.path.parent
-        stems = (self.stream.path.stem, Path(self.state.path).stem)
-        for folder in {here, Path(self.state.path).parent}:
-            with suppress(FileNotFoundError), os.scandir(folder) as entries:
-                if folder.stat().st_dev != here.stat().st_dev:
-                    continue  # it could not be renamed to here
-                for entry in entries:
-                    path = folder / entry.name
-                    if entry.inode() != known.inode or entry.name.endswith(COMPRESSED) or path in self.stream.others:
-                        continue
-                    status = entry.stat(follow_symlinks=False)
-                    ours = Renamed.parse(folder, entry.name)
-                    if (
-                        status.st_dev == known.dev
-                        and stat.S_ISREG(status.st_mode)
-                        and entry.name.startswith(stems)
-                        and (ours is None or ours.file in (self.stream.path.name, Path(self.state.path).name))
-                        and is_still(known, path)
-                    ):
-                        return path
-        return None
+    def _batch(self, name: str, end: float, mark: str = "") -> None:
+        """Give a file of the private place the next batch's name, then note it in the state."""
+        item = self._item(end, mark or ("full" if self.full else ""))
+        self.place.rename(name, item.name)
+        self._note(item)
 
-    def _take(self, source: Path, end: float, mark: str, seen: _Seen | None = None) -> None:
-        """Rename one file to the next batch's name, then note it in the state. seen: how it was looked at before."""
+    def _item(self, end: float, mark: str) -> Renamed:
         state = self.state
-        mark = mark or ("full" if self.full else "")
         end = round(max(end, (state.last_to or 0.0) + TICK), 3)
         if state.next_seq > 1 and state.last_to is not None:
             start = state.last_to
@@ -196,38 +160,95 @@ class _Rotation:
             start = 0.0
         else:  # whole seconds, as many formats write them: no line since the installation may look older
             start = min(float(int(installed(self.config, self.stream.config))), end)
-        item = Renamed(
-            self.stream.path.parent, self.stream.path.name, state.generation, state.next_seq, start, end, mark
-        )
-        if mark == "absent":
-            os.close(os.open(item.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
-        else:
-            rename_exclusively(source, item.path)
-        beside, status = beside_log(self.stream), item.path.stat()
-        if seen and not item.mark and seen.is_gone(status, beside):
-            item = marked(item, self._broken("while it was rotated"))
-        sync_folder(item.folder)
-        self.state = note_renamed(self.spool, self.stream, state, item, status.st_size, beside)
+        return Renamed(self.place.private, state.generation, state.next_seq, start, end, mark)
+
+    def _note(self, item: Renamed) -> None:
+        self.state = note_batch(self.spool, self.stream, self.state, item, item.path.stat().st_size)
         self.made.append(item)
+        if not note_full(self.spool, self.stream):
+            self.spool.full_path(self.stream.log).unlink(missing_ok=True)
+
+    def _pin_next(self) -> None:
+        """The new log, which stands under the log's name since the exchange, is the pinned one from now on."""
+        if self.place.status(NEXT):
+            self.place.rename(NEXT, PIN)
+        note_live(self.spool, self.stream, self.place)
+
+    # --- what is not as it should be
+
+    def _broken(self, why: str) -> None:
+        self.problems.append(
+            f"{self.stream.path} was changed by another program ({why}): the time since the last rotation counts as "
+            "missing; look for logrotate or another rotator of this log"
+        )
+
+    def _absent(self, turn: float) -> None:
+        """Nothing stands under the log's name: what was pinned is all there is of it."""
+        self.problems.append(
+            f"{self.stream.path} is not there: the time since the last rotation counts as missing; start the "
+            f"server, or correct the path of log '{self.stream.log}' in {self.config.path}"
+        )
+        self._retire(turn, "absent")
+        note_live(self.spool, self.stream, self.place)
+
+    def _odd(self, turn: float) -> None:
+        """A link, a pipe or a file with other names stands under the log's name: it is left where it is."""
+        self.problems.append(
+            f"{self.stream.path} is no plain file, or has another name: the time since the last rotation counts as "
+            f"missing; remove it, and have the server of log '{self.stream.log}' make a new one"
+        )
+        self._retire(turn, "broken")
+        note_live(self.spool, self.stream, self.place)
+
+    def _extend(self, status: os.stat_result | None) -> bool:
+        """The server never reopened its log and still writes to the last renamed one: let that cover this time too.
+
+        Its batch was not tallied yet, so its covers may still grow. An empty batch beside it would call time idle, and an
+        absent one call time missing, whose lines are all there.
+        """
+        newest = next(filter(self.state.is_newest, self.place.batches()), None)
+        if newest is None or newest.mark == "absent" or is_closed(newest.path):
+            return False
+        pinned = self.place.is_pinned(status) and status is not None and not status.st_size
+        unpinned = status is None and self.place.status(PIN) is None
+        if not (unpinned or (pinned and newest.path.stat().st_mtime > newest.end)):
+            return False
+        self.made.append(extend(self.spool, self.stream, newest, self._now()))
+        return True
 
 
 def is_shorter(state: State | None, item: Renamed) -> bool:
-    """Whether a renamed log is the newest, and has lost bytes since: another rotator had begun to copy it before."""
+    """Whether a renamed log is the newest, and has lost bytes since: another program had opened it to truncate it."""
     return state is not None and state.is_newest(item) and item.path.stat().st_size < state.size
 
 
 def marked(item: Renamed, mark: str) -> Renamed:
     """Give a renamed log that is not tallied yet a mark."""
-    other = item._replace(mark=mark)
+    return _renamed(item, item._replace(mark=mark))
+
+
+def extend(spool: Spool, stream: Stream, item: Renamed, end: float) -> Renamed:
+    """Let the newest renamed log, not yet tallied, cover more time: it was written to until then."""
+    longer = _renamed(item, item._replace(end=round(max(end, item.end + TICK), 3)))
+    note_extended(spool, stream, longer)
+    return longer
+
+
+def _renamed(item: Renamed, other: Renamed) -> Renamed:
     rename_exclusively(item.path, other.path)
     sync_folder(item.folder)
     return other
 
 
-def extend(spool: Spool, stream: Stream, item: Renamed, end: float) -> Renamed:
-    """Let the newest renamed log, not yet tallied, cover more time: it was written to until then."""
-    longer = item._replace(end=round(max(end, item.end + TICK), 3))
-    rename_exclusively(item.path, longer.path)
-    sync_folder(item.folder)
-    note_extended(spool, stream, longer)
-    return longer
+def take_over(stream: Stream, place: Place, state: State | None) -> None:
+    """Bring into the private place what an older program has renamed beside the log, once."""
+    if state is None or state.private:
+        return
+    old = f"{stream.path.name}.edgetally-{state.generation}-"
+    for name in os.listdir(stream.path.parent):
+        item = Renamed.parse_archived(Path(name)) if name.startswith(old) and not name.endswith(".gz") else None
+        if item is not None and item.seq <= state.next_seq and item.end <= time.time() + 3600:
+            status = os.stat(name, dir_fd=place.folder, follow_symlinks=False)
+            if place.is_plain(status):
+                rename_exclusively(name, item._replace(folder=place.private).path, place.folder)
+    sync_folder(place.private)

@@ -12,19 +12,20 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgetally.config import EdgeConfig
 from edgetally.edge.archive import archive, make_room, prune
 from edgetally.edge.closing import is_closed, reopen, wait_closed
-from edgetally.edge.live_log import note_full, rotated_since
+from edgetally.edge.live_log import note_full
 from edgetally.edge.make_batch import BatchMaker
+from edgetally.edge.place import PIN
 from edgetally.edge.renamed import Renamed
-from edgetally.edge.rotation import extend, is_shorter, marked, rotate
+from edgetally.edge.rotation import Rotation, is_shorter, marked, take_over
 from edgetally.edge.spool import LOCK_WARNING_SECONDS, BatchName, Spool
-from edgetally.edge.state import State, load_state, note_again, read_state, record_live
+from edgetally.edge.state import known_logs, load_state, note_live, read_state
 from edgetally.edge.streams import Stream, find_streams, installed
 from edgetally.errors import EdgetallyError
 from edgetally.files import write_atomic
@@ -161,28 +162,28 @@ class Ship:
 
     def rotate_all(self) -> None:
         """Finish what earlier runs left, rotate every log, wait until the old files are closed, and finish these."""
-        streams, problems = find_streams(self.config)
+        streams, problems = find_streams(self.config, known_logs(self.spool))
         for problem in problems:
             self.warn(problem)
         self.spool.recover()
         no_room = self._no_room()
-        for stream in streams:
-            note_full(self.spool, stream)
-            with self.guard():
-                self._finish_earlier(stream)
-        if self.full or no_room:
-            return  # let the live logs grow, and try again
-        made = self._rotate(streams)
-        self._reopen(made)
-        for stream, items in made.items():
-            for item in stream.renamed():
+        with ExitStack() as places:
+            rotations = [rotation for stream in streams if (rotation := self._begin(stream, places))]
+            if self.full or no_room:
+                return  # let the live logs grow, and try again
+            for rotation in rotations:
                 with self.guard():
-                    self._finish_or_leave(stream, item, mine=item in items)
-        for stream in made:
+                    rotation.run()
+            self._reopen(rotations)
+            for rotation in rotations:
+                for item in rotation.place.batches():
+                    with self.guard():
+                        self._finish_or_leave(rotation.stream, item, mine=item in rotation.made)
+                with self.guard():
+                    note_live(self.spool, rotation.stream, rotation.place)
             with self.guard():
-                note_again(self.spool, stream)
-        with self.guard():
-            prune(self.config, self.spool, streams)
+                unfinished = {(r.stream.log, *item[1:3]) for r in rotations for item in r.place.batches()}
+                prune(self.config, self.spool, unfinished)
 
     def _no_room(self) -> bool:
         """Make room for what this rotation brings. True, and said, where there is none: then none is made."""
@@ -191,45 +192,33 @@ class Ship:
             self.warn(problem)
         return problem is not None
 
-    def _finish_earlier(self, stream: Stream) -> None:
-        state = load_state(self.spool, stream)
-        for item in stream.renamed():
-            with self.guard():
-                if is_closed(item.path):
-                    self._finish(stream, self._late(stream, state, item))
+    def _begin(self, stream: Stream, places: ExitStack) -> Rotation | None:
+        """Go on where an earlier run was cut off, and finish what it left. None where the log cannot be reached."""
+        note_full(self.spool, stream)
+        with self.guard():
+            place = places.enter_context(stream.place())
+            take_over(stream, place, read_state(self.spool, stream.log))
+            rotation = Rotation(self.config, self.spool, stream, place, load_state(self.spool, stream, place))
+            rotation.recover()
+            for item in place.batches():
+                with self.guard():
+                    if is_closed(item.path):
+                        self._finish(stream, item)
+            return rotation
+        return None
 
-    def _late(self, stream: Stream, state: State, item: Renamed) -> Renamed:
-        """Where the server reopened its log only after the run, or the run was killed before it asked for that, the
-        file goes on after its covers: then the next batch's begin later."""
-        published = self.spool.find(_batch_name(stream, item))
-        if not state.is_newest(item) or state.live or published or rotated_since(stream, state.beside):
-            return item
-        written = min(item.path.stat().st_mtime, time.time())
-        return extend(self.spool, stream, item, written) if written > item.end else item
-
-    def _rotate(self, streams: Sequence[Stream]) -> dict[Stream, list[Renamed]]:
-        made: dict[Stream, list[Renamed]] = {}
-        for stream in streams:
-            made[stream] = []  # reopened in any case: the rename may be done, and what follows it have failed
-            with self.guard():
-                made[stream], problems = rotate(self.config, self.spool, stream, load_state(self.spool, stream))
-                for problem in problems:
-                    self.warn(problem)
-        return made
-
-    def _reopen(self, made: dict[Stream, list[Renamed]]) -> None:
-        """Have the servers reopen their logs, and note the new ones of those that were rotated.
-
-        Where the rotation failed, what is known of the old log tells the next run where to look for it.
-        """
-        for problem in reopen(stream.config.reopen for stream in made):
+    def _reopen(self, rotations: Sequence[Rotation]) -> None:
+        """Have the servers reopen their logs, in any case: the log may be taken, and what followed have failed."""
+        for rotation in rotations:
+            for problem in rotation.problems:
+                self.warn(problem)
+        for problem in reopen(rotation.stream.config.reopen for rotation in rotations):
             self.warn(f"the server was not made to reopen its log: {problem}")
-        items = [item for items in made.values() for item in items]
-        rotated = [stream for stream in made if made[stream]]
-        wait_closed(items, rotated, self.config.close_timeout)
-        for stream in rotated:
-            with self.guard():
-                record_live(self.spool, stream)
+        items = [item for rotation in rotations for item in rotation.made]
+        opening = [rotation.place for rotation in rotations if rotation.made and not rotation.place.status(PIN)]
+        wait_closed(items, opening, self.config.close_timeout)
+        for place in opening:
+            place.pin()
 
     def _finish_or_leave(self, stream: Stream, item: Renamed, mine: bool) -> None:
         if is_closed(item.path):
@@ -273,7 +262,7 @@ class Ship:
 
     def rehearse(self, options: Options | argparse.Namespace) -> None:
         """--dry-run: print what a run would do."""
-        streams, problems = find_streams(self.config)
+        streams, problems = find_streams(self.config, known_logs(self.spool))
         for problem in problems:
             self.warn(problem)
         if self.spool.paused.exists():

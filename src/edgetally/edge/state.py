@@ -1,7 +1,7 @@
 """What a log's rotations have come to. All that is ever written of it is written here.
 
-The rename of a log comes before its state, so a crash between the two leaves a renamed file that the state does not
-know: `load_state` mends it from what lies on the disk.
+A step on the disk comes before it is noted, so a kill between the two leaves files that the state does not know:
+`load_state` mends it from their names.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from edgetally.edge.live_log import NOWHERE, Beside, Live, beside_log, note, rotated_since
+from edgetally.edge.live_log import Live, note
+from edgetally.edge.place import PIN, Place
 from edgetally.edge.renamed import Renamed
 from edgetally.edge.spool import BatchName, Spool
 from edgetally.edge.streams import Stream
@@ -22,8 +23,9 @@ from edgetally.files import write_atomic
 class State(NamedTuple):
     """What a log's rotations have come to.
 
-    last_to: end of the last rotation's covers, epoch s, None before any. beside: what lay beside the live log then;
-    None where that is not known. size: of the newest renamed log when it was renamed, bytes.
+    last_to: end of the last rotation's covers, epoch s, None before any. live: the log that was there after it. size:
+    of the newest renamed log when it was renamed, bytes. turn: when a rotation began that is not noted yet, epoch s.
+    private: the log's private place; empty where an older program has renamed the log beside itself.
     """
 
     stream: str
@@ -32,8 +34,9 @@ class State(NamedTuple):
     next_seq: int = 1
     last_to: float | None = None
     live: Live | None = None
-    beside: Beside | None = None
     size: int = 0
+    turn: float | None = None
+    private: str = ""
 
     def is_newest(self, item: Renamed) -> bool:
         """Whether a renamed log is the one of the last rotation."""
@@ -46,17 +49,26 @@ class State(NamedTuple):
 def read_state(spool: Spool, log: str) -> State | None:
     """A log's state as it was written; None where there is none, or none that can be read."""
     try:
-        data = {"beside": None, **json.loads(_path(spool, log).read_bytes())}
-        if data["beside"] is not None:  # older programs did not note it
-            data["beside"] = tuple((str(name), int(inode)) for name, inode in data["beside"])
-        return State(**{**data, "live": Live(**data["live"]) if data["live"] else None})
+        data = json.loads(_path(spool, log).read_bytes())
+        kept = {name: data[name] for name in State._fields if name in data}
+        return State(**{**kept, "live": Live(**data["live"]) if data["live"] else None})
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError):
         return None
 
 
-def load_state(spool: Spool, stream: Stream) -> State:
+def known_logs(spool: Spool) -> list[str]:
+    """The paths of all logs that have a state."""
+    with suppress(FileNotFoundError):
+        states = (
+            read_state(spool, name[: -len(".json")]) for name in os.listdir(spool.state) if name.endswith(".json")
+        )
+        return sorted(state.path for state in states if state)
+    return []
+
+
+def load_state(spool: Spool, stream: Stream, place: Place) -> State:
     """The log's state, mended from what lies on the disk, or a new generation's."""
     state = read_state(spool, stream.log)
     if state is None or state.stream != stream.name:
@@ -64,23 +76,23 @@ def load_state(spool: Spool, stream: Stream) -> State:
     elif spool.conflicted(stream.log, state.generation):
         mended = state._replace(generation=os.urandom(8).hex(), next_seq=1)
     else:
-        mended = _mend(spool, stream, state)
+        mended = _mend(spool, stream, place, state)
     if mended != state:
         save_state(spool, stream.log, mended)
     return mended
 
 
-def _mend(spool: Spool, stream: Stream, state: State) -> State:
+def _mend(spool: Spool, stream: Stream, place: Place, state: State) -> State:
     """Take number and time over from the newest file of this generation, so that no number comes twice."""
     last_to = state.last_to or 0.0
-    for item in stream.renamed():
+    for item in place.batches():
         known = item.seq < state.next_seq - 1 or (item.seq == state.next_seq - 1 and item.end <= last_to)
         if item.generation == state.generation and not known:
             last_to = max(last_to, item.end)
-            state = state._replace(next_seq=item.seq + 1, last_to=last_to, live=None, size=0)
+            state = state._replace(next_seq=item.seq + 1, last_to=last_to, size=0)
     while published := spool.find(BatchName(stream.log, state.generation, state.next_seq)):
         last_to = max(last_to, _covers_end(published))
-        state = state._replace(next_seq=state.next_seq + 1, last_to=last_to, live=None, size=0)
+        state = state._replace(next_seq=state.next_seq + 1, last_to=last_to, size=0)
     return state
 
 
@@ -94,54 +106,43 @@ def _covers_end(body: Path) -> float:
 # --- writing
 
 
-def save_state(spool: Spool, log: str, state: State) -> None:
-    """Write a log's state."""
+def save_state(spool: Spool, log: str, state: State) -> State:
+    """Write a log's state, and give it back."""
     data = {**state._asdict(), "live": state.live._asdict() if state.live else None}
     write_atomic(_path(spool, log), json.dumps(data).encode() + b"\n")
+    return state
 
 
 def _path(spool: Spool, log: str) -> Path:
     return spool.state / f"{log}.json"
 
 
-def note_renamed(spool: Spool, stream: Stream, state: State, item: Renamed, size: int, beside: Beside) -> State:
-    """A file has become the next batch's: its number is used up, and the live log is not known yet."""
-    noted = state._replace(
-        path=str(stream.path), next_seq=state.next_seq + 1, last_to=item.end, live=None, beside=beside, size=size
-    )
-    save_state(spool, stream.log, noted)
-    return noted
+def note_turn(spool: Spool, stream: Stream, state: State, place: Place, turn: float) -> State:
+    """A rotation begins."""
+    noted = state._replace(path=str(stream.path), private=str(place.private), turn=turn)
+    return save_state(spool, stream.log, noted)
+
+
+def note_batch(spool: Spool, stream: Stream, state: State, item: Renamed, size: int) -> State:
+    """A file has become the next batch's: its number is used up."""
+    return save_state(spool, stream.log, state._replace(next_seq=item.seq + 1, last_to=item.end, size=size))
 
 
 def note_extended(spool: Spool, stream: Stream, item: Renamed) -> None:
     """The newest renamed log covers more time."""
     state = read_state(spool, stream.log)
     if state is not None:
-        save_state(spool, stream.log, state._replace(last_to=item.end, live=None))
+        save_state(spool, stream.log, state._replace(last_to=item.end))
 
 
-def record_live(spool: Spool, stream: Stream) -> bool:
-    """Note the live log that the server made. False where there is none.
-
-    Where another rotator has been here in the meantime, it may not be the log that the server made first: then a log is
-    noted that is nowhere, and the next rotation says so.
-    """
-    live = stream.live()
+def note_live(spool: Spool, stream: Stream, place: Place) -> None:
+    """Note how the pinned log begins and how much is in it, so that a truncated one is known; what was to be noted of the
+    rotation is."""
     state = read_state(spool, stream.log)
-    if live is None or state is None:
-        return False
-    if rotated_since(stream, state.beside):
-        save_state(spool, stream.log, state._replace(live=NOWHERE, beside=beside_log(stream)))
-        return False
-    save_state(spool, stream.log, state._replace(live=note(stream.path, live)))
-    return True
-
-
-def note_again(spool: Spool, stream: Stream) -> None:
-    """Note how the live log begins, where it was still empty when it was noted: so a truncated one is known."""
-    live = stream.live()
-    state = read_state(spool, stream.log)
-    if live is None or state is None or state.live is None or state.live.size or not live.st_size:
-        return
-    if (live.st_dev, live.st_ino) == (state.live.dev, state.live.inode):
-        save_state(spool, stream.log, state._replace(live=note(stream.path, live)))
+    if state is not None:
+        path = place.private / PIN if place.status(PIN) else place.path
+        status = place.live()
+        live = note(path) if path != place.path or (status is not None and place.is_plain(status)) else None
+        noted = state._replace(live=live, turn=None)
+        if noted != state:
+            save_state(spool, stream.log, noted)

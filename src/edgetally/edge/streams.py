@@ -4,87 +4,76 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 import time
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple
 
 from edgetally.config import NAME, EdgeConfig, LogConfig
-from edgetally.edge.renamed import MARK, Renamed
+from edgetally.edge.place import Place, open_place
+from edgetally.edge.renamed import Renamed
 from edgetally.errors import EdgetallyError
 from edgetally.files import FILE_MODE, sync_folder
 
 
 class Stream(NamedTuple):
-    """One log file of this edge. name: `<edge>/<log>`; path: the live log, links resolved; others: other logs."""
+    """One log file of this edge. name: `<edge>/<log>`; path: the live log's, as the configuration has it."""
 
     name: str
     log: str
     path: Path
     config: LogConfig
-    others: frozenset[Path] = frozenset()
+
+    def place(self, make: bool = True) -> AbstractContextManager[Place]:
+        """Where the log lies. make: make what is missing of its private place."""
+        return open_place(self.path, self.log, self.config.private, make)
 
     def renamed(self) -> list[Renamed]:
         """The log's renamed files that are not archived yet, oldest first."""
-        try:
-            names = os.listdir(self.path.parent)
-        except OSError as error:
-            raise EdgetallyError(
-                f"{self.path.parent}, the folder of log '{self.log}', cannot be read ({error.strerror}): "
-                "correct the log's path, or make the folder"
-            ) from None
-        prefix = self.path.name + MARK
-        found = (Renamed.parse(self.path.parent, name) for name in names if name.startswith(prefix))
-        return sorted(filter(None, found), key=lambda item: (item.end, item.seq))
+        with self.place(make=False) as place:
+            return place.batches()
 
     def live(self) -> os.stat_result | None:
-        """The live log's state; None where it is not there."""
-        try:
-            status = self.path.stat()
-        except FileNotFoundError:
-            return None
-        if not stat.S_ISREG(status.st_mode):
-            raise EdgetallyError(f"{self.path} is not a plain file: correct the path of log '{self.log}'")
-        return status
+        """What stands under the log's name; None where there is nothing."""
+        with self.place(make=False) as place:
+            return place.live()
 
 
-def find_streams(config: EdgeConfig) -> tuple[list[Stream], list[str]]:
+def find_streams(config: EdgeConfig, known: Iterable[str] = ()) -> tuple[list[Stream], list[str]]:
     """The logs to rotate now, globs resolved, and a sentence for each that cannot be.
 
-    Links are resolved, so that a log is renamed where it really lies.
+    known: the paths of logs that were rotated before: a glob means them, too, though they are not there any more.
     """
     streams: dict[str, Stream] = {}
-    paths: dict[Path, str] = {}
+    paths: dict[str, str] = {}
     problems = []
     for log in config.logs:
-        files = _expand(log)
+        files = _expand(log, known)
         if not files:
             problems.append(f"{log.path} matches no file: correct the path of log '{log.name}' in {config.path}")
         for name, path in files:
+            real = os.path.realpath(path)
             if not NAME.fullmatch(name):
                 problems.append(f"{path} cannot be a stream: {name!r} has other than letters, digits, '.', '_' and '-'")
-            elif name in streams or path in paths:
-                other = f"log '{paths[path]}'" if path in paths else str(streams[name].path)
+            elif name in streams or real in paths:
+                other = f"log '{paths[real]}'" if real in paths else str(streams[name].path)
                 problems.append(f"{path} (log '{name}') is left out: {other} is the same; mend {config.path}")
             else:
-                paths[path] = name
-                streams[name] = Stream(f"{config.edge}/{name}", name, path, log)
-    all_paths = frozenset(paths)
-    return [stream._replace(others=all_paths - {stream.path}) for stream in streams.values()], problems
+                paths[real] = name
+                streams[name] = Stream(f"{config.edge}/{name}", name, Path(path), log)
+    return list(streams.values()), problems
 
 
-def _expand(log: LogConfig) -> list[tuple[str, Path]]:
-    """The stream's log name and path of each file that a log's path or glob means, whether live or only renamed."""
+def _expand(log: LogConfig, known: Iterable[str]) -> list[tuple[str, str]]:
+    """The stream's log name and path of each file that a log's path or glob means."""
     import glob
 
     if not glob.has_magic(log.path):
-        return [(log.name, Path(os.path.realpath(log.path)))]
-    found = {path for path in glob.glob(log.path) if MARK not in os.path.basename(path)}
-    found |= {path.rpartition(MARK)[0] for path in glob.glob(f"{log.path}{MARK}*")}
-    return [
-        (f"{log.name}.{os.path.basename(path).removesuffix('.log')}", Path(os.path.realpath(path)))
-        for path in sorted(found)
-    ]
+        return [(log.name, log.path)]
+    paths = {*glob.glob(log.path), *(path for path in known if fnmatch(path, log.path))}
+    return [(f"{log.name}.{os.path.basename(path).removesuffix('.log')}", path) for path in sorted(paths)]
 
 
 def installed(config: EdgeConfig, log: LogConfig, make: bool = True) -> float:

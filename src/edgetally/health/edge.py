@@ -14,7 +14,7 @@ from edgetally.edge.archive import free_bytes, make_room, used_bytes
 from edgetally.edge.closing import is_closed
 from edgetally.edge.renamed import Renamed
 from edgetally.edge.spool import BatchName, Spool
-from edgetally.edge.state import read_state
+from edgetally.edge.state import known_logs, read_state
 from edgetally.edge.streams import Stream, find_streams
 from edgetally.errors import EdgetallyError
 from edgetally.health.status import EdgeStatus, LogStatus, SpoolRoom
@@ -29,7 +29,7 @@ def edge_status(config: EdgeConfig) -> EdgeStatus:
     """What lies in the spool and beside the logs."""
     spool = Spool(config.spool)
     now = time.time()
-    streams, problems = find_streams(config)
+    streams, problems = find_streams(config, known_logs(spool))
     waiting = {folder: _by_log(spool.batches(folder)) for folder in (spool.outbox, spool.sent, spool.held)}
     known = {stream.log: stream for stream in streams}
     names = sorted(set(known).union(*waiting.values()))
