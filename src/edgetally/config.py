@@ -30,8 +30,8 @@ T = TypeVar("T", bound=NamedTuple)
 class LogConfig(NamedTuple):
     """One access log: its stream's name, its path (a glob is allowed), its server, format and reopen command.
 
-    spread: whether a transfer's bytes are spread over the time that it lasted, over max_spread seconds at most. private:
-    the folder for the log's private place, empty for the nearest above the log that only root can change.
+    spread: whether a transfer's bytes are spread over the time that it lasted, over max_spread seconds at most.
+    private: the folder for the log's private place, empty for the nearest above the log that only root can change.
     """
 
     name: str
@@ -47,7 +47,8 @@ class LogConfig(NamedTuple):
 class EdgeConfig(NamedTuple):
     """What `edgetally ship` needs. Times are in seconds; job servers are `host:port`; the key is 64 hex digits.
 
-    quota_bytes: what the spool may take; reserve_bytes: what it leaves free on its file system.
+    quota_bytes: what the spool may take; reserve_bytes: what it leaves free on its file system. user: who tallies and
+    talks to the network, where root runs it; empty for root itself.
     """
 
     edge: str
@@ -64,6 +65,7 @@ class EdgeConfig(NamedTuple):
     quota_bytes: int = 20 << 30
     reserve_bytes: int = 64 << 20
     include_existing: bool = False
+    user: str = "edgetally"
     path: str = EDGE_CONFIG
 
 

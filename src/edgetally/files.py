@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 import struct
 from contextlib import suppress
 from pathlib import Path
@@ -25,11 +26,26 @@ def temporary(path: Path) -> Path:
     return path.with_name(path.name + TEMPORARY)
 
 
-def write_synced(path: Path, data: bytes) -> None:
-    """Write a file and sync it. A failure leaves no file; its OSError names the file."""
+def read_plain(path: Path) -> bytes:
+    """What is in a file that another may have put there: a plain one, and no link. Raises OSError for all else."""
+    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is no plain file", str(path))
+        return file.read()
+
+
+def write_synced(path: Path, data: bytes, owner: tuple[int, int] | None = None) -> None:
+    """Write a file anew and sync it. A failure leaves no file; its OSError names the file.
+
+    owner: user and group that it is given to.
+    """
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE)
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, FILE_MODE)
         with open(descriptor, "wb") as file:
+            if owner is not None:
+                os.fchown(descriptor, *owner)
             file.write(data)
             file.flush()
             os.fsync(descriptor)
@@ -105,7 +121,7 @@ def _renameat2(folder: int, source: str | Path, other: int, target: str | Path, 
 
 
 def birth_of(path: Path) -> float | None:
-    """When a file was made, epoch s, which its owner cannot change; None where the system does not know. See statx(2)."""
+    """When a file was made (epoch s), which its owner cannot change; None where that is not known. See statx(2)."""
     import ctypes
 
     libc = ctypes.CDLL(None, use_errno=True)

@@ -123,6 +123,7 @@ class Edge:
             "spool": str(folder / "spool"),
             "channels": str(folder / "channels.json"),
             "splay": 0,
+            "user": "",
             "close_timeout": 5,
             "receipt_wait": 5,
             "logs": [{"name": "access", "path": str(self.log), "format": "vhost_combined", "reopen": ""}],

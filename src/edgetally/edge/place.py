@@ -2,8 +2,8 @@
 
 The folder of a log may be its server's own, and whoever owns a folder can put a link, a pipe or another file under any
 name in it, at any moment. So a path is walked folder by folder, and a link is followed only where root owns it and the
-folder that it stands in. In the log's own folder only two things are ever done: the log's name is exchanged, or renamed,
-with one of the private place, and the log is linked into that. What else lies there has no meaning.
+folder that it stands in. In the log's own folder only two things are ever done: what stands under the log's name is
+exchanged, or renamed, with a name of the private place, and is linked into that. What else lies there has no meaning.
 """
 
 from __future__ import annotations

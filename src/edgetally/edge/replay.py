@@ -18,7 +18,9 @@ from edgetally.edge.make_batch import BatchMaker
 from edgetally.edge.renamed import Renamed
 from edgetally.edge.spool import BatchName, Spool
 from edgetally.edge.streams import Stream, find_streams
+from edgetally.edge.unprivileged import user_named
 from edgetally.errors import EdgetallyError
+from edgetally.files import read_plain
 from edgetally.times import epoch_seconds
 from edgetally.wire.batch import Batch
 from edgetally.wire.envelope import BatchError
@@ -74,7 +76,7 @@ def replay(
     low, high = epoch_seconds(start, "--from"), epoch_seconds(end, "--to")
     if low >= high:
         raise EdgetallyError(f"--from {start} is not before --to {end}: exchange them")
-    spool = Spool(config.spool)
+    spool = Spool(config.spool, user_named(config.user))
     if not spool.root.is_dir():
         raise EdgetallyError(f"{spool.root} is not there: this edge has sent nothing that could be corrected")
     work = Replay(config, spool, dry_run, changed_format)
@@ -174,10 +176,10 @@ class Replay:
     def _read_part(self, name: BatchName) -> Batch | None:
         path = self.spool.find(name)
         try:
-            return Batch.decode(path.read_bytes()) if path else None
+            return Batch.decode(read_plain(path)) if path else None
         except FileNotFoundError:  # it was confirmed in this moment, and moved
             moved = self.spool.find(name)
-            return Batch.decode(moved.read_bytes()) if moved else None
+            return Batch.decode(read_plain(moved)) if moved else None
         except BatchError as error:
             raise EdgetallyError(
                 f"{path} cannot be read ({error.detail}): restore it from a backup, or leave the batch as it was sent"

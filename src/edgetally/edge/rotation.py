@@ -1,7 +1,7 @@
 """The rotation: take the live log into its private place, where it is the next batch's, and leave a new one pinned.
 
-Each step can be cut off anywhere: the names in the private place, and which of them are one file, tell the next run where
-to go on. docs/reference/edge.md draws the states.
+Each step can be cut off anywhere: the names in the private place, and which of them are one file, tell the next run
+where to go on. docs/reference/edge.md draws the states.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ class Rotation:
         now, last = time.time(), self.state.last_to
         if last is not None and now < last - BACKWARDS_SECONDS:
             self.problems.append(
-                f"the clock went back by {last - now:.0f} s since the last rotation of {self.stream.path}: look at this "
-                "host's time service"
+                f"the clock went back by {last - now:.0f} s since the last rotation of {self.stream.path}: look at "
+                "this host's time service"
             )
         return round(now if last is None else max(now, last + TICK), 3)
 
@@ -90,7 +90,7 @@ class Rotation:
     # --- what was taken gets a number
 
     def _number(self, turn: float) -> None:
-        """Make batches of what was taken and of what is pinned, and pin the new log. May be done again after any cut."""
+        """Make batches of what was taken and of what is pinned, and pin the new log. May be done again after a cut."""
         place = self.place
         took = place.status(TOOK)
         if took is None or not place.is_plain(took):
@@ -203,8 +203,8 @@ class Rotation:
     def _extend(self, status: os.stat_result | None) -> bool:
         """The server never reopened its log and still writes to the last renamed one: let that cover this time too.
 
-        Its batch was not tallied yet, so its covers may still grow. An empty batch beside it would call time idle, and an
-        absent one call time missing, whose lines are all there.
+        Its batch was not tallied yet, so its covers may still grow. An empty batch beside it would call time idle, and
+        an absent one call time missing, whose lines are all there.
         """
         newest = next(filter(self.state.is_newest, self.place.batches()), None)
         if newest is None or newest.mark == "absent" or is_closed(newest.path):

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from edgetally.config import EdgeConfig
 from edgetally.edge.archive import archive, make_room, prune
@@ -27,11 +27,9 @@ from edgetally.edge.rotation import Rotation, is_shorter, marked, take_over
 from edgetally.edge.spool import LOCK_WARNING_SECONDS, BatchName, Spool
 from edgetally.edge.state import known_logs, load_state, note_live, read_state
 from edgetally.edge.streams import Stream, find_streams, installed
+from edgetally.edge.unprivileged import run_as, user_named
 from edgetally.errors import EdgetallyError
 from edgetally.files import write_atomic
-
-if TYPE_CHECKING:
-    import argparse
 
 OPEN_WARNING_SECONDS = 900  # a file of an earlier run that is open for longer is worth a message
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -47,9 +45,9 @@ class Options(NamedTuple):
     reconcile: bool = False
 
 
-def run(config: EdgeConfig, options: Options | argparse.Namespace) -> int:
+def run(config: EdgeConfig, options: Options) -> int:
     """`edgetally ship`: one run. 0: all is well; 1: something is wrong, nothing is lost, and messages say what."""
-    spool = Spool(config.spool)
+    spool = Spool(config.spool, user_named(config.user))
     ship = Ship(config, spool)
     if options.dry_run:
         with ship.guard():
@@ -68,7 +66,7 @@ def run(config: EdgeConfig, options: Options | argparse.Namespace) -> int:
     with suppress(ValueError):  # a writer that comes while a read lease is held sends SIGIO, which would end the run
         signal.signal(signal.SIGIO, signal.SIG_IGN)
     ship.phase("rotate", ship.rotate_all)
-    ship.phase("send", lambda: _deliver(ship, options), wait=options.reconcile)
+    ship.phase("send", lambda: ship.deliver(options), wait=options.reconcile)
     return ship.status
 
 
@@ -103,12 +101,6 @@ def _pause(spool: Spool, pause: bool) -> None:
         write_atomic(spool.paused, b"")
     else:
         spool.paused.unlink(missing_ok=True)
-
-
-def _deliver(ship: Ship, options: Options | argparse.Namespace) -> None:
-    from edgetally.edge.deliver import Delivery
-
-    Delivery(ship.config, ship.spool, ship.warn).run(ship.started, now=options.now, reconcile=options.reconcile)
 
 
 class Ship:
@@ -229,6 +221,19 @@ class Ship:
                 f"'{stream.log}' makes its server open a new log"
             )
 
+    # --- send
+
+    def deliver(self, options: Options) -> None:
+        """Deliver the outbox, by a child without rights."""
+        self.status = max(self.status, run_as(self.spool.user, lambda: self._deliver(options)))
+
+    def _deliver(self, options: Options) -> int:
+        from edgetally.edge.deliver import Delivery
+
+        with self.guard():
+            Delivery(self.config, self.spool, self.warn).run(self.started, options.now, options.reconcile)
+        return self.status
+
     # --- finish: tally, publish, archive
 
     def _finish(self, stream: Stream, item: Renamed) -> None:
@@ -260,7 +265,7 @@ class Ship:
 
     # --- say only
 
-    def rehearse(self, options: Options | argparse.Namespace) -> None:
+    def rehearse(self, options: Options) -> None:
         """--dry-run: print what a run would do."""
         streams, problems = find_streams(self.config, known_logs(self.spool))
         for problem in problems:

@@ -1,8 +1,10 @@
 """The spool: an edge's durable store. What lies here is safe, whatever becomes of job servers and queues.
 
     outbox/  bodies not yet confirmed      sent/   confirmed by the ledger      held/  refused: a person must look
-    raw/     archived raw logs, by log     state/  one small file a log         ledger the pinned ledger's id
-    clock    how far our clock is from the database's
+    raw/     archived raw logs, by log     state/  one small file a log
+    wire/    the pinned ledger's id, and how far our clock is from the database's
+
+The first line's folders and wire/ belong to the user who delivers: root takes nothing that lies there on trust.
 
 Nothing is ever written in place: a temporary file is synced, renamed, and its folder synced. Temporary names are fixed
 (`<name>.tmp`), so that what a crash leaves is overwritten by the next run and never piles up.
@@ -19,9 +21,19 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from edgetally.files import FILE_MODE, FOLDER_MODE, TEMPORARY, sync_folder, temporary, write_atomic, write_synced
+from edgetally.edge.unprivileged import User
+from edgetally.files import (
+    FILE_MODE,
+    FOLDER_MODE,
+    TEMPORARY,
+    read_plain,
+    sync_folder,
+    temporary,
+    write_atomic,
+    write_synced,
+)
 
-FOLDERS = ("outbox", "sent", "held", "raw", "state")
+FOLDERS = ("outbox", "sent", "held", "wire", "raw", "state")
 LOCK_WARNING_SECONDS = 600
 
 _BATCH_NAME = re.compile(r"(?P<log>.+)-(?P<generation>[0-9a-f]{16})-(?P<seq>\d+)-(?P<revision>\d+)-(?P<part>\d+)\.json")
@@ -51,17 +63,32 @@ class BatchName(NamedTuple):
 class Spool:
     """The spool's folders under one root."""
 
-    def __init__(self, root: str | Path) -> None:
+    def __init__(self, root: str | Path, user: User | None = None) -> None:
         self.root = Path(root)
-        self.outbox, self.sent, self.held, self.raw, self.state = (self.root / name for name in FOLDERS)
+        self.user = user
+        self.outbox, self.sent, self.held, self.wire, self.raw, self.state = (self.root / name for name in FOLDERS)
         self.paused = self.root / "paused"
-        self.ledger = self.root / "ledger"
-        self.clock = self.root / "clock"
+        self.ledger = self.wire / "ledger"
+        self.clock = self.wire / "clock"
 
     def prepare(self) -> None:
-        """Make the folders that are missing."""
-        for folder in (self.root, self.outbox, self.sent, self.held, self.raw, self.state):
+        """Make the folders that are missing; those that the delivery changes are the user's."""
+        for folder in (self.root, self.outbox, self.sent, self.held, self.wire, self.raw, self.state):
             folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        for name in ("ledger", "clock"):  # older programs had them in the root
+            with suppress(FileNotFoundError):
+                os.rename(self.root / name, self.wire / name)
+        if self.user is not None:
+            self._hand_over(self.user)
+
+    def _hand_over(self, user: User) -> None:
+        """Give the delivery's folders, and what older programs have put there, to the user, who may enter the root."""
+        os.chown(self.root, -1, user.gid)
+        for folder in (self.outbox, self.sent, self.held, self.wire):
+            if os.lstat(folder).st_uid != user.uid:
+                for name in os.listdir(folder):
+                    os.lchown(folder / name, *user)
+                os.chown(folder, *user)
 
     @contextmanager
     def lock(self, name: str, wait: bool = False) -> Iterator[float | None]:
@@ -92,7 +119,7 @@ class Spool:
         """Where a batch lies: outbox/, sent/ or held/. None: nowhere, it was never published."""
         for folder in (self.outbox, self.sent, self.held, self.outbox):  # a sender may move it while we look
             path = folder / str(name)
-            if path.exists():
+            if os.path.lexists(path):
                 return path
         return None
 
@@ -106,7 +133,7 @@ class Spool:
         parts = [self.outbox / str(name._replace(part=part)) for part in range(len(bodies))]
         try:
             for path, body in zip(parts, bodies):
-                write_synced(temporary(path), body)
+                write_synced(temporary(path), body, self.user)
         except OSError:
             for path in parts:
                 with suppress(OSError):
@@ -152,7 +179,7 @@ class Spool:
     def reason(self, name: BatchName) -> str:
         """Why a batch is held."""
         try:
-            return self.reason_path(name).read_text(encoding="utf-8").strip()
+            return read_plain(self.reason_path(name)).decode("utf-8", "replace").strip()
         except OSError:
             return "unknown"
 

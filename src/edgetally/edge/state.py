@@ -136,8 +136,7 @@ def note_extended(spool: Spool, stream: Stream, item: Renamed) -> None:
 
 
 def note_live(spool: Spool, stream: Stream, place: Place) -> None:
-    """Note how the pinned log begins and how much is in it, so that a truncated one is known; what was to be noted of the
-    rotation is."""
+    """Note how the pinned log begins and how much is in it, so that a truncated one is known. The rotation is over."""
     state = read_state(spool, stream.log)
     if state is not None:
         path = place.private / PIN if place.status(PIN) else place.path

@@ -17,6 +17,7 @@ from edgetally.edge.spool import BatchName, Spool
 from edgetally.edge.state import known_logs, read_state
 from edgetally.edge.streams import Stream, find_streams
 from edgetally.errors import EdgetallyError
+from edgetally.files import read_plain
 from edgetally.health.status import EdgeStatus, LogStatus, SpoolRoom
 from edgetally.times import age
 from edgetally.wire import clock_offset
@@ -59,7 +60,7 @@ def edge_status(config: EdgeConfig) -> EdgeStatus:
         "clock": offset,
         "spool": _room(config, spool),
         "paused": paused,
-        "ledger": spool.ledger.read_text(encoding="utf-8").strip() if spool.ledger.exists() else None,
+        "ledger": _pinned(spool),
         "logs": logs,
     }
 
@@ -109,6 +110,13 @@ def _log_status(spool: Spool, log: str, stream: Stream | None, batches: list[lis
         "sent": len(sent),
         "held": [{"batch": str(name), "reason": spool.reason(name)} for name in held],
     }
+
+
+def _pinned(spool: Spool) -> str | None:
+    """The id of the ledger that the edge knows; None before the first receipt."""
+    with suppress(OSError):
+        return read_plain(spool.ledger).decode("utf-8", "replace").strip()
+    return None
 
 
 def _renamed(stream: Stream | None) -> list[str]:

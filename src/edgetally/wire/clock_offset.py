@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import TypedDict
 
+from edgetally.files import read_plain
+
 OFFSET_SECONDS = 30.0  # a line a minute off the rotation's time is booked in the nearest slot
 
 
@@ -27,7 +29,7 @@ def measure(before: float, theirs: float, after: float) -> Clock:
 def load(path: Path) -> Clock | None:
     """The offset that the last run of `ship` has noted; None where there is none yet."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(read_plain(path))
         age = max(0.0, time.time() - os.path.getmtime(path))
         return {"offset": float(data["offset"]), "accuracy": float(data["accuracy"]), "age": round(age, 1)}
     except (OSError, ValueError, TypeError, LookupError):
