@@ -6,19 +6,21 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypedDict
+from typing import Any, BinaryIO, TypedDict
 
 from edgetally.config import EdgeConfig
 from edgetally.edge.renamed import ARCHIVED, Renamed
 from edgetally.edge.streams import Stream
 from edgetally.edge.unprivileged import ask_as, user_named
 from edgetally.errors import EdgetallyError
+from edgetally.formats.catalogue import parse_format
+from edgetally.formats.log_format import LogFormat
 from edgetally.limits import UNASSIGNED_HOSTS
+from edgetally.tally.channels import ChannelMap, hosts_by_bytes
+from edgetally.tally.count import tally
+from edgetally.tally.inputs import unpacked
+from edgetally.tally.running_tally import Window
 from edgetally.wire.batch import Batch
-
-if TYPE_CHECKING:
-    from edgetally.formats.log_format import LogFormat
-    from edgetally.tally.channels import ChannelMap
 
 
 class Counted(TypedDict):
@@ -93,16 +95,12 @@ class BatchMaker:
         return counted
 
     def _format(self, stream: Stream) -> LogFormat:
-        from edgetally.formats.catalogue import parse_format
-
         key = stream.config.format, stream.config.server
         if key not in self._formats:
             self._formats[key] = parse_format(*key)
         return self._formats[key]
 
     def _channel_map(self) -> ChannelMap:
-        from edgetally.tally.channels import ChannelMap
-
         if self._channels is None:
             self._channels = ChannelMap.load(Path(self.config.channels))
         return self._channels
@@ -112,11 +110,6 @@ def _count(
     file: BinaryIO, packed: bool, fmt: LogFormat, channels: ChannelMap, stream: Stream, item: Renamed
 ) -> Counted:
     """Tally one log. A live log is never unpacked, whatever it begins with; the archive's are."""
-    from edgetally.tally.channels import hosts_by_bytes
-    from edgetally.tally.count import tally
-    from edgetally.tally.inputs import unpacked
-    from edgetally.tally.running_tally import Window
-
     sums = tally(
         [unpacked(file) if packed else file],
         fmt,

@@ -14,13 +14,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from edgetally.config import EdgeConfig
 from edgetally.edge.archive import archive, make_room, prune
 from edgetally.edge.closing import is_closed, reopen, wait_closed
 from edgetally.edge.live_log import note_full
-from edgetally.edge.make_batch import BatchMaker
 from edgetally.edge.place import PIN
 from edgetally.edge.renamed import Renamed
 from edgetally.edge.rotation import Rotation, is_shorter, marked, take_over
@@ -30,6 +29,10 @@ from edgetally.edge.streams import Stream, find_streams, installed
 from edgetally.edge.unprivileged import run_as, user_named
 from edgetally.errors import EdgetallyError
 from edgetally.files import write_atomic
+
+if TYPE_CHECKING:
+    from edgetally.edge.make_batch import BatchMaker
+    from edgetally.wire.batch import Batch
 
 OPEN_WARNING_SECONDS = 900  # a file of an earlier run that is open for longer is worth a message
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -113,7 +116,7 @@ class Ship:
         self.status = 0
         self.full = False
         self._said: set[str] = set()
-        self._maker = BatchMaker(config, self.warn)
+        self._maker: BatchMaker | None = None
 
     def warn(self, text: str) -> None:
         """Say, once, that something is wrong."""
@@ -225,14 +228,16 @@ class Ship:
 
     def deliver(self, options: Options) -> None:
         """Deliver the outbox, by a child without rights."""
-        self.status = max(self.status, run_as(self.spool.user, lambda: self._deliver(options)))
-
-    def _deliver(self, options: Options) -> int:
         from edgetally.edge.deliver import Delivery
 
-        with self.guard():
-            Delivery(self.config, self.spool, self.warn).run(self.started, options.now, options.reconcile)
-        return self.status
+        delivery = Delivery(self.config, self.spool, self.warn)
+
+        def work() -> int:
+            with self.guard():
+                delivery.run(self.started, options.now, options.reconcile)
+            return self.status
+
+        self.status = run_as(self.spool.user, work)
 
     # --- finish: tally, publish, archive
 
@@ -260,8 +265,14 @@ class Ship:
     def _publish_and_archive(self, stream: Stream, item: Renamed) -> None:
         name = _batch_name(stream, item)
         if self.spool.find(name) is None:
-            self.spool.publish(name, self._maker.batch(stream, item, item.path).encode())
+            self.spool.publish(name, self._batch(stream, item).encode())
         archive(item.path, self.spool.raw / stream.log)
+
+    def _batch(self, stream: Stream, item: Renamed) -> Batch:
+        from edgetally.edge.make_batch import BatchMaker
+
+        self._maker = self._maker or BatchMaker(self.config, self.warn)
+        return self._maker.batch(stream, item, item.path)
 
     # --- say only
 
