@@ -20,7 +20,11 @@ from typing import Any
 
 from edgetally.config import EdgeConfig, load_edge
 from edgetally.edge import ship
+from edgetally.edge.place import PIN, PRIVATE
+from edgetally.edge.renamed import Renamed
+from edgetally.edge.rotation import Rotation, take_over
 from edgetally.edge.spool import Spool
+from edgetally.edge.state import State, load_state, note_live, read_state
 from edgetally.edge.streams import Stream, find_streams
 
 KEY = "00" * 32
@@ -166,11 +170,52 @@ class Edge:
         work.phase("rotate", work.rotate_all)
         return work.status
 
+    def turn(self, over: bool = True) -> tuple[list[Renamed], list[str]]:
+        """The rotation of the first log alone: the renamed files, and what is said. Nothing is closed or tallied.
+
+        over: pin a log that the server has made, and note it, as the end of a run does.
+        """
+        stream = self.stream
+        with stream.place() as place:
+            take_over(stream, place, read_state(self.spool, stream.log))
+            rotation = Rotation(self.config, self.spool, stream, place, load_state(self.spool, stream, place))
+            rotation.recover()
+            rotation.run()
+            if over and rotation.made and not place.status(PIN):
+                place.pin()
+        if over:
+            self.note()
+        return rotation.made, rotation.problems
+
+    def note(self) -> None:
+        """Note the live log of the first stream, as the end of a run does."""
+        stream = self.stream
+        with stream.place() as place:
+            note_live(self.spool, stream, place)
+
+    @property
+    def state(self) -> State:
+        """The state of the first log as it is written."""
+        state = read_state(self.spool, self.stream.log)
+        assert state is not None
+        return state
+
+    @property
+    def private(self) -> Path:
+        """The first log's private place, which may not be there yet."""
+        with self.stream.place(make=False) as place:
+            return place.private
+
+    def kept(self) -> list[str]:
+        """The names in the private place."""
+        return sorted(path.name for path in self.private.iterdir()) if self.private.is_dir() else []
+
     def bodies(self, folder: str = "outbox") -> list[dict[str, Any]]:
         """The batches in outbox/, sent/ or held/, in order."""
         place = Path(self.config.spool) / folder
         return [json.loads((place / str(name)).read_bytes()) for name in self.spool.batches(place)]
 
     def files(self) -> list[str]:
-        """The names beside the live log."""
-        return sorted(path.name for path in self.log.parent.iterdir())
+        """The names in the log's folder, but for the private place, and of the private place but for the pin."""
+        beside = [path.name for path in self.log.parent.iterdir() if path.name != PRIVATE]
+        return sorted(beside + [name for name in self.kept() if name != PIN])

@@ -21,6 +21,7 @@ from edgetally.errors import EdgetallyError
 from edgetally.files import birth_of, exchange_at, rename_exclusively, sync_folder
 
 PRIVATE = ".edgetally"
+PRIVATE_MODE = 0o700
 PIN = "live"  # a second name of the live log: its lines stay ours, whatever becomes of the first
 NEXT = "next"  # an empty file that is to be the live log
 TOOK = "took"  # what stood under the log's name until now
@@ -39,6 +40,12 @@ class Step(NamedTuple):
     def is_roots(self) -> bool:
         """Whether only root can change what is in it."""
         return self.trusted and is_ours(self.status) and not self.status.st_mode & 0o022
+
+    @property
+    def mount(self) -> str:
+        """What it is mounted by: within that alone can files be renamed and linked, whatever their device."""
+        with open(f"/proc/self/fdinfo/{self.descriptor}", encoding="ascii") as lines:
+            return next((line for line in lines if line.startswith("mnt_id:")), str(self.status.st_dev))
 
 
 def is_ours(status: os.stat_result) -> bool:
@@ -96,8 +103,9 @@ class Place:
             names = os.listdir(self.private)
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             return []
-        items = (Renamed.parse(self.private, name) for name in names)
-        return sorted(filter(None, items), key=lambda item: (item.end, item.seq))
+        items = filter(None, (Renamed.parse(self.private, name) for name in names))
+        plain = (item for item in items if (status := self.status(item.name)) and stat.S_ISREG(status.st_mode))
+        return sorted(plain, key=lambda item: (item.end, item.seq))
 
     # --- taking
 
@@ -148,7 +156,7 @@ class Place:
         except OSError:
             return False
         linked = self.status(PIN)
-        if linked is None or not self.is_plain(linked):
+        if linked is None or not stat.S_ISREG(linked.st_mode) or linked.st_nlink != 2:  # the log's name, and this one
             self.remove(PIN)
             return False
         sync_folder(self.private)
@@ -178,6 +186,26 @@ class Place:
             return odd
         return ""
 
+    def bring(self, before: Path, log: str) -> None:
+        """Bring in what lies where the log's private place was before. What is on another file system stays there."""
+        steps: list[Step] = []
+        try:
+            with suppress(EdgetallyError):
+                _walk(before / PIN, log, steps)
+                if before.parts[-2:] == (PRIVATE, log) and all(_is_made_by_us(step.status) for step in steps[-2:]):
+                    folder = steps[-1].descriptor
+                    for name in os.listdir(f"/proc/self/fd/{folder}"):
+                        with suppress(FileExistsError):
+                            rename_exclusively(name, self.private / name, folder)
+                    sync_folder(self.private)
+        finally:
+            for step in steps:
+                os.close(step.descriptor)
+
+
+def _is_made_by_us(status: os.stat_result) -> bool:
+    return is_ours(status) and stat.S_IMODE(status.st_mode) == PRIVATE_MODE
+
 
 @contextmanager
 def open_place(path: Path, log: str, given: str = "", make: bool = True) -> Iterator[Place]:
@@ -203,7 +231,7 @@ def _walk(path: Path, log: str, steps: list[Step]) -> str:
     ahead = _parts(str(path))
     links = 0
     _begin(steps)
-    while True:
+    while ahead:
         name = ahead.pop(0)
         try:
             status = os.stat(name, dir_fd=steps[-1].descriptor, follow_symlinks=False)
@@ -225,6 +253,7 @@ def _walk(path: Path, log: str, steps: list[Step]) -> str:
         if not ahead:
             return name
         _enter(path, log, steps, name)
+    raise _unreachable(path, log, steps, "", "it is a folder")
 
 
 def _parts(path: str) -> list[str]:
@@ -265,12 +294,12 @@ def _unreachable(path: Path, log: str, steps: list[Step], name: str, why: str) -
 
 def _anchor(steps: list[Step], path: Path, log: str, given: str) -> str:
     """The nearest folder upwards from the log that only root can change, on the log's file system."""
-    device = steps[-1].status.st_dev
+    mount = steps[-1].mount
     if given:
         found: list[Step] = []
         try:
             last = _walk(Path(given) / "x", log, found)
-            if last and found[-1].is_roots and found[-1].status.st_dev == device:
+            if last and found[-1].is_roots and found[-1].mount == mount:
                 return found[-1].path
         finally:
             for step in found:
@@ -280,7 +309,7 @@ def _anchor(steps: list[Step], path: Path, log: str, given: str) -> str:
             "name another one"
         )
     for step in reversed(steps):
-        if step.status.st_dev == device and step.is_roots:
+        if step.is_roots and step.mount == mount:
             return step.path
     raise EdgetallyError(
         f"{path}, log '{log}', has no folder above it on its file system that only root can change: make one, and name "
@@ -292,7 +321,7 @@ def _make(private: Path) -> None:
     """Make the private place, or see that what is there is one."""
     for folder in (private.parent, private):
         with suppress(FileExistsError):
-            os.mkdir(folder, 0o700)
+            os.mkdir(folder, PRIVATE_MODE)
             sync_folder(folder.parent)
         status = os.lstat(folder)
         if not stat.S_ISDIR(status.st_mode) or not is_ours(status) or status.st_mode & 0o022:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
-from edgetally.config import EdgeConfig
+from edgetally.config import EdgeConfig, LogConfig
 from edgetally.edge.closing import is_closed
 from edgetally.edge.live_log import note_full
 from edgetally.edge.place import NEXT, PIN, TOOK, Place
@@ -22,6 +23,7 @@ from edgetally.files import FILE_MODE, rename_exclusively, sync_folder
 
 TICK = 0.001  # times in names have three decimals
 BACKWARDS_SECONDS = 1.0  # a clock that went back by more is worth a message
+BIRTH_TICK = 0.01  # a file's birth is told by a clock that is behind by so much at most
 KEEPS_OPEN = ("trafficserver",)  # servers that open a new log only where there is none under its name
 
 
@@ -44,11 +46,15 @@ class Rotation:
     def recover(self) -> None:
         """Go on where a run was cut off: before anything else is done with the log, its batches included."""
         if self.place.is_taken():
+            self.full = self._was_full()
             self._number(self.state.turn or self._now())
-        elif self.place.status(NEXT) and self.state.turn is not None and self.state.last_to == self.state.turn:
+        elif self.place.status(NEXT) and self.state.has_taken():
             self._pin_next()
         else:
             self.place.forget_next()
+        if self.state.turn is not None:
+            self._note_pinned()
+            self.state = note_turn(self.spool, self.stream, self.state, None)
 
     def run(self) -> None:
         """Take the log, and what another rotator made of it, into batches of their own."""
@@ -57,15 +63,17 @@ class Rotation:
         if self._extend(status):
             return
         turn = self._now()
-        self.state = note_turn(self.spool, self.stream, self.state, self.place, turn)
+        self.state = note_turn(self.spool, self.stream, self.state, turn)
         if status is None:
             self._absent(turn)
         elif not self.place.is_plain(status):
             self._odd(turn)
         else:
-            if self.stream.config.server in KEEPS_OPEN or not self.place.exchange(status):
+            if _keeps_open(self.stream.config) or not self.place.exchange(status):
                 self.place.take()
             self._number(turn)
+        if self.full and not note_full(self.spool, self.stream):
+            self.spool.full_path(self.stream.log).unlink(missing_ok=True)
 
     def _now(self) -> float:
         """The time of this rotation: covers never run backwards."""
@@ -98,9 +106,11 @@ class Rotation:
             self._broken("what stood under its name was no plain file")
             self._retire(turn, "broken")
         elif place.status(PIN) and not place.is_pinned(took):
-            born = self._born(turn)
-            self._broken("it was replaced")
-            self._retire(born, "broken")
+            if self._is_elsewhere():
+                self._retire(turn, "")
+            else:
+                self._broken("it was replaced")
+                self._retire(self._born(turn), "broken")
             self._batch(TOOK, turn)
         elif place.status(PIN) or self.state.last_to is None or self._is_known():
             mark = "" if self._is_whole() else "broken"
@@ -116,7 +126,15 @@ class Rotation:
         """Until when another log can have stood under the name of the one that was taken: until that was made."""
         born = self.place.birth(TOOK)
         last = self.state.last_to or 0.0
-        return round(min(max(born if born is not None else turn, last + TICK), turn), 3)
+        return round(min(max(born + BIRTH_TICK if born is not None else turn, last + TICK), turn), 3)
+
+    def _is_elsewhere(self) -> bool:
+        """Whether the pinned log still stands under its name, and the log's path was changed in the configuration."""
+        if self.state.path == str(self.stream.path):
+            return False
+        with suppress(OSError):
+            return self.place.is_pinned(os.lstat(self.state.path))
+        return False
 
     def _is_known(self) -> bool:
         """Whether what was taken is the log that was noted last, where that could not be pinned."""
@@ -165,14 +183,17 @@ class Rotation:
     def _note(self, item: Renamed) -> None:
         self.state = note_batch(self.spool, self.stream, self.state, item, item.path.stat().st_size)
         self.made.append(item)
-        if not note_full(self.spool, self.stream):
-            self.spool.full_path(self.stream.log).unlink(missing_ok=True)
 
     def _pin_next(self) -> None:
         """The new log, which stands under the log's name since the exchange, is the pinned one from now on."""
         if self.place.status(NEXT):
             self.place.rename(NEXT, PIN)
-        note_live(self.spool, self.stream, self.place)
+        self._note_pinned()
+
+    def _note_pinned(self) -> None:
+        """One that is not pinned yet is noted when the run ends, which pins it if it can."""
+        if self.place.status(PIN):
+            self.state = note_live(self.spool, self.stream, self.place) or self.state
 
     # --- what is not as it should be
 
@@ -189,7 +210,6 @@ class Rotation:
             f"server, or correct the path of log '{self.stream.log}' in {self.config.path}"
         )
         self._retire(turn, "absent")
-        note_live(self.spool, self.stream, self.place)
 
     def _odd(self, turn: float) -> None:
         """A link, a pipe or a file with other names stands under the log's name: it is left where it is."""
@@ -198,23 +218,27 @@ class Rotation:
             f"missing; remove it, and have the server of log '{self.stream.log}' make a new one"
         )
         self._retire(turn, "broken")
-        note_live(self.spool, self.stream, self.place)
 
     def _extend(self, status: os.stat_result | None) -> bool:
         """The server never reopened its log and still writes to the last renamed one: let that cover this time too.
 
-        Its batch was not tallied yet, so its covers may still grow. An empty batch beside it would call time idle, and
-        an absent one call time missing, whose lines are all there.
+        Its batch was not tallied yet, so its covers may still grow. An empty batch beside it would call time idle whose
+        lines are all there. But where the new log is not there, or not as it was noted, another program has been at it.
         """
         newest = next(filter(self.state.is_newest, self.place.batches()), None)
         if newest is None or newest.mark == "absent" or is_closed(newest.path):
             return False
-        pinned = self.place.is_pinned(status) and status is not None and not status.st_size
-        unpinned = status is None and self.place.status(PIN) is None
-        if not (unpinned or (pinned and newest.path.stat().st_mtime > newest.end)):
+        if status is None or status.st_size or not self._is_untouched() or newest.path.stat().st_mtime <= newest.end:
             return False
-        self.made.append(extend(self.spool, self.stream, newest, self._now()))
+        self.made.append(extend(self.spool, self.stream, newest, self._now(), "full" if self.full else ""))
         return True
+
+    def _is_untouched(self) -> bool:
+        """Whether the pinned log stands under the log's name, and was empty when it was noted."""
+        known = self.state.live
+        if known is None or known.size or not self.place.is_pinned(self.place.live()):
+            return False
+        return known.is_same(self.place.private / PIN, birthless=True)
 
 
 def is_shorter(state: State | None, item: Renamed) -> bool:
@@ -227,9 +251,9 @@ def marked(item: Renamed, mark: str) -> Renamed:
     return _renamed(item, item._replace(mark=mark))
 
 
-def extend(spool: Spool, stream: Stream, item: Renamed, end: float) -> Renamed:
+def extend(spool: Spool, stream: Stream, item: Renamed, end: float, mark: str = "") -> Renamed:
     """Let the newest renamed log, not yet tallied, cover more time: it was written to until then."""
-    longer = _renamed(item, item._replace(end=round(max(end, item.end + TICK), 3)))
+    longer = _renamed(item, item._replace(end=round(max(end, item.end + TICK), 3), mark=item.mark or mark))
     note_extended(spool, stream, longer)
     return longer
 
@@ -240,8 +264,14 @@ def _renamed(item: Renamed, other: Renamed) -> Renamed:
     return other
 
 
+def _keeps_open(log: LogConfig) -> bool:
+    return log.server in KEEPS_OPEN or log.format.startswith(tuple(f"{server}_" for server in KEEPS_OPEN))
+
+
 def take_over(stream: Stream, place: Place, state: State | None) -> None:
-    """Bring into the private place what an older program has renamed beside the log, once."""
+    """Bring in what lies where the private place was before, and what an older program has renamed beside the log."""
+    if state is not None and state.private not in ("", str(place.private)):
+        place.bring(Path(state.private), stream.log)
     if state is None or state.private:
         return
     old = f"{stream.path.name}.edgetally-{state.generation}-"

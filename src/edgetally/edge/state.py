@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edgetally.edge.live_log import Live, note
-from edgetally.edge.place import PIN, Place
+from edgetally.edge.place import NEXT, PIN, TOOK, Place
 from edgetally.edge.renamed import Renamed
 from edgetally.edge.spool import BatchName, Spool
 from edgetally.edge.streams import Stream
@@ -23,9 +23,10 @@ from edgetally.files import write_atomic
 class State(NamedTuple):
     """What a log's rotations have come to.
 
-    last_to: end of the last rotation's covers, epoch s, None before any. live: the log that was there after it. size:
-    of the newest renamed log when it was renamed, bytes. turn: when a rotation began that is not noted yet, epoch s.
-    private: the log's private place; empty where an older program has renamed the log beside itself.
+    path: of the log at the last rotation. last_to: end of its covers, epoch s, None before any. live: the log that was
+    there after it. size: of the newest renamed log when it was renamed, bytes. turn: when a rotation began that is not
+    over yet, epoch s. private: the log's private place then; empty where an older program has renamed the log beside
+    itself.
     """
 
     stream: str
@@ -41,6 +42,10 @@ class State(NamedTuple):
     def is_newest(self, item: Renamed) -> bool:
         """Whether a renamed log is the one of the last rotation."""
         return (item.generation, item.seq) == (self.generation, self.next_seq - 1)
+
+    def has_taken(self) -> bool:
+        """Whether the rotation that is not over yet has its batch."""
+        return self.turn is not None and self.last_to is not None and self.last_to >= self.turn
 
 
 # --- reading
@@ -89,10 +94,10 @@ def _mend(spool: Spool, stream: Stream, place: Place, state: State) -> State:
         known = item.seq < state.next_seq - 1 or (item.seq == state.next_seq - 1 and item.end <= last_to)
         if item.generation == state.generation and not known:
             last_to = max(last_to, item.end)
-            state = state._replace(next_seq=item.seq + 1, last_to=last_to, size=0)
+            state = state._replace(next_seq=item.seq + 1, last_to=last_to, live=None, size=0)
     while published := spool.find(BatchName(stream.log, state.generation, state.next_seq)):
         last_to = max(last_to, _covers_end(published))
-        state = state._replace(next_seq=state.next_seq + 1, last_to=last_to, size=0)
+        state = state._replace(next_seq=state.next_seq + 1, last_to=last_to, live=None, size=0)
     return state
 
 
@@ -117,15 +122,14 @@ def _path(spool: Spool, log: str) -> Path:
     return spool.state / f"{log}.json"
 
 
-def note_turn(spool: Spool, stream: Stream, state: State, place: Place, turn: float) -> State:
-    """A rotation begins."""
-    noted = state._replace(path=str(stream.path), private=str(place.private), turn=turn)
-    return save_state(spool, stream.log, noted)
+def note_turn(spool: Spool, stream: Stream, state: State, turn: float | None) -> State:
+    """A rotation begins, or where turn is None, the next may."""
+    return save_state(spool, stream.log, state._replace(turn=turn))
 
 
 def note_batch(spool: Spool, stream: Stream, state: State, item: Renamed, size: int) -> State:
     """A file has become the next batch's: its number is used up."""
-    return save_state(spool, stream.log, state._replace(next_seq=item.seq + 1, last_to=item.end, size=size))
+    return save_state(spool, stream.log, state._replace(next_seq=item.seq + 1, last_to=item.end, live=None, size=size))
 
 
 def note_extended(spool: Spool, stream: Stream, item: Renamed) -> None:
@@ -135,13 +139,24 @@ def note_extended(spool: Spool, stream: Stream, item: Renamed) -> None:
         save_state(spool, stream.log, state._replace(last_to=item.end))
 
 
-def note_live(spool: Spool, stream: Stream, place: Place) -> None:
-    """Note how the pinned log begins and how much is in it, so that a truncated one is known. The rotation is over."""
+def note_live(spool: Spool, stream: Stream, place: Place) -> State | None:
+    """Note how the live log begins and how much is in it, so that a truncated one is known. The rotation is over."""
     state = read_state(spool, stream.log)
-    if state is not None:
-        path = place.private / PIN if place.status(PIN) else place.path
-        status = place.live()
-        live = note(path) if path != place.path or (status is not None and place.is_plain(status)) else None
-        noted = state._replace(live=live, turn=None)
-        if noted != state:
-            save_state(spool, stream.log, noted)
+    if state is None or place.status(TOOK) or place.status(NEXT):
+        return state
+    noted = state._replace(live=_seen(state, place), path=str(stream.path), private=str(place.private), turn=None)
+    return noted if noted == state else save_state(spool, stream.log, noted)
+
+
+def _seen(state: State, place: Place) -> Live | None:
+    """The live log as it is to be noted. One that has lost something since it was noted stays as it was.
+
+    One that is not pinned is known only to the run that has taken the log before it: later, it may be another one.
+    """
+    pin, known, status = place.private / PIN, state.live, place.live()
+    if place.status(PIN):
+        lost = known is not None and known.is_same(pin, birthless=True) and not known.is_whole(pin)
+        return known if lost else note(pin)
+    if known is None and state.has_taken() and status is not None and place.is_plain(status):
+        return note(place.path)
+    return known

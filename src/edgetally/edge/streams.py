@@ -7,8 +7,7 @@ import os
 import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from fnmatch import fnmatch
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from edgetally.config import NAME, EdgeConfig, LogConfig
@@ -16,6 +15,8 @@ from edgetally.edge.place import Place, open_place
 from edgetally.edge.renamed import Renamed
 from edgetally.errors import EdgetallyError
 from edgetally.files import FILE_MODE, sync_folder
+
+OLD_MARK = ".edgetally-"  # of what an older program has renamed beside its log
 
 
 class Stream(NamedTuple):
@@ -72,7 +73,8 @@ def _expand(log: LogConfig, known: Iterable[str]) -> list[tuple[str, str]]:
 
     if not glob.has_magic(log.path):
         return [(log.name, log.path)]
-    paths = {*glob.glob(log.path), *(path for path in known if fnmatch(path, log.path))}
+    paths = {path for path in glob.glob(log.path) if OLD_MARK not in os.path.basename(path)}
+    paths |= {path for path in known if PurePosixPath(path).match(log.path)}
     return [(f"{log.name}.{os.path.basename(path).removesuffix('.log')}", path) for path in sorted(paths)]
 
 

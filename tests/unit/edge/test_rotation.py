@@ -1,36 +1,27 @@
-"""The rotation: names that carry everything, no rename over another file, and no file tallied while it is written."""
+"""The rotation: one batch after the other without a gap, and missing time where another program was at the log."""
 
 from __future__ import annotations
 
-import ctypes
 import errno
-import fcntl
-import json
 import os
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from edgetally.edge import closing
-from edgetally.edge.closing import is_closed, reopen, wait_closed
-from edgetally.edge.live_log import Live
+from edgetally.edge import place as places
+from edgetally.edge.live_log import note
+from edgetally.edge.place import NEXT, PIN, TOOK, Place
 from edgetally.edge.renamed import Renamed
-from edgetally.edge.rotation import extend, rotate
-from edgetally.edge.spool import BatchName
-from edgetally.edge.state import State, load_state, note_again, read_state, record_live, save_state
-from edgetally.edge.streams import Stream, find_streams, installed
-from edgetally.errors import EdgetallyError
-from edgetally.files import rename_exclusively
-from tests.support import SOURCE
-from tests.support.edge import Edge, Writer, wait_for
+from edgetally.edge.rotation import Rotation, extend
+from edgetally.edge.state import State, save_state
+from edgetally.edge.streams import installed
+from tests.support.edge import Edge, Writer
 
 GENERATION = "0123456789abcdef"
+WAYS = ("exchanged", "taken")
 
 
 @pytest.fixture
@@ -38,248 +29,45 @@ def edge(tmp_path: Path) -> Edge:
     return Edge(tmp_path)
 
 
-def turn(edge: Edge) -> tuple[list[Renamed], list[str]]:
-    """One rotation of the first log, and the note of its new live log."""
-    stream = edge.stream
-    result = rotate(edge.config, edge.spool, stream, load_state(edge.spool, stream))
-    record_live(edge.spool, stream)
-    return result
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How the live log is taken: `taken` where the file system cannot exchange."""
+    if request.param == "taken":
+
+        def refuse(*_: object) -> None:
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+        monkeypatch.setattr(places, "exchange_at", refuse)
+    return str(request.param)
 
 
-def started(edge: Edge, seq: int = 5, **fields: Any) -> State:
-    """The state of a log that was rotated before, 300 s ago."""
-    live = edge.log.stat() if edge.log.exists() else None
-    state = State(
-        edge.stream.name,
-        str(edge.log),
-        GENERATION,
-        seq,
-        round(time.time() - 300, 3),
-        Live(live.st_dev, live.st_ino, live.st_size) if live else None,
-        tuple((path.name, path.stat().st_ino) for path in sorted(edge.log.parent.glob("access.log?*"))),
-    )
+def older(edge: Edge, seq: int = 5, **fields: Any) -> State:
+    """The state of a log that an older program rotated 300 s ago: it pinned nothing, and noted no birth."""
+    live = note(edge.log)._replace(birth=0.0) if edge.log.exists() else None
+    state = State(edge.stream.name, str(edge.log), GENERATION, seq, round(time.time() - 300, 3), live)
     state = state._replace(**fields)
     save_state(edge.spool, "access", state)
     return state
 
 
-# --- names
+def wait_a_tick() -> None:
+    """Until the clock of the file system has gone on."""
+    time.sleep(0.02)
 
 
-@pytest.mark.parametrize("mark", ["", "absent", "broken"])
-@pytest.mark.parametrize("file", ["access.log", "a-b", "x.edgetally-y"])
-def test_a_renamed_logs_name_says_everything(tmp_path: Path, file: str, mark: str) -> None:
-    item = Renamed(tmp_path, file, GENERATION, 12, 0.0, 1780000000.125, mark)
-    assert Renamed.parse(tmp_path, item.name) == item
+def anew(edge: Edge, text: str) -> None:
+    """Another program moves the log away, and the server makes a new one."""
+    edge.log.rename(edge.log.with_suffix(f".log.{len(list(edge.log.parent.iterdir()))}"))
+    edge.log.write_text(text)
 
 
-@pytest.mark.parametrize("name", ["access.log", "access.log.1", "access.log.edgetally-x", "a.edgetally-0-1-2-3.gz"])
-def test_other_names_are_not_ours(tmp_path: Path, name: str) -> None:
-    assert Renamed.parse(tmp_path, name) is None
-
-
-def test_renamed_logs_come_oldest_first(edge: Edge) -> None:
-    names = [Renamed(edge.log.parent, "access.log", GENERATION, seq, seq - 1.0, float(seq)) for seq in (10, 9, 11)]
-    for item in names:
-        item.path.touch()
-    (edge.log.parent / f"other.log.edgetally-{GENERATION}-1-0.000-1.000").touch()
-    assert [item.seq for item in edge.stream.renamed()] == [9, 10, 11]
-
-
-def test_a_glob_gives_each_file_its_stream(edge: Edge) -> None:
-    for name in ("a.log", "b.log", "a.log.1", "a.log.edgetally-x"):
-        (edge.log.parent / name).touch()
-    (edge.log.parent / f"gone.log.edgetally-{GENERATION}-1-0.000-1.000").touch()
-    edge.set(path=str(edge.log.parent / "*.log"))
-    streams, problems = find_streams(edge.config)
-    assert [(stream.name, stream.path.name) for stream in streams] == [
-        ("edge1/access.a", "a.log"),
-        ("edge1/access.b", "b.log"),
-        ("edge1/access.gone", "gone.log"),
-    ]
-    assert problems == []
-
-
-def test_a_glob_that_matches_nothing_is_said(edge: Edge) -> None:
-    edge.set(path=str(edge.log.parent / "*.log"))
-    streams, (problem,) = find_streams(edge.config)
-    assert streams == []
-    assert "matches no file" in problem
-
-
-def test_two_files_never_share_a_stream(edge: Edge) -> None:
-    for name in ("one", "two"):
-        (edge.folder / name).mkdir()
-        (edge.folder / name / "access.log").touch()
-    edge.set(path=str(edge.folder / "*" / "access.log"))
-    streams, problems = find_streams(edge.config)
-    assert len(streams) == 1
-    assert "is left out" in problems[0]
-
-
-def test_a_name_that_cannot_be_a_stream_is_said(edge: Edge) -> None:
-    (edge.log.parent / "what is this.log").touch()
-    edge.set(path=str(edge.log.parent / "*.log"))
-    streams, problems = find_streams(edge.config)
-    assert streams == []
-    assert "'access.what is this'" in problems[0]
-
-
-def test_a_linked_log_is_renamed_where_it_lies(edge: Edge) -> None:
-    real = edge.folder / "real.log"
-    real.write_text("line\n")
-    edge.log.symlink_to(real)
-    (item,), _ = turn(edge)
-    assert item.folder == edge.folder
-    assert edge.log.is_symlink()
-
-
-# --- rename
-
-
-def test_a_rename_never_goes_over_another_file(tmp_path: Path) -> None:
-    (tmp_path / "live").write_text("new")
-    (tmp_path / "old").write_text("old")
-    with pytest.raises(FileExistsError):
-        rename_exclusively(tmp_path / "live", tmp_path / "old")
-    assert (tmp_path / "old").read_text() == "old"
-    rename_exclusively(tmp_path / "live", tmp_path / "new")
-    assert (tmp_path / "new").read_text() == "new"
-
-
-def test_the_same_without_the_system_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ctypes, "CDLL", lambda *_args, **_options: SimpleNamespace())
-    test_a_rename_never_goes_over_another_file(tmp_path)
-
-
-# --- the closed check
-
-
-def closes_with(server: Writer, path: Path) -> None:
-    """A renamed log is open until its writer has reopened, the live one until the writer has ended."""
-    renamed = path.rename(path.with_name("renamed"))
-    assert not is_closed(renamed)
-    server.reopen()
-    wait_for("closed file", lambda: is_closed(renamed))
-    assert not is_closed(path)
-    server.stop()
-    assert is_closed(path)
-
-
-def test_a_file_is_closed_when_its_last_writer_is_gone(tmp_path: Path) -> None:
-    path = tmp_path / "log"
-    with Writer(path) as server, path.open("rb"):
-        closes_with(server, path)
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="drops capabilities, which only root has")
-def test_a_lease_is_granted_to_root_without_capabilities_as_in_a_container(tmp_path: Path) -> None:
-    """There a lease needs the file's owner, and the processes of others cannot be read."""
-    path = tmp_path / "log"
-    command = ["setpriv", "--bounding-set=-lease,-sys_ptrace", "--inh-caps=-lease,-sys_ptrace", sys.executable, "-c"]
-    script = (
-        "import sys, pathlib; from edgetally.edge.closing import is_closed; print(is_closed(pathlib.Path(sys.argv[1])))"
-    )
-    source = str(SOURCE)
-
-    def asked() -> str:
-        done = subprocess.run(
-            [*command, script, str(path)], env={**os.environ, "PYTHONPATH": source}, capture_output=True, text=True
-        )
-        return done.stdout.strip() or done.stderr
-
-    with Writer(path):
-        shutil.chown(path, "nobody")
-        assert asked() == "False"
-    assert asked() == "True"
-
-
-def test_without_leases_the_processes_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a file system that knows none. Only the writer and this reader are looked at, as if alone in the world."""
-    proc = tmp_path / "proc"
-    proc.mkdir()
-    (proc / str(os.getpid())).symlink_to(f"/proc/{os.getpid()}")
-    search = closing._open_for_writing
-    monkeypatch.setattr(closing, "_open_for_writing", lambda wanted: search(wanted, str(proc)))
-
-    def refuse(_descriptor: int, _command: int, _argument: int = 0) -> object:
-        raise OSError(errno.EINVAL, "Invalid argument")
-
-    monkeypatch.setattr(fcntl, "fcntl", refuse)
-    path = tmp_path / "log"
-    with Writer(path) as server, path.open("rb"):
-        (proc / str(server.pid)).symlink_to(f"/proc/{server.pid}")
-        closes_with(server, path)
-
-
-def test_a_process_that_hides_its_files_counts_as_a_writer(tmp_path: Path) -> None:
-    path = tmp_path / "log"
-    path.touch()
-    proc = tmp_path / "proc"
-    (proc / "1").mkdir(parents=True)
-    assert not closing._open_for_writing(path.stat(), str(proc)), "it has no fd folder: it has ended"
-    (proc / "1" / "fd").touch()  # reading it as a folder fails, as for another user's process
-    assert closing._open_for_writing(path.stat(), str(proc))
-
-
-def test_waiting_ends_as_soon_as_the_server_has_reopened(edge: Edge) -> None:
-    with Writer(edge.log) as server:
-        (item,), _ = rotate(edge.config, edge.spool, edge.stream, load_state(edge.spool, edge.stream))
-        begin = time.monotonic()
-        reopen([f"(sleep 0.3; kill -USR1 {server.pid}) 2>&- &"])
-        wait_closed([item], [edge.stream], 10)
-        assert 0.2 < time.monotonic() - begin < 2
-        assert is_closed(item.path)
-        assert edge.log.exists()
-
-
-def test_waiting_is_bounded(edge: Edge) -> None:
-    with Writer(edge.log):
-        (item,), _ = rotate(edge.config, edge.spool, edge.stream, load_state(edge.spool, edge.stream))
-        begin = time.monotonic()
-        wait_closed([item], [edge.stream], 0.3)
-        assert 0.2 < time.monotonic() - begin < 1
-        assert not is_closed(item.path)
-
-
-# --- reopen
-
-
-def test_each_command_runs_once(tmp_path: Path) -> None:
-    command = f"echo x >> {tmp_path}/runs"
-    assert reopen([command, "", command]) == []
-    assert (tmp_path / "runs").read_text() == "x\n"
-
-
-def test_a_failing_command_is_named_with_what_it_said() -> None:
-    assert reopen(["echo no such pid >&2; exit 3", "exit 4"]) == [
-        "`echo no such pid >&2; exit 3` failed (no such pid)",
-        "`exit 4` failed (exit 4)",
-    ]
-
-
-def test_a_hanging_command_is_ended_with_its_children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(closing, "REOPEN_SECONDS", 0.3)
-    (problem,) = reopen([f"sleep 60 & echo $! > {tmp_path}/child; wait"])
-    assert "did not end" in problem
-    child = int((tmp_path / "child").read_text())
-    wait_for("dead child", lambda: _gone(child))
-
-
-def _gone(pid: int) -> bool:
-    try:
-        return f"{pid} (sleep) Z" in Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return True
-
-
-# --- a rotation
+# --- an ordinary rotation
 
 
 def test_the_first_batch_begins_with_the_installation(edge: Edge) -> None:
     since = installed(edge.config, edge.config.logs[0])
     edge.log.write_text("line\n")
-    (item,), problems = turn(edge)
+    (item,), problems = edge.turn()
     assert (item.seq, item.start, item.mark, problems) == (1, float(int(since)), "", [])
     assert item.path.read_text() == "line\n"
 
@@ -289,425 +77,707 @@ def test_a_deleted_spool_does_not_forget_the_installation(edge: Edge) -> None:
     since = installed(edge.config, edge.config.logs[0])
     os.utime(edge.folder / "installed" / "access", (since - 5000, since - 5000))
     edge.log.touch()
-    (item,), _ = turn(edge)
+    (item,), _ = edge.turn()
     assert item.start == int(since) - 5000
 
 
 def test_existing_lines_are_counted_when_asked_for(edge: Edge) -> None:
     edge.set(include_existing=True)
     edge.log.touch()
-    (item,), _ = turn(edge)
+    (item,), _ = edge.turn()
     assert item.start == 0.0
 
 
-def test_rotations_follow_each_other_without_a_gap(edge: Edge) -> None:
+def test_rotations_follow_each_other_without_a_gap(edge: Edge, way: str) -> None:
     items = []
-    for _ in range(3):
-        edge.log.touch()
-        items += turn(edge)[0]
+    for text in ("one\n", "two\n", "three\n"):
+        with edge.log.open("a") as log:
+            log.write(text)
+        edge.note()
+        (item,), problems = edge.turn()
+        assert (item.path.read_text(), item.mark, problems) == (text, "", [])
+        items.append(item)
+        edge.log.touch()  # the server makes a new one where there is none
+        if way == "taken":
+            with edge.stream.place() as place:
+                assert place.pin()
+            edge.note()
     assert [item.seq for item in items] == [1, 2, 3]
     assert [item.start for item in items[1:]] == [item.end for item in items[:-1]]
     assert len({item.generation for item in items}) == 1
 
 
+def test_the_new_log_has_the_owner_and_the_mode_of_the_old_one(edge: Edge) -> None:
+    """And is pinned from its first moment."""
+    edge.log.touch()
+    os.chown(edge.log, 12345, 23456)
+    edge.log.chmod(0o4664)
+    edge.turn()
+    status = edge.log.stat()
+    assert (status.st_uid, status.st_gid, status.st_mode & 0o7777, status.st_size) == (12345, 23456, 0o664, 0)
+    assert os.path.samefile(edge.log, edge.private / PIN)
+    assert status.st_nlink == 2
+
+
+def test_traffic_server_makes_its_new_log_itself(edge: Edge) -> None:
+    """It opens none while one stands under the name; what it makes is pinned when it is there."""
+    edge.data["logs"][0]["server"] = "trafficserver"
+    edge.set()
+    edge.log.write_text("line\n")
+    (item,), _ = edge.turn()
+    assert item.path.read_text() == "line\n"
+    assert not edge.log.exists()
+    assert edge.kept() == [item.name]
+    edge.log.write_text("more\n")
+    with edge.stream.place() as place:
+        assert place.pin()
+    edge.note()
+    (item,), problems = edge.turn()
+    assert (item.seq, item.mark, item.path.read_text(), problems) == (2, "", "more\n", [])
+
+
+def test_traffic_server_is_known_by_a_named_format(edge: Edge) -> None:
+    edge.set(format="trafficserver_extended")
+    edge.log.touch()
+    edge.turn()
+    assert not edge.log.exists()
+
+
+def test_a_file_system_without_hard_links_knows_the_log_again(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its inode and its birth; and another one is still another one."""
+
+    def refuse(*_: object, **_options: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    edge.log.touch()
+    edge.turn(over=False)
+    for _ in range(2):
+        edge.log.write_text("line\n")
+        edge.turn()
+        edge.log.write_text("line\n")  # made by the server before the run ends
+        edge.turn()
+    made, problems = edge.turn()
+    assert [item.mark for item in made] == ["absent"]
+    assert "is not there" in problems[0]
+
+
+# --- what is not as it should be
+
+
 def test_an_absent_log_is_a_batch_that_says_so(edge: Edge) -> None:
-    (item,), problems = turn(edge)
+    (item,), problems = edge.turn()
     assert item.mark == "absent"
     assert item.path.read_bytes() == b""
     assert "is not there" in problems[0]
+    wait_a_tick()
+    edge.log.write_text("line\n")
+    (gap, following), problems = edge.turn()
+    assert (gap.seq, gap.start, gap.mark) == (2, item.end, "broken"), "another log may have been there before"
+    assert (following.seq, following.start, following.mark) == (3, gap.end, "")
+    assert following.path.read_text() == "line\n"
+    edge.log.write_text("line\n")
+    (item,), problems = edge.turn()
+    assert (item.mark, problems) == ("", [])
+
+
+def test_a_log_that_comes_back_within_the_run_is_known(edge: Edge) -> None:
+    edge.turn(over=False)
     edge.log.touch()
-    (following,), problems = turn(edge)
-    assert (following.seq, following.start, following.mark, problems) == (2, item.end, "", [])
+    with edge.stream.place() as place:
+        assert place.pin()
+    edge.note()
+    (item,), problems = edge.turn()
+    assert (item.mark, problems) == ("", [])
 
 
-def test_a_log_that_is_no_plain_file_is_left_alone(edge: Edge) -> None:
-    os.mkfifo(edge.log)
-    with pytest.raises(EdgetallyError, match="not a plain file"):
-        turn(edge)
-    assert edge.log.is_fifo()
+def test_a_log_that_is_gone_leaves_what_was_pinned(edge: Edge) -> None:
+    edge.log.touch()
+    edge.turn()
+    with Writer(edge.log) as server:
+        server.write(1)
+        edge.log.unlink()
+        (item,), _ = edge.turn()
+        assert item.mark == "absent"
+        server.write(1)
+    assert item.path.read_text().count("\n") == 2
 
 
-def test_a_missing_folder_is_said(edge: Edge) -> None:
-    edge.set(path=str(edge.folder / "nowhere" / "access.log"))
-    with pytest.raises(EdgetallyError, match="nowhere"):
-        turn(edge)
+def test_an_absent_log_whose_batch_is_open_for_nobody_is_absent_again(edge: Edge) -> None:
+    edge.turn()
+    (item,), _ = edge.turn()
+    assert (item.seq, item.mark) == (2, "absent")
 
 
-def test_a_log_that_another_program_renamed_is_a_batch_of_its_own(edge: Edge) -> None:
+@pytest.mark.parametrize("odd", ["pipe", "link", "folder", "other name"])
+def test_what_is_no_plain_file_is_left_where_it_is(edge: Edge, odd: str) -> None:
+    """What was pinned before is a batch, and its time is missing."""
+    edge.log.touch()
+    edge.turn()
+    edge.log.write_text("pinned\n")
+    edge.log.rename(edge.folder / "away")
+    other = edge.folder / "other"
+    other.write_text("other\n")
+    make = {
+        "pipe": lambda: os.mkfifo(edge.log),
+        "link": lambda: edge.log.symlink_to(other) or os.lchown(edge.log, 12345, 12345),
+        "folder": edge.log.mkdir,
+        "other name": lambda: os.link(other, edge.log),
+    }
+    make[odd]()
+    before = os.lstat(edge.log)
+    (item,), problems = edge.turn()
+    assert (item.mark, item.path.read_text()) == ("broken", "pinned\n")
+    (again,), problems = edge.turn()
+    assert (again.mark, again.path.read_text(), len(problems)) == ("broken", "", 1)
+    assert "is no plain file, or has another name" in problems[0]
+    assert (os.lstat(edge.log).st_ino, os.lstat(edge.log).st_mode) == (before.st_ino, before.st_mode)
+    assert other.read_text() == "other\n"
+
+
+def test_a_log_that_another_program_renamed_is_a_batch_of_its_own(edge: Edge, way: str) -> None:
+    """All of it is counted; between the last rotation and the new log's birth, another may have come and gone."""
+    edge.log.write_text("line\n")
+    edge.turn()
     edge.log.write_text("first\n")
-    started(edge)
-    edge.log.rename(edge.log.with_suffix(".log.1"))
-    edge.log.write_text("second\n")
-    (old, new), problems = turn(edge)
+    if way == "taken":
+        with edge.stream.place() as place:
+            place.pin()
+    wait_a_tick()
+    anew(edge, "second\n")
+    wait_a_tick()
+    (old, new), problems = edge.turn()
     assert [old.path.read_text(), new.path.read_text()] == ["first\n", "second\n"]
-    assert (old.seq, new.seq, old.mark, new.mark) == (5, 6, "", "")
-    assert old.end == new.start
-    assert "access.log.1" in problems[0]
+    assert (old.seq, new.seq, old.mark, new.mark) == (2, 3, "broken", "")
+    assert old.end == new.start < new.end
+    assert "was changed by another program (it was replaced)" in problems[0]
 
 
-@pytest.mark.parametrize("compressed", [False, True])
-def test_a_log_that_another_program_took_away_breaks_the_continuity(edge: Edge, compressed: bool) -> None:
+def test_without_births_the_time_is_missing_up_to_the_rotation(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "birth_of", lambda _path: None)
+    edge.log.touch()
+    edge.turn()
     edge.log.write_text("first\n")
-    started(edge)
-    if compressed:
-        edge.log.rename(edge.log.with_suffix(".log.1.gz"))
-    else:
+    anew(edge, "second\n")
+    wait_a_tick()
+    before = time.time()
+    (old, new), _ = edge.turn()
+    assert (old.mark, new.mark) == ("broken", "")
+    assert old.end >= round(before, 3)
+    assert new.start == old.end
+
+
+@pytest.mark.parametrize("how", ["renamed", "packed", "deleted"])
+def test_nothing_of_a_pinned_log_is_lost_whatever_becomes_of_its_name(edge: Edge, how: str) -> None:
+    edge.log.touch()
+    edge.turn()
+    edge.log.write_text("first\n")
+    if how == "renamed":
         edge.log.rename(edge.folder / "taken")
+    else:
+        if how == "packed":
+            edge.log.with_suffix(".log.1.gz").write_bytes(edge.log.read_bytes())
+        edge.log.unlink()
     edge.log.write_text("second\n")
-    (item,), problems = turn(edge)
-    assert item.mark == "broken"
+    (old, new), problems = edge.turn()
+    assert [old.path.read_text(), new.path.read_text()] == ["first\n", "second\n"]
+    assert (old.mark, new.mark) == ("broken", "")
     assert "counts as missing" in problems[0]
 
 
-def test_a_truncated_log_breaks_the_continuity(edge: Edge) -> None:
+def test_a_log_that_nobody_knows_breaks_the_continuity(edge: Edge) -> None:
+    """As after a restore: no pin, and another log than the one that was noted."""
+    edge.log.touch()
+    edge.turn()
+    (edge.private / PIN).unlink()
+    edge.log.unlink()
+    (edge.log.with_name("so that the inode is another one")).touch()
+    edge.log.write_text("second\n")
+    (gap, item), problems = edge.turn()
+    assert (gap.mark, gap.path.read_text(), item.mark, item.path.read_text()) == ("broken", "", "", "second\n")
+    assert "nobody knows what was there before it" in problems[0]
+
+
+def test_a_truncated_log_breaks_the_continuity(edge: Edge, way: str) -> None:
     edge.log.write_text("first\n")
-    started(edge)
+    edge.turn()
+    edge.log.write_text("first\n")
+    edge.turn()
+    edge.log.write_text("first\n")
+    if way == "taken":
+        with edge.stream.place() as place:
+            place.pin()
+    edge.note()
     edge.log.write_text("")
-    (item,), _ = turn(edge)
+    (item,), problems = edge.turn()
     assert item.mark == "broken"
+    assert "it was truncated, or made anew" in problems[0]
 
 
-@pytest.mark.parametrize("how", ["truncated", "made anew", "copied and truncated"])
-def test_a_log_that_was_empty_when_it_was_noted_and_lost_its_lines_since(edge: Edge, how: str) -> None:
-    """It has grown beyond its noted size again, maybe in the same inode."""
+def test_a_truncated_log_that_has_grown_beyond_its_size_again(edge: Edge) -> None:
     edge.log.touch()
-    turn(edge)
-    edge.log.touch()
-    record_live(edge.spool, edge.stream)
-    with edge.log.open("a") as server:
-        server.write("lost\n" * 100)
-    if how == "copied and truncated":  # before its beginning was noted
-        shutil.copy(edge.log, edge.log.with_suffix(".log.1"))
-    else:
-        note_again(edge.spool, edge.stream)
-    if how == "made anew":
-        edge.log.unlink()
+    edge.turn()
+    edge.log.write_text("lost\n" * 100)
+    edge.note()
     edge.log.write_text("line\n" * 200)
-    (item,), problems = turn(edge)
+    (item,), problems = edge.turn()
     assert item.mark == "broken"
-    assert "was changed by another program" in " ".join(problems)
+    assert "was changed by another program" in problems[0]
+
+
+def test_a_truncated_log_is_still_known_after_a_run_that_failed_has_noted_it(edge: Edge) -> None:
+    """A run notes the live log when it ends, also where it could not rotate."""
+    edge.log.touch()
+    edge.turn()
+    edge.log.write_text("lost\n" * 100)
+    edge.note()
+    shutil.copy(edge.log, edge.log.with_suffix(".log.1"))
+    os.truncate(edge.log, 0)
+    edge.note()
+    (item,), _ = edge.turn()
+    assert item.mark == "broken"
 
 
 def test_a_log_that_only_grew_is_still_the_same(edge: Edge) -> None:
     edge.log.touch()
     for text in ("", "line\n" * 10_000):
-        turn(edge)
+        edge.turn()
         edge.log.write_text(text)
-        record_live(edge.spool, edge.stream)
-        note_again(edge.spool, edge.stream)
-        with edge.log.open("a") as server:
-            server.write("more\n")
-        note_again(edge.spool, edge.stream)
-        with edge.log.open("a") as server:
-            server.write("more\n")
-        (item,), problems = turn(edge)
+        edge.note()
+        for _ in range(2):
+            with edge.log.open("a") as server:
+                server.write("more\n")
+            edge.note()
+        (item,), problems = edge.turn()
         assert (item.mark, problems) == ("", [])
 
 
-def test_a_neighbour_whose_name_begins_alike_is_no_trace_of_a_rotator(edge: Edge) -> None:
-    """Another log of this edge is renamed and made anew all the time; a foreign one is only written to."""
-    video, foreign = (edge.log.with_name(f"{edge.log.name}{end}") for end in ("-video", ".offset"))
-    edge.set(logs=[*edge.data["logs"], {**edge.data["logs"][0], "name": "video", "path": str(video)}])
+def test_what_lies_beside_the_log_means_nothing(edge: Edge) -> None:
+    """Other logs of this edge, and a rotator's files, come and go."""
+    beside = [edge.log.with_name(f"{edge.log.name}{end}") for end in ("-video", ".offset", ".1", ".2.gz")]
     edge.log.touch()
-    foreign.touch()
-    turn(edge)
+    edge.turn()
     for _ in range(2):
         edge.log.write_text("line\n")
-        video.unlink(missing_ok=True)
-        video.write_text("line\n")
-        foreign.write_text("1")
-        assert record_live(edge.spool, edge.stream)
-        (item,), problems = turn(edge)
+        for path in beside:
+            path.unlink(missing_ok=True)
+            path.write_text("line\n")
+        (item,), problems = edge.turn()
         assert (item.mark, problems) == ("", [])
-
-
-@pytest.mark.parametrize("other", ["other.log", "access_video.log"])
-def test_another_logs_file_with_the_logs_old_inode_is_left_alone(edge: Edge, other: str) -> None:
-    """Where a rotator packs a log and removes it, its inode's number comes again."""
-    edge.log.write_text("line\n")
-    turn(edge)
-    edge.log.write_text("first\n")
-    record_live(edge.spool, edge.stream)
-    stranger = edge.log.with_name(other)
-    os.rename(edge.log, stranger)
-    stranger.write_text("others\n" * 9)
-    edge.log.write_text("line\n")
-    (item,), _ = turn(edge)
-    assert item.mark == "broken"
-    assert stranger.read_text() == "others\n" * 9
-
-
-def test_a_noted_log_that_is_gone_is_no_server_that_never_reopened(edge: Edge) -> None:
-    """A long transfer still goes to the renamed log, and somebody has moved the new one away."""
-    with Writer(edge.log) as server:
-        server.write(1)
-        rotate(edge.config, edge.spool, edge.stream, load_state(edge.spool, edge.stream))
-        edge.log.write_text("line\n" * 9)
-        record_live(edge.spool, edge.stream)
-        os.rename(edge.log, edge.log.with_name("moved-away"))
-        made, problems = turn(edge)
-    assert [one.mark for one in made] == ["absent"]
-    assert "was changed by another program" in problems[0]
-
-
-def test_a_server_that_may_not_write_its_new_log_goes_on_in_the_old_one(edge: Edge) -> None:
-    """Its master makes the new file, and its workers may not open it: those slots are not idle."""
-    with Writer(edge.log) as server:
-        server.write(1)
-        (item,), _ = rotate(edge.config, edge.spool, edge.stream, load_state(edge.spool, edge.stream))
-        edge.log.touch()
-        record_live(edge.spool, edge.stream)
-        time.sleep(0.02)
-        server.write(1)
-        (longer,), problems = turn(edge)
-        assert (longer.seq, longer.start, problems) == (item.seq, item.start, [])
-        assert longer.end > item.end
-    (following,), _ = turn(edge)
-    assert (following.seq, following.start) == (item.seq + 1, longer.end)
-
-
-def test_a_log_that_another_program_rotated_twice_breaks_the_continuity(edge: Edge) -> None:
-    edge.log.write_text("first\n")
-    started(edge)
-    os.utime(edge.log, (time.time() - 60, time.time() - 60))
-    edge.log.rename(edge.log.with_suffix(".log.2"))
-    edge.log.with_suffix(".log.1").write_text("between\n")
-    edge.log.write_text("second\n")
-    (old, new), _ = turn(edge)
-    assert old.path.read_text() == "first\n"
-    assert (old.mark, new.mark) == ("", "broken")
-
-
-def test_a_file_that_changed_while_nothing_was_known_breaks_the_continuity(edge: Edge) -> None:
-    """After a crash no live log is recorded; then a rotator's traces are all there is to see."""
-    edge.log.write_text("line\n")
-    started(edge, live=None)
-    (item,), problems = turn(edge)
-    assert (item.mark, problems) == ("", [])
-    edge.log.write_text("line\n")
-    started(edge, seq=6, last_to=time.time() - 1, live=None)
-    edge.log.with_suffix(".log.1").touch()
-    (item,), _ = turn(edge)
-    assert item.mark == "broken"
-
-
-def test_a_rotator_is_seen_after_the_clock_was_ahead(edge: Edge) -> None:
-    """The last rotation's time lies in the future then: what files have of the kernel's clock tells."""
-    edge.log.with_suffix(".log.1").write_text("old\n")
-    time.sleep(0.02)  # the tick of the file system's clock
-    edge.log.write_text("line\n")
-    started(edge, last_to=time.time() + 150, live=None)
-    (item,), _ = turn(edge)
-    assert item.mark == ""
-    edge.log.write_text("line\n")
-    started(edge, seq=6, last_to=time.time() + 150, live=None)
-    edge.log.with_suffix(".log.2").write_text("lines\n")
-    (item,), problems = turn(edge)
-    assert item.mark == "broken"
-    assert "access.log.2 may hold lines" in " ".join(problems)
-
-
-def test_a_rotator_between_the_rename_and_the_note_of_the_new_log_is_seen(edge: Edge) -> None:
-    """The log that the server made first is gone before anybody has noted it."""
-    edge.log.touch()
-    rotate(edge.config, edge.spool, edge.stream, load_state(edge.spool, edge.stream))
-    edge.log.write_text("lines\n")
-    edge.log.rename(edge.log.with_suffix(".log.1"))
-    edge.log.write_text("line\n")
-    assert not record_live(edge.spool, edge.stream)
-    (item,), problems = turn(edge)
-    assert item.mark == "broken"
-    assert "was changed by another program" in " ".join(problems)
-    edge.log.write_text("line\n")
-    (item,), problems = turn(edge)
-    assert (item.mark, problems) == ("", [])
-
-
-def test_a_rotator_is_seen_though_the_last_batch_was_extended_past_it(edge: Edge) -> None:
-    """A run was killed before it noted the new log; that was moved away; old transfers still go to the renamed one."""
-    edge.log.touch()
-    (item,), _ = rotate(edge.config, edge.spool, edge.stream, load_state(edge.spool, edge.stream))
-    edge.log.write_text("lines\n")
-    edge.log.rename(edge.log.with_suffix(".log.1"))
-    extend(edge.spool, edge.stream, item, time.time() + 1)
-    edge.log.write_text("line\n")
-    (following,), _ = turn(edge)
-    assert following.mark == "broken"
+        assert [path.read_text() for path in beside] == ["line\n"] * 4
 
 
 @pytest.mark.parametrize("how", ["renamed", "deleted", "copied and truncated", "truncated", "not at all"])
-def test_a_rotator_between_the_look_at_the_log_and_its_renaming_is_seen(
+def test_a_rotator_between_the_look_at_the_log_and_its_taking(
     edge: Edge, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    edge.log.write_text("line\n")
-    turn(edge)
+    edge.log.touch()
+    edge.turn()
     edge.log.write_text("lines\n")
-    rename = files.rename_exclusively
+    edge.note()
+    exchange = Place.exchange
 
-    def late(source: Path, target: Path) -> None:
-        monkeypatch.setattr("edgetally.edge.rotation.rename_exclusively", rename)
-        if how == "renamed":
+    def late(self: Place, status: os.stat_result) -> bool:
+        monkeypatch.setattr(Place, "exchange", exchange)
+        if how == "copied and truncated":
+            shutil.copy(edge.log, edge.log.with_suffix(".log.1"))
+        elif how in ("renamed", "deleted"):
             edge.log.rename(edge.log.with_suffix(".log.1"))
-        elif how == "copied and truncated":
-            edge.log.with_suffix(".log.1").write_bytes(edge.log.read_bytes())
-        elif how == "deleted":
-            edge.log.with_suffix(".other").touch()  # so that the inode is another one
-            edge.log.with_suffix(".other").rename(edge.log)
+        if how == "deleted":
+            edge.log.with_suffix(".log.1").unlink()
         if how != "not at all":
             edge.log.write_text("x\n")
-        rename(source, target)
+        return exchange(self, status)
 
-    monkeypatch.setattr("edgetally.edge.rotation.rename_exclusively", late)
-    (item,), problems = turn(edge)
-    assert item.path.read_text() == ("lines\n" if how == "not at all" else "x\n")
-    assert (item.mark, len(problems)) == (("", 0) if how == "not at all" else ("broken", 1))
-    edge.log.write_text("line\n")
-    (item,), problems = turn(edge)
+    monkeypatch.setattr(Place, "exchange", late)
+    made, problems = edge.turn()
+    found = [(item.path.read_text(), item.mark) for item in made]
+    if how in ("renamed", "deleted"):
+        assert found == [("lines\n", "broken"), ("x\n", "")]
+    else:
+        assert found == [("lines\n", "")] if how == "not at all" else [("x\n", "broken")]
+    assert len(problems) == (how != "not at all")
+    (item,), problems = edge.turn()
     assert (item.mark, problems) == ("", [])
 
 
-@pytest.mark.parametrize("rotated", [True, False])
-def test_a_rotator_after_a_kill_between_the_rename_and_the_state(edge: Edge, rotated: bool) -> None:
+def test_what_is_put_under_the_name_between_the_look_and_the_taking_is_removed(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = edge.folder / "other"
+    other.write_text("other\n")
     edge.log.touch()
-    turn(edge)
-    edge.log.write_text("line\n")
-    edge.log.with_suffix(".log.1").touch()
-    time.sleep(0.02)
-    record_live(edge.spool, edge.stream)
-    before = read_state(edge.spool, "access")
-    assert before is not None
-    save_state(edge.spool, "access", before)
-    time.sleep(0.02)
-    rotate(edge.config, edge.spool, edge.stream, before)
-    save_state(edge.spool, "access", before)
-    if rotated:
-        edge.log.with_suffix(".log.2").write_text("lines\n")
-    edge.log.write_text("line\n")
-    (item,), _ = turn(edge)
-    assert item.mark == ("broken" if rotated else "")
+    edge.turn()
+    exchange = Place.exchange
+
+    def late(self: Place, status: os.stat_result) -> bool:
+        edge.log.unlink()
+        edge.log.symlink_to(other)
+        return exchange(self, status)
+
+    monkeypatch.setattr(Place, "exchange", late)
+    (item,), problems = edge.turn()
+    assert (item.mark, item.path.read_text()) == ("broken", "")
+    assert "what stood under its name was no plain file" in problems[0]
+    assert (edge.log.is_symlink(), edge.log.stat().st_size) == (False, 0)
+    assert other.read_text() == "other\n"
+
+
+def test_a_folder_that_is_put_under_the_name_is_kept_apart(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    edge.log.touch()
+    edge.turn()
+    exchange = Place.exchange
+
+    def late(self: Place, status: os.stat_result) -> bool:
+        edge.log.unlink()
+        edge.log.mkdir()
+        (edge.log / "what is in it").touch()
+        return exchange(self, status)
+
+    monkeypatch.setattr(Place, "exchange", late)
+    (item,), _ = edge.turn()
+    (odd,) = (name for name in edge.kept() if name.startswith("odd-"))
+    assert item.mark == "broken"
+    assert (edge.private / odd / "what is in it").exists()
+    assert edge.log.is_file()
 
 
 def test_a_clock_that_went_back_is_said_and_times_still_rise(edge: Edge) -> None:
     edge.log.touch()
-    state = started(edge, last_to=round(time.time() + 3600, 3))
-    (item,), problems = turn(edge)
+    edge.turn()
+    state = edge.state._replace(last_to=round(time.time() + 3600, 3))
+    save_state(edge.spool, "access", state)
+    (item,), problems = edge.turn()
     assert item.start == state.last_to
     assert item.end > item.start
     assert "went back by 36" in problems[0]
 
 
 def test_a_changed_path_takes_the_old_log_along(edge: Edge) -> None:
+    edge.log.touch()
+    edge.turn()
     edge.log.write_text("old\n")
-    turn(edge)
-    edge.log.write_text("old\n")
-    record_live(edge.spool, edge.stream)
-    edge.set(path=str(edge.folder / "new.log"))
-    (edge.folder / "new.log").write_text("new\n")
-    (old, new), problems = turn(edge)
-    assert [old.path.read_text(), new.path.read_text()] == ["old\n", "new\n"]
+    edge.set(path=str(edge.log.parent / "new.log"))
+    (edge.log.parent / "new.log").write_text("new\n")
+    made, problems = edge.turn()
+    assert [(item.path.read_text(), item.mark) for item in made] == [("old\n", ""), ("new\n", "")]
     assert problems == []
+
+
+def test_a_changed_path_tells_nothing_of_a_log_that_was_moved_away(edge: Edge) -> None:
+    edge.log.touch()
+    edge.turn()
+    edge.log.write_text("old\n")
+    edge.set(path=str(edge.log.parent / "new.log"))
+    edge.log.rename(edge.log.with_suffix(".log.1"))
+    (edge.log.parent / "new.log").write_text("new\n")
+    made, _ = edge.turn()
+    assert [(item.path.read_text(), item.mark) for item in made] == [("old\n", "broken"), ("new\n", "")]
+
+
+# --- a server that goes on in the old log
+
+
+def test_a_server_that_may_not_write_its_new_log_goes_on_in_the_old_one(edge: Edge) -> None:
+    """Its slots are not idle."""
+    with Writer(edge.log) as server:
+        server.write(1)
+        (item,), _ = edge.turn()
+        wait_a_tick()
+        server.write(1)
+        (longer,), problems = edge.turn()
+        assert (longer.seq, longer.start, longer.mark, problems) == (item.seq, item.start, "", [])
+        assert longer.end > item.end
+        assert edge.files() == sorted(["access.log", longer.name])
+    (following,), _ = edge.turn()
+    assert (following.seq, following.start) == (item.seq + 1, longer.end)
+
+
+@pytest.mark.parametrize("how", ["moved away", "truncated", "replaced"])
+def test_a_new_log_that_lost_lines_is_no_server_that_never_reopened(edge: Edge, how: str) -> None:
+    """A long transfer still goes to the renamed log, and somebody has been at the new one."""
+    with Writer(edge.log) as server:
+        server.write(1)
+        edge.turn()
+        edge.log.write_text("line\n" * 9)
+        edge.note()
+        if how == "truncated":
+            os.truncate(edge.log, 0)
+        else:
+            os.rename(edge.log, edge.log.with_name("moved-away"))
+        if how == "replaced":
+            edge.log.touch()
+        wait_a_tick()
+        server.write(1)
+        made, problems = edge.turn()
+    marks = {"moved away": ["absent"], "truncated": ["broken"], "replaced": ["broken", ""]}
+    assert [one.mark for one in made] == marks[how]
+    assert len(problems) == 1
+
+
+def test_a_log_that_was_never_seen_is_no_server_that_never_reopened(edge: Edge, way: str) -> None:
+    """Where no new log was pinned, one may have been there. The transfer's lines keep their slots all the same."""
+    with Writer(edge.log) as server:
+        server.write(1)
+        edge.turn(over=False)
+        if way == "exchanged":
+            edge.log.write_text("lines\n")
+            edge.log.rename(edge.log.with_suffix(".log.1"))
+        wait_a_tick()
+        server.write(1)
+        made, _ = edge.turn()
+    assert [item.mark for item in made] == ["absent"]
+    assert made[0].path.read_text() == ("lines\n" if way == "exchanged" else "")
+
+
+def test_a_full_disk_marks_a_batch_that_is_extended(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Writer(edge.log) as server:
+        edge.turn()
+        wait_a_tick()
+        server.write(1)
+        edge.spool.full_path("access").touch()
+        (longer,), _ = edge.turn()
+        assert longer.mark == "full"
 
 
 # --- what a kill leaves
 
 
+class Killed(BaseException):
+    """As kill -9: nothing catches it."""
+
+
+def killed_before(monkeypatch: pytest.MonkeyPatch, edge: Edge, name: str, call: int = 1) -> None:
+    """A rotation that ends before a step of the place is done for the nth time."""
+    step, calls = getattr(Place, name), 0
+
+    def last(self: Place, *arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            raise Killed
+        return step(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Place, name, last)
+        with pytest.raises(Killed):
+            edge.turn()
+
+
 def test_killed_between_the_rename_and_the_state(edge: Edge) -> None:
     edge.log.touch()
-    before = started(edge)
-    (item,), _ = turn(edge)
+    edge.turn()
+    before = edge.state
+    (item,), _ = edge.turn()
     save_state(edge.spool, "access", before)
     edge.log.write_text("next\n")
-    (following,), _ = turn(edge)
-    assert (following.seq, following.start, following.mark) == (6, item.end, "")
+    (following,), problems = edge.turn()
+    assert (following.seq, following.start, following.mark, problems) == (item.seq + 1, item.end, "", [])
 
 
-@pytest.mark.parametrize("folder", ["outbox", "sent", "held"])
-def test_a_number_is_never_used_twice_even_with_an_older_state(edge: Edge, folder: str) -> None:
+def test_killed_after_the_exchange(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was taken gets the time at which it was taken, and what came after is the next batch's."""
     edge.log.touch()
-    state = started(edge)
-    for seq in (5, 6):
-        name = BatchName("access", GENERATION, seq)
-        body = json.dumps({"covers": [0, state.last_to + seq if state.last_to else 0]})
-        (edge.spool.root / folder / str(name)).write_text(body)
-    (item,), _ = turn(edge)
-    assert item.seq == 7
-    assert state.last_to is not None
-    assert item.start == pytest.approx(state.last_to + 6)
+    edge.turn()
+    edge.log.write_text("first\n")
+    killed_before(monkeypatch, edge, "remove", 5)
+    assert edge.kept()[1:] == [PIN, NEXT, TOOK]
+    turn = edge.state.turn
+    wait_a_tick()
+    edge.log.write_text("second\n")
+    made, problems = edge.turn()
+    assert [(item.path.read_text(), item.mark) for item in made] == [("first\n", ""), ("second\n", "")]
+    assert (made[0].end, problems) == (turn, [])
+
+
+def test_killed_between_the_exchange_and_the_pin_and_the_new_log_is_moved_away(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edge.log.touch()
+    edge.turn()
+    edge.log.write_text("first\n")
+    killed_before(monkeypatch, edge, "rename", 2)
+    assert NEXT in edge.kept()
+    assert PIN not in edge.kept()
+    edge.log.write_text("second\n")
+    wait_a_tick()
+    anew(edge, "third\n")
+    made, problems = edge.turn()
+    assert [(item.path.read_text(), item.mark) for item in made] == [("second\n", "broken"), ("third\n", "")]
+    assert len(problems) == 1
+
+
+def test_killed_after_a_foreign_rotation_got_its_batch(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without births, the taken log's covers end after the rotation began: its successor is still pinned."""
+    monkeypatch.setattr(places, "birth_of", lambda _path: None)
+    edge.log.touch()
+    edge.turn()
+    anew(edge, "second\n")
+    killed_before(monkeypatch, edge, "rename", 3)
+    edge.log.write_text("third\n")
+    (item,), problems = edge.turn()
+    assert (item.path.read_text(), item.mark, problems) == ("third\n", "", [])
+
+
+def test_killed_twice_before_the_pinned_log_was_noted(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state knows another log than the pinned one, which is no sign of another program."""
+    edge.log.touch()
+    edge.turn()
+    with monkeypatch.context() as patch:
+        patch.setattr(Rotation, "_note_pinned", lambda _self: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            edge.turn()
+    killed_before(monkeypatch, edge, "rename")
+    assert PIN not in edge.kept()
+    made, problems = edge.turn()
+    assert ([item.mark for item in made], problems) == (["", ""], [])
+
+
+@pytest.mark.parametrize("rotated", [True, False])
+def test_a_rotator_after_a_kill_before_the_servers_new_log_was_pinned(
+    edge: Edge, rotated: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Traffic Server's first new log may be gone before anybody has seen it."""
+    edge.data["logs"][0]["server"] = "trafficserver"
+    edge.set()
+    edge.log.touch()
+    edge.turn()
+    edge.log.touch()
+    with edge.stream.place() as place:
+        place.pin()
+    edge.note()
+    killed_before(monkeypatch, edge, "rename")
+    wait_a_tick()
+    if rotated:
+        edge.log.write_text("lost\n")
+        edge.log.rename(edge.log.with_suffix(".log.1"))
+        wait_a_tick()
+    edge.log.write_text("line\n")
+    made, _ = edge.turn()
+    assert [item.mark for item in made] == ["", "broken", ""]
+    assert made[1].start == made[0].end
+    assert made[2].path.read_text() == "line\n"
 
 
 def test_killed_before_the_server_was_asked_to_reopen(edge: Edge) -> None:
     """It goes on writing to the renamed log for a whole interval: that batch must cover the time, and nothing else."""
     with Writer(edge.log) as server:
         server.write(1)
-        (item,), _ = rotate(edge.config, edge.spool, edge.stream, load_state(edge.spool, edge.stream))
+        (item,), _ = edge.turn(over=False)
+        wait_a_tick()
         server.write(1)
-        (longer,), problems = turn(edge)
+        (longer,), problems = edge.turn()
         assert (longer.seq, longer.start, longer.mark, problems) == (item.seq, item.start, "", [])
         assert longer.end > item.end
-        assert edge.files() == [longer.name]
         server.reopen()
-        record_live(edge.spool, edge.stream)
-        (following,), _ = turn(edge)
+        (following,), _ = edge.turn()
         assert (following.seq, following.start) == (item.seq + 1, longer.end)
 
 
 def test_killed_after_a_log_was_extended(edge: Edge) -> None:
     """The state still has the shorter time; the name is right."""
     with Writer(edge.log) as server:
-        turn(edge)
-        state = read_state(edge.spool, "access")
-        assert state is not None
-        (longer,), _ = turn(edge)
+        edge.turn()
+        state = edge.state
+        wait_a_tick()
+        server.write(1)
+        (longer,), _ = edge.turn()
         save_state(edge.spool, "access", state)
         server.reopen()
-        (following,), _ = turn(edge)
+        (following,), _ = edge.turn()
         assert (following.seq, following.start) == (2, longer.end)
 
 
-def test_an_absent_log_whose_batch_is_open_for_nobody_is_absent_again(edge: Edge) -> None:
-    turn(edge)
-    (item,), _ = turn(edge)
-    assert (item.seq, item.mark) == (2, "absent")
-
-
-# --- generations
-
-
-def test_a_lost_or_damaged_state_begins_a_generation(edge: Edge) -> None:
+def test_a_rotator_is_seen_though_the_last_batch_was_extended_past_it(edge: Edge) -> None:
     edge.log.touch()
-    started(edge)
-    (edge.spool.state / "access.json").write_text("{")
-    (item,), _ = turn(edge)
-    assert item.seq == 1
-    assert item.generation != GENERATION
+    (item,), _ = edge.turn(over=False)
+    edge.log.write_text("lines\n")
+    wait_a_tick()
+    edge.log.rename(edge.log.with_suffix(".log.1"))
+    extend(edge.spool, edge.stream, item, time.time() + 1)
+    edge.log.write_text("line\n")
+    made, _ = edge.turn()
+    assert [(item.path.read_text(), item.mark) for item in made] == [("lines\n", "broken"), ("line\n", "")]
 
 
-def test_another_edge_name_begins_a_generation(edge: Edge) -> None:
+def test_a_full_disk_that_was_seen_before_a_kill_marks_what_was_taken(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what was written after that, for there may have been no room yet."""
     edge.log.touch()
-    started(edge)
-    edge.set(edge="edge2")
-    (item,), _ = turn(edge)
-    assert (item.seq, item.generation != GENERATION) == (1, True)
+    edge.turn()
+    edge.spool.full_path("access").touch()
+    killed_before(monkeypatch, edge, "remove", 5)
+    made, _ = edge.turn()
+    assert [item.mark for item in made] == ["full", "full"]
+    (item,), _ = edge.turn()
+    assert item.mark == ""
 
 
-def test_a_conflict_begins_a_generation_once(edge: Edge) -> None:
-    edge.log.touch()
-    started(edge)
-    name = BatchName("access", GENERATION, 4)
-    edge.spool.publish(name, [b"{}"])
-    edge.spool.hold(name, "conflict")
-    (item,), _ = turn(edge)
-    edge.log.touch()
-    (following,), _ = turn(edge)
-    assert (item.seq, following.seq) == (1, 2)
-    assert item.generation == following.generation != GENERATION
+# --- an older program's files
 
 
-def test_a_stream_is_hashable_and_knows_its_live_log(edge: Edge) -> None:
-    stream = edge.stream
-    assert isinstance(stream, Stream)
-    assert stream.live() is None
-    edge.log.write_text("x")
-    live = stream.live()
-    assert live is not None
-    assert live.st_size == 1
+def old_name(edge: Edge, item: Renamed) -> Path:
+    return edge.log.with_name(f"access.log.edgetally-{item.name}")
+
+
+def test_the_first_rotation_after_an_upgrade_is_like_any_other(edge: Edge) -> None:
+    """The older program noted the log, and pinned nothing."""
+    edge.log.write_text("line\n")
+    state = older(edge)
+    (item,), problems = edge.turn()
+    assert (item.seq, item.start, item.mark, problems) == (5, state.last_to, "", [])
+    edge.log.write_text("line\n")
+    (item,), problems = edge.turn()
+    assert (item.seq, item.mark, problems) == (6, "", [])
+
+
+def test_so_it_is_where_it_was_killed(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    edge.log.write_text("line\n")
+    older(edge)
+    killed_before(monkeypatch, edge, "remove", 5)
+    made, problems = edge.turn()
+    assert ([item.mark for item in made], problems) == (["", ""], [])
+
+
+def test_what_an_older_program_renamed_is_taken_in_once(edge: Edge) -> None:
+    edge.log.write_text("line\n")
+    state = older(edge)
+    assert state.last_to is not None
+    late = Renamed(edge.private, GENERATION, 3, state.last_to - 600, state.last_to - 300)
+    newest = Renamed(edge.private, GENERATION, 4, state.last_to - 300, state.last_to)
+    for item in (late, newest):
+        old_name(edge, item).write_text(f"{item.seq}\n")
+    made, problems = edge.turn()
+    assert [(item.seq, item.mark) for item in made] == [(5, "")]
+    assert [item.path.read_text() for item in edge.stream.renamed()] == ["3\n", "4\n", "line\n"]
+    assert problems == []
+    forged = old_name(edge, newest._replace(seq=5))
+    forged.write_text("forged\n")
+    edge.turn()
+    assert forged.exists()
+
+
+@pytest.mark.parametrize(
+    "fields", [{"generation": "f" * 16}, {"seq": 7}, {"seq": 10**15}, {"end": 99_999_999_999.0}], ids=str
+)
+def test_a_name_that_the_older_program_cannot_have_made_is_left(edge: Edge, fields: dict[str, Any]) -> None:
+    edge.log.write_text("line\n")
+    older(edge)
+    forged = old_name(edge, Renamed(edge.private, GENERATION, 4, 0.0, 1.0)._replace(**fields))
+    forged.write_text("forged\n")
+    (item,), _ = edge.turn()
+    assert (item.seq, item.mark) == (5, "")
+    assert forged.read_text() == "forged\n"
+
+
+def test_an_older_program_that_was_killed_before_it_wrote_its_state(edge: Edge) -> None:
+    """Its last rename is known by the name; but nobody knows what came between that and the log that is there now."""
+    edge.log.write_text("line\n")
+    state = older(edge)
+    assert state.last_to is not None
+    item = Renamed(edge.private, GENERATION, 5, state.last_to, round(time.time() - 10, 3))
+    old_name(edge, item).write_text("old\n")
+    made, _ = edge.turn()
+    assert [(one.seq, one.start, one.mark) for one in made[:1]] == [(6, item.end, "broken")]
+    assert [one.path.read_text() for one in edge.stream.renamed()] == ["old\n", "", "line\n"]
