@@ -9,7 +9,7 @@ import pytest
 
 from edgetally.config import DatabaseConfig
 from edgetally.edge import deliver
-from edgetally.edge.state import load_state, save_state
+from edgetally.edge.state import save_state
 from edgetally.wire.envelope import derive_key
 from tests.integration.conftest import MASTER, aggregator, aggregator_file, listener, queue, wait_for
 from tests.support import servers
@@ -93,7 +93,7 @@ def test_a_key_that_the_aggregator_does_not_know_yet_loses_nothing(
 def test_after_a_day_without_a_run_one_batch_has_all_of_it(tmp_path: Path) -> None:
     """Its covers are the whole day, so no slot is missing, and each line is in its own slot."""
     edge = make(tmp_path, "127.0.0.1:1")
-    state = load_state(edge.spool, edge.stream)
+    state = edge.state
     day_ago = round(time.time() - 86400, 3)
     save_state(edge.spool, "access", state._replace(last_to=day_ago))
     times = [day_ago + 100, day_ago + 40_000, time.time() - 10]
@@ -109,7 +109,7 @@ def test_a_batch_of_a_clock_that_is_ahead_is_held(
 ) -> None:
     """A batch that ends an hour ahead of the database is refused, kept, and named; nothing of it is counted or lost."""
     edge = make(tmp_path, gearmand.address)
-    state = load_state(edge.spool, edge.stream)
+    state = edge.state
     ahead = round(time.time() + 3600, 3)
     save_state(edge.spool, "access", state._replace(last_to=ahead))
     edge.log.write_text(line(5))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -56,6 +57,25 @@ def line(number: int, when: float | None = None, host: str = "a.example.com") ->
     """A vhost_combined line of the nature of an access log; its size is its number plus 1,000."""
     stamp = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(time.time() if when is None else when))
     return f'{host}:80 192.0.2.1 - - [{stamp}] "GET /{number} HTTP/1.1" 200 {number + 1000} "-" "test"\n'
+
+
+ODD = ("pipe", "link", "folder", "other name", "device")  # what may stand under a log's name, and is no log
+
+
+def put_odd(odd: str, path: Path, target: Path) -> None:
+    """Put something under a name; a link and another name are the target's."""
+    if odd == "pipe":
+        os.mkfifo(path)
+    elif odd == "link":
+        path.symlink_to(target)
+    elif odd == "folder":
+        path.mkdir()
+    elif odd == "other name":
+        os.link(target, path)
+    elif odd == "device":
+        os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 5))  # as /dev/zero: it has no end
+    else:
+        raise ValueError(odd)
 
 
 class Writer:

@@ -56,6 +56,7 @@ def test_defaults_are_filled_in(tmp_path: Path) -> None:
         ({"channels": "channels.json"}, "write the whole path"),
         ({"logs": [{"name": "access", "format": "combined"}]}, "key 'logs[1].path' is missing"),
         ({"logs": EDGE["logs"] * 2}, "two logs are named 'access'"),
+        ({"logs": [{**EDGE["logs"][0], "private": "private"}]}, "write the whole path"),
     ],
 )
 def test_a_wrong_edge_file_says_what_is_wrong(tmp_path: Path, change: Any, words: str) -> None:

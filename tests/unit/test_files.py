@@ -15,6 +15,7 @@ import pytest
 from edgetally import files
 from edgetally.errors import EdgetallyError
 from edgetally.files import birth_of, exchange_at, read_plain, rename_exclusively, write_atomic, write_synced
+from tests.support.edge import put_odd
 
 
 def test_a_rename_never_goes_over_another_file(tmp_path: Path) -> None:
@@ -117,7 +118,7 @@ def test_only_a_plain_file_is_read_or_written(tmp_path: Path, odd: str) -> None:
     """Where another user may have put something else under the name."""
     path, target = tmp_path / "file", tmp_path / "target"
     target.write_text("target")
-    {"link": lambda: path.symlink_to(target), "pipe": lambda: os.mkfifo(path), "folder": path.mkdir}[odd]()
+    put_odd(odd, path, target)
     with pytest.raises(OSError, match=r"\[Errno"):
         read_plain(path)
     if odd != "folder":

@@ -97,10 +97,10 @@ def test_a_raw_log_without_a_batch_is_not_confirmed(edge: Edge) -> None:
 
 
 def test_a_log_that_was_renamed_before_is_still_finished(edge: Edge) -> None:
-    """It lies beside the live log already; only no new one is made."""
+    """It lies in the private place already; only no new one is made."""
     (first, *_) = sorted((edge.spool.raw / "access").glob("*-4-*.gz"))
     name = first.name[: -len(".gz")]
-    (edge.log.parent / name).write_bytes(gzip.decompress(first.read_bytes()))
+    (edge.private / name).write_bytes(gzip.decompress(first.read_bytes()))
     first.unlink()
     edge.set(quota_bytes=MIB)
     assert edge.rotate() == 1

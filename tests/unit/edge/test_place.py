@@ -15,6 +15,7 @@ from edgetally.edge import place as places
 from edgetally.edge.place import NEXT, PIN, TOOK, Place, open_place
 from edgetally.edge.renamed import Renamed
 from edgetally.errors import EdgetallyError
+from tests.support.edge import ODD, put_odd
 
 GENERATION = "0123456789abcdef"
 STRANGER = 12345  # a user that owns folders of these tests
@@ -277,17 +278,12 @@ def test_a_pin_is_a_second_name_of_the_log(log: Path, place: Place) -> None:
     assert place.is_pinned(log.stat())
 
 
-@pytest.mark.parametrize("odd", ["nothing", "pipe", "link", "folder", "other name"])
+@pytest.mark.parametrize("odd", ["nothing", *ODD])
 def test_only_a_plain_file_without_another_name_is_pinned(log: Path, place: Place, odd: str) -> None:
     target = log.with_name("target")
     log.rename(target)
-    {
-        "nothing": lambda: None,
-        "pipe": lambda: os.mkfifo(log),
-        "link": lambda: log.symlink_to(target),
-        "folder": log.mkdir,
-        "other name": lambda: os.link(target, log),
-    }[odd]()
+    if odd != "nothing":
+        put_odd(odd, log, target)
     assert not place.pin()
     assert os.listdir(place.private) == []
     assert target.read_text() == "live\n"
@@ -308,19 +304,14 @@ def test_batches_come_oldest_first(place: Place) -> None:
     assert [item.seq for item in place.batches()] == [9, 10, 11]
 
 
-@pytest.mark.parametrize("odd", ["pipe", "link", "empty folder", "folder"])
+@pytest.mark.parametrize("odd", [*ODD, "folder with a file"])
 def test_what_is_no_file_is_put_away(log: Path, place: Place, odd: str) -> None:
-    path = place.private / TOOK
-    if odd == "pipe":
-        os.mkfifo(path)
-    elif odd == "link":
-        path.symlink_to(log)
-    else:
-        path.mkdir()
-    if odd == "folder":
-        (path / "in it").touch()
+    """A folder is kept where something is in it."""
+    put_odd(odd.removesuffix(" with a file"), place.private / TOOK, log)
+    if odd == "folder with a file":
+        (place.private / TOOK / "in it").touch()
     kept = place.put_away(TOOK, 1780000000.125)
-    assert kept == ("odd-1780000000.125" if odd == "folder" else "")
+    assert kept == ("odd-1780000000.125" if odd == "folder with a file" else "")
     assert os.listdir(place.private) == ([kept] if kept else [])
     assert log.read_text() == "live\n"
 

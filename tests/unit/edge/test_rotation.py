@@ -18,7 +18,7 @@ from edgetally.edge.renamed import Renamed
 from edgetally.edge.rotation import Rotation, extend
 from edgetally.edge.state import State, save_state
 from edgetally.edge.streams import installed
-from tests.support.edge import Edge, Writer
+from tests.support.edge import ODD, Edge, Writer, put_odd
 
 GENERATION = "0123456789abcdef"
 WAYS = ("exchanged", "taken")
@@ -209,7 +209,7 @@ def test_an_absent_log_whose_batch_is_open_for_nobody_is_absent_again(edge: Edge
     assert (item.seq, item.mark) == (2, "absent")
 
 
-@pytest.mark.parametrize("odd", ["pipe", "link", "folder", "other name"])
+@pytest.mark.parametrize("odd", ODD)
 def test_what_is_no_plain_file_is_left_where_it_is(edge: Edge, odd: str) -> None:
     """What was pinned before is a batch, and its time is missing."""
     edge.log.touch()
@@ -218,13 +218,9 @@ def test_what_is_no_plain_file_is_left_where_it_is(edge: Edge, odd: str) -> None
     edge.log.rename(edge.folder / "away")
     other = edge.folder / "other"
     other.write_text("other\n")
-    make = {
-        "pipe": lambda: os.mkfifo(edge.log),
-        "link": lambda: edge.log.symlink_to(other) or os.lchown(edge.log, 12345, 12345),
-        "folder": edge.log.mkdir,
-        "other name": lambda: os.link(other, edge.log),
-    }
-    make[odd]()
+    put_odd(odd, edge.log, other)
+    if odd == "link":
+        os.lchown(edge.log, 12345, 12345)
     before = os.lstat(edge.log)
     (item,), problems = edge.turn()
     assert (item.mark, item.path.read_text()) == ("broken", "pinned\n")

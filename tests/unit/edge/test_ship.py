@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-from edgetally import files
 from edgetally.edge import ship
 from edgetally.edge.make_batch import BatchMaker
+from edgetally.edge.place import Place
 from edgetally.edge.renamed import Renamed
 from edgetally.edge.spool import BatchName, Spool
 from edgetally.errors import EdgetallyError
 from tests.support import SOURCE
-from tests.support.edge import Edge, Writer, line, wait_for
+from tests.support.edge import Edge, Writer, line
 
 GENERATION = "0123456789abcdef"
 
@@ -122,26 +122,26 @@ def test_a_log_truncated_by_one_that_opened_it_before_the_rename_is_said_and_sen
     assert edge.rotate() == 0
 
 
-def test_a_log_that_is_moved_away_while_it_is_rotated_is_looked_for(
+def test_a_log_that_is_moved_away_while_it_is_rotated_is_not_lost(
     edge: Edge, server: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The rename finds nothing, and the server is asked to open a new log: that must not be taken for the old one."""
+    """The exchange finds nothing, and the server is asked to open a new log: that is not taken for the old one."""
     server.write(1)
     assert edge.rotate() == 0
     server.write(2)
-    rename = files.rename_exclusively
+    exchange = Place.exchange
 
-    def late(source: Path, target: Path) -> None:
-        monkeypatch.setattr("edgetally.edge.rotation.rename_exclusively", rename)
+    def late(self: Place, status: os.stat_result) -> bool:
+        monkeypatch.setattr(Place, "exchange", exchange)
         edge.log.rename(edge.log.with_name("access-20261126.log"))
-        rename(source, target)
+        return exchange(self, status)
 
-    monkeypatch.setattr("edgetally.edge.rotation.rename_exclusively", late)
+    monkeypatch.setattr(Place, "exchange", late)
     assert edge.rotate() == 1
     server.write(3)
     assert edge.rotate() == 1, "another program rotated"
     assert requests(edge) == [1, 2, 3]
-    assert {body["continuity"] for body in edge.bodies()} == {"ok"}
+    assert [body["continuity"] for body in edge.bodies()] == ["ok", "broken", "ok"]
 
 
 def test_an_absent_log_is_said_and_sent(edge: Edge, capsys: pytest.CaptureFixture[str]) -> None:
@@ -158,8 +158,8 @@ def test_a_broken_log_is_said_and_counted(edge: Edge, server: Writer, capsys: py
     server.reopen()
     server.write(1)
     assert edge.rotate() == 1
-    assert [body["continuity"] for body in edge.bodies()] == ["ok", "broken"]
-    assert requests(edge)[1] == 1
+    assert [body["continuity"] for body in edge.bodies()] == ["ok", "broken", "ok"]
+    assert requests(edge) == [0, 3, 1], "what was deleted was still pinned"
     assert "counts as missing" in capsys.readouterr().err
 
 
@@ -174,7 +174,7 @@ def test_hosts_without_a_channel_are_named(edge: Edge, server: Writer) -> None:
 
 
 def test_the_same_log_gives_the_same_batch(edge: Edge) -> None:
-    path = edge.log.parent / f"access.log.edgetally-{GENERATION}-2-1780000000.000-1780000300.000"
+    path = edge.folder / f"{GENERATION}-2-1780000000.000-1780000300.000"
     stream = edge.stream
     item = Renamed.parse(path.parent, path.name)
     assert item is not None
@@ -203,23 +203,21 @@ def test_a_log_that_stays_open_is_left_and_taken_later(
     assert [body["seq"] for body in edge.bodies()] == [1], "one batch covers all of its time"
 
 
-def test_a_server_that_reopens_after_the_run_is_covered_until_then(edge: Edge, server: Writer) -> None:
-    """Its lines after the rotation belong to the older batch, whose covers must say so; the next begin there."""
+def test_lines_of_a_server_that_reopens_after_the_run_keep_their_own_slots(edge: Edge, server: Writer) -> None:
+    """They are in the older batch, which covers the time up to its rotation; the next goes on there."""
     edge.set(reopen="", close_timeout=0)
     edge.rotate()
-    (name,) = edge.files()
-    item = Renamed.parse(edge.log.parent, name)
-    assert item is not None
-    wait_for("later moment", lambda: time.time() > item.end + 0.1)
-    server.write(2)
-    written = item.path.stat().st_mtime
+    (item,) = edge.stream.renamed()
+    later = item.end + 400
+    server.write(2, when=later)
+    os.utime(item.path, (later, later))
     server.reopen()
     edge.set(reopen=f"kill -USR1 {server.pid}", close_timeout=5)
     edge.rotate()
     first, second = edge.bodies()
     assert requests(edge) == [2, 0]
-    assert first["covers"][1] == pytest.approx(written, abs=0.002)
-    assert second["covers"][0] == first["covers"][1]
+    assert ([row[0] for row in first["rows"]], first["skewed"]) == ([int(later) // 300 * 300], 0)
+    assert first["covers"][1] == second["covers"][0] == item.end
 
 
 def test_a_child_that_ends_a_long_transfer_is_a_late_batch(edge: Edge, server: Writer) -> None:
@@ -239,7 +237,8 @@ def test_a_child_that_ends_a_long_transfer_is_a_late_batch(edge: Edge, server: W
 
 def test_a_log_that_is_open_for_long_is_said(edge: Edge, capsys: pytest.CaptureFixture[str]) -> None:
     edge.log.touch()
-    path = edge.log.parent / f"access.log.edgetally-{GENERATION}-2-1780000000.000-1780000300.000"
+    assert edge.rotate() == 0
+    path = edge.private / f"{GENERATION}-2-1780000000.000-1780000300.000"
     with Writer(path):
         assert edge.rotate() == 1
         assert f"{path} is still open" in capsys.readouterr().err
@@ -255,8 +254,11 @@ def test_one_log_in_trouble_does_not_stop_the_others(edge: Edge, capsys: pytest.
     entry = edge.data["logs"][0]
     edge.set(logs=[entry, {**entry, "name": "other", "path": str(other)}], include_existing=True)
     assert edge.rotate() == 1
-    assert [body["stream"] for body in edge.bodies()] == ["edge1/other"]
-    assert "not a plain file" in capsys.readouterr().err
+    assert [(body["stream"], body["continuity"]) for body in edge.bodies()] == [
+        ("edge1/access", "broken"),
+        ("edge1/other", "ok"),
+    ]
+    assert "is no plain file" in capsys.readouterr().err
 
 
 def test_a_bad_channel_map_loses_nothing(edge: Edge, server: Writer, capsys: pytest.CaptureFixture[str]) -> None:
@@ -333,7 +335,7 @@ def test_an_archive_that_has_filled_the_disk_makes_room(edge: Edge, server: Writ
     server.write(3)
     assert edge.rotate() == 1
     edge.set(reserve_bytes=16 << 10)
-    old = edge.spool.raw / "access" / f"access.log.edgetally-{GENERATION}-1-1780000000.000-1780000300.000.gz"
+    old = edge.spool.raw / "access" / f"{GENERATION}-1-1780000000.000-1780000300.000.gz"
     full.rename(old)
     (edge.spool.sent / str(BatchName("access", GENERATION, 1))).touch()
     assert edge.rotate() == 0
@@ -420,7 +422,7 @@ def test_archives_and_confirmed_batches_go_with_age(edge: Edge, server: Writer) 
     os.rename(edge.spool.outbox / str(names[0]), edge.spool.sent / str(names[0]))
     edge.spool.hold(names[1], "quarantined:clock")
     long_ago = time.time() - 8 * 86400
-    for path in edge.spool.root.rglob("*access*"):
+    for path in edge.spool.root.rglob("*"):
         if path.is_file() and path.parent != edge.spool.state:
             os.utime(path, (long_ago, long_ago))
     edge.rotate()
@@ -538,7 +540,7 @@ def test_a_batch_of_several_parts_is_decided_once(edge: Edge, server: Writer, mo
     edge.set(include_existing=True)
     assert edge.rotate() == 0
     (archived,) = (edge.spool.raw / "access").iterdir()
-    (edge.log.parent / archived.name[: -len(".gz")]).write_bytes(gzip.decompress(archived.read_bytes()))
+    (edge.private / archived.name[: -len(".gz")]).write_bytes(gzip.decompress(archived.read_bytes()))
     archived.unlink()
     names = edge.spool.batches(edge.spool.outbox)
     for name in names[2:]:
@@ -559,7 +561,7 @@ def test_an_interrupted_archive_is_made_again(edge: Edge, server: Writer) -> Non
     edge.rotate()
     (archived,) = (edge.spool.raw / "access").iterdir()
     name = archived.name[: -len(".gz")]
-    (edge.log.parent / name).write_bytes(gzip.decompress(archived.read_bytes()))
+    (edge.private / name).write_bytes(gzip.decompress(archived.read_bytes()))
     archived.with_name(archived.name + ".tmp").write_bytes(b"half")
     archived.unlink()
     edge.rotate()
@@ -573,21 +575,19 @@ def test_a_batch_that_went_on_is_never_tallied_again(edge: Edge, server: Writer,
     server.write(3)
     edge.rotate()
     (archived,) = (edge.spool.raw / "access").iterdir()
-    (edge.log.parent / archived.name[: -len(".gz")]).write_bytes(gzip.decompress(archived.read_bytes()))
+    (edge.private / archived.name[: -len(".gz")]).write_bytes(gzip.decompress(archived.read_bytes()))
     (name,) = edge.spool.batches(edge.spool.outbox)
     os.rename(edge.spool.outbox / str(name), edge.spool.root / folder / str(name))
     edge.rotate()
     assert [body["seq"] for body in edge.bodies()] == [2]
 
 
-def test_a_deleted_spool_counts_what_lies_beside_the_log(edge: Edge, server: Writer) -> None:
+def test_a_deleted_spool_counts_what_lies_in_the_private_place(edge: Edge, server: Writer) -> None:
     """Renamed logs keep the identity in their names, so that a batch that was confirmed before is known again."""
     edge.set(reopen="", close_timeout=0)
     server.write(2)
     edge.rotate()
-    name = next(name for name in edge.files() if "edgetally" in name)
-    item = Renamed.parse(edge.log.parent, name)
-    assert item is not None
+    (item,) = edge.stream.renamed()
     subprocess.run(["rm", "-r", edge.config.spool], check=True)
     Spool(edge.config.spool).root.mkdir()
     edge.spool.prepare()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -12,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from edgetally.edge.live_log import Live
 from edgetally.edge.spool import BatchName, Spool
-from edgetally.edge.state import State, read_state, save_state
+from edgetally.edge.state import State, save_state
 from edgetally.files import temporary, write_atomic
 from tests.support import SOURCE
 
@@ -101,19 +99,6 @@ def test_a_full_disk_keeps_the_old_state(small_disk: Path) -> None:
     assert (small_disk / "state").read_bytes() == b"old"
 
 
-def test_state_survives(spool: Spool) -> None:
-    state = State("edge1/access", "/var/log/access.log", GENERATION, 5, 1780000000.125, Live(1, 2, 3))
-    save_state(spool, "access", state)
-    assert read_state(spool, "access") == state
-    assert read_state(spool, "other") is None
-
-
-@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"stream": 1}', b"\xff"])
-def test_a_damaged_state_is_none(spool: Spool, damage: bytes) -> None:
-    (spool.state / "access.json").write_bytes(damage)
-    assert read_state(spool, "access") is None
-
-
 def test_holding_keeps_batch_and_reason(spool: Spool) -> None:
     spool.publish(NAME, [b"body"])
     spool.hold(NAME, "quarantined:overlap")
@@ -173,18 +158,3 @@ def test_everything_is_unreadable_for_others(spool: Spool) -> None:
     save_state(spool, "access", State("edge1/access", "/x", GENERATION))
     for path in spool.root.rglob("*"):
         assert path.stat().st_mode & 0o007 == 0, path
-
-
-def test_an_atomic_write_is_seen_whole(spool: Spool) -> None:
-    path = spool.root / "file"
-    write_atomic(path, b"a" * 5000)
-
-    def write() -> None:
-        for letter in (b"a", b"b") * 20:
-            write_atomic(path, letter * 5000)
-
-    writer = multiprocessing.get_context("fork").Process(target=write)
-    writer.start()
-    while writer.is_alive():
-        assert path.read_bytes() in (b"a" * 5000, b"b" * 5000)
-    writer.join()

@@ -14,9 +14,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from edgetally.cli import status as command
-from edgetally.edge.rotation import rotate
 from edgetally.edge.spool import BatchName
-from edgetally.edge.state import load_state, read_state, record_live, save_state
+from edgetally.edge.state import read_state, save_state
 from edgetally.errors import EdgetallyError
 from edgetally.health import host
 from edgetally.health.edge import edge_status
@@ -32,10 +31,8 @@ def edge(tmp_path: Path) -> Edge:
     """An edge whose log was rotated just now, and which was installed an hour ago."""
     edge = Edge(tmp_path)
     edge.log.touch()
-    (item,), _ = rotate(edge.config, edge.spool, edge.stream, load_state(edge.spool, edge.stream))
+    (item,), _ = edge.turn()
     item.path.unlink()
-    edge.log.touch()
-    record_live(edge.spool, edge.stream)
     os.utime(edge.file, (time.time() - 3600, time.time() - 3600))
     return edge
 
@@ -103,7 +100,7 @@ def test_a_renamed_log_that_a_server_still_writes_to_for_an_hour(edge: Edge) -> 
     """One unfinished file is usual, but not for so long; and one that is closed is the next run's."""
     now = time.time()
     for ago, words in ((300, False), (4000, True)):
-        path = edge.log.with_name(f"access.log.edgetally-{'a' * 16}-1-{now - ago:.3f}-{now:.3f}")
+        path = edge.private / f"{'a' * 16}-1-{now - ago:.3f}-{now:.3f}"
         with path.open("w"):
             assert ("still writes to" in " ".join(edge_status(edge.config)["problems"])) is words
         assert "still writes to" not in " ".join(edge_status(edge.config)["problems"])
