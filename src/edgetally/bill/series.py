@@ -33,7 +33,7 @@ class Series:
     days: list[Counts]
 
     def pack(self) -> bytes:
-        """As a snapshot keeps it, not compressed yet."""
+        """The series as a snapshot keeps it, not compressed yet."""
         return canonical({"bytes": self.sizes, "days": self.days})
 
     @classmethod
@@ -49,12 +49,12 @@ def canonical(data: Any) -> bytes:
 
 
 def compress(text: bytes) -> bytes:
-    """As SQL's COMPRESS() does."""
+    """Compress as SQL's COMPRESS() does."""
     return len(text).to_bytes(4, "little") + zlib.compress(text)
 
 
 def uncompress(data: bytes, sha256: bytes, what: str) -> bytes:
-    """What `compress` packed, checked against its hash. Raises EdgetallyError where it does not fit."""
+    """Undo `compress`, and check the text against its hash. Raises EdgetallyError, of `what`, where it differs."""
     try:
         text = zlib.decompress(data[4:])
     except zlib.error:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TypedDict
 
-OFFSET_SECONDS = 30.0  # a line a minute off the rotation's time is booked in the nearest slot
+OFFSET_SECONDS = 30.0  # a problem, as lines that are a minute off the rotation's time are booked in the nearest slot
 
 
 class Clock(TypedDict):
@@ -20,7 +20,10 @@ class Clock(TypedDict):
 
 
 def measure(before: float, theirs: float, after: float) -> Clock:
-    """What an answer tells: `theirs` is its time, before and after are the host's around it, epoch seconds."""
+    """The offset by one question and its answer. All times in epoch seconds.
+
+    theirs: the database's, in the answer; before, after: the host's when it asked and when it was answered.
+    """
     return {"offset": round((before + after) / 2 - theirs, 3), "accuracy": round((after - before) / 2, 3), "age": 0.0}
 
 
@@ -40,7 +43,7 @@ def say(clock: Clock | None) -> str:
 
 
 def problem(clock: Clock | None) -> str | None:
-    """A sentence where the clock is wrong, even if the answer was as unlucky as it can be."""
+    """A sentence where the clock is surely wrong, however inexact the measurement was; else None."""
     if clock is None or abs(clock["offset"]) - clock["accuracy"] <= OFFSET_SECONDS:
         return None
     side = "ahead of" if clock["offset"] > 0 else "behind"

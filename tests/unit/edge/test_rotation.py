@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from edgetally import files
 from edgetally.edge import closing
 from edgetally.edge.closing import is_closed, reopen, wait_closed
 from edgetally.edge.live_log import Live
