@@ -177,8 +177,8 @@ def channel_line(name: str, counts: Counts, sample: Sample, percents: Sequence[F
     return {
         "channel": name,
         **counts._asdict(),
-        "hit_ratio": _ratio(counts.hits, counts.cache_requests),
-        "byte_hit_ratio": _ratio(counts.hit_bytes, counts.cache_bytes),
+        "hit_ratio": counts.hit_ratio,
+        "byte_hit_ratio": counts.byte_hit_ratio,
         "peak_bytes": peak,
         "peak_mbps": _mbps(peak),
         "peak_slot": sample.sizes.index(peak) if peak else None,
@@ -309,10 +309,6 @@ def _percentile(sample: Sample, percent: Fraction) -> dict[str, Any]:
 
 def _mbps(size: int) -> float:
     return round(mbps(size), 6)
-
-
-def _ratio(part: int, whole: int) -> float | None:
-    return round(part / whole, 6) if whole else None
 
 
 def _most(completeness: dict[str, Any], what: str) -> str:

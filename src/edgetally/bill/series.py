@@ -24,6 +24,20 @@ class Counts(NamedTuple):
     cache_requests: int = 0
     cache_bytes: int = 0
 
+    @property
+    def hit_ratio(self) -> float | None:
+        """Which share of the requests was served from the cache, to six decimals; None where no log tells."""
+        return _ratio(self.hits, self.cache_requests)
+
+    @property
+    def byte_hit_ratio(self) -> float | None:
+        """Which share of the bytes was."""
+        return _ratio(self.hit_bytes, self.cache_bytes)
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return round(part / whole, 6) if whole else None
+
 
 @dataclass(frozen=True)
 class Series:

@@ -137,28 +137,25 @@ class Books(TypedDict):
     quarantine: dict[str, int]
 
 
+class _AggregatorHead(TypedDict):
+    """What is known of the aggregator in any case. database: its address."""
+
+    role: Literal["aggregator"]
+    state: State
+    problems: list[str]
+    time: float
+    database: str
+    job_servers: list[JobServer]
+
+
 @final
-class LostStatus(TypedDict):
+class LostStatus(_AggregatorHead):
     """The status where the database cannot be asked."""
 
-    role: Literal["aggregator"]
-    state: State
-    problems: list[str]
-    time: float
-    database: str
-    job_servers: list[JobServer]
-
 
 @final
-class AggregatorStatus(Books):
-    """The status of an aggregator. database: its address."""
-
-    role: Literal["aggregator"]
-    state: State
-    problems: list[str]
-    time: float
-    database: str
-    job_servers: list[JobServer]
+class AggregatorStatus(_AggregatorHead, Books):
+    """What the database and the job servers say of the aggregator."""
 
 
 Status = Union[EdgeStatus, AggregatorStatus, LostStatus]

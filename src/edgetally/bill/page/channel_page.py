@@ -109,8 +109,8 @@ def _day(missing: Sequence[tuple[int, int]], series: Series, period: dict[str, A
         name=_local(period, first).strftime("%a %d %b %Y"),
         bytes=sums.bytes,
         requests=sums.requests,
-        hit_ratio=_ratio(sums.hits, sums.cache_requests),
-        byte_hit_ratio=_ratio(sums.hit_bytes, sums.cache_bytes),
+        hit_ratio=sums.hit_ratio,
+        byte_hit_ratio=sums.byte_hit_ratio,
         peak_mbps=round(mbps(peak), 6),
         peak_at=_local(period, first + sizes.index(peak)).strftime("%H:%M") if peak else "",
         missing=sum(max(0, min(after, first + slots) - max(low, first)) for low, after in missing),
@@ -120,10 +120,6 @@ def _day(missing: Sequence[tuple[int, int]], series: Series, period: dict[str, A
 def _local(period: dict[str, Any], slot: int) -> datetime:
     """When a slot of the period begins, in its zone."""
     return datetime.fromtimestamp(period["from"] + slot * SLOT_SECONDS, ZoneInfo(period["zone"]))
-
-
-def _ratio(part: int, whole: int) -> float | None:
-    return round(part / whole, 6) if whole else None
 
 
 def _spark(sizes: Sequence[int], peak: int) -> str:
