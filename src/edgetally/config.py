@@ -21,6 +21,7 @@ DATABASE_PORT = 3306
 MASTER_KEY_LENGTH = 32
 LEAST_DETAIL_DAYS = 100
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_MAY_BE_EMPTY = ".hosts"  # the only list that need not have anything in it
 
 Check = Callable[[Any], "str | None"]
 
@@ -255,8 +256,6 @@ def _detail_days(value: int) -> str | None:
 def _path(value: str) -> str | None:
     return None if value.startswith("/") else f"is {value!r}: write the whole path, beginning with /"
 
-
-_MAY_BE_EMPTY = ".hosts"  # the only list that need not have anything in it
 
 # The rule of each key, wherever it stands. `name` is a log's, and the database's.
 _RULES: dict[str, Check] = {

@@ -1,4 +1,4 @@
-"""The one exception that a person is meant to read, and the word that was probably meant."""
+"""The one exception that a person is meant to read, and a guess at what a mistyped word was meant to be."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 class EdgetallyError(Exception):
-    """What is wrong, where, and how to mend it: one sentence. The command line prints it and exits with 2."""
+    """One sentence for a person: what is wrong, where, how to mend it. The command line prints it and exits with 2."""
 
 
 def nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> str:

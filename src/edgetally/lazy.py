@@ -1,4 +1,7 @@
-"""Modules that are imported when something of them is used: most runs then start without waiting for them."""
+"""Puts imports off until something of a module is used: a run then does not wait for modules that it never uses.
+
+`lazily` does that with any module. `numpy` does it with all of numpy 1 but its core, which is all that the tally needs.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,15 @@ from importlib.util import find_spec, module_from_spec
 from types import ModuleType
 from typing import Any
 
-_THREADS = "OPENBLAS_NUM_THREADS"  # they cost more to start than all that is done here takes
+# How many threads numpy starts when it is imported. Starting many takes longer than all that is computed here.
+_THREADS = "OPENBLAS_NUM_THREADS"
 
 
 def numpy() -> None:
-    """Import numpy, or of numpy 1 its core alone. Whatever else it is asked for then, it becomes itself to answer."""
+    """Prepare what `import numpy` gives from now on: of a numpy 1 a module that has the names of its core alone.
+
+    When that module is asked for any other name, it imports the rest into itself. Another numpy is left as it is.
+    """
     os.environ.setdefault(_THREADS, "1")
     spec = None if "numpy" in sys.modules else find_spec("numpy")
     if spec is None or not _has_known_core(spec):
@@ -22,12 +29,15 @@ def numpy() -> None:
     sys.modules["numpy"] = module = module_from_spec(spec)
     try:
         _fill(module)
-    except Exception:  # one unlike those that this was tried with: it is imported as usual
+    except Exception:  # a numpy 1 that is built otherwise than those that were tried: it is imported as usual
         del sys.modules["numpy"]
 
 
 def lazily(name: str) -> None:
-    """Have a module imported only when something of it is used, whoever imports it from now on."""
+    """Put off a module's import: whoever imports it from now on gets an empty one, which loads itself when it is used.
+
+    Nothing happens where the module is imported already, or is not installed.
+    """
     spec = None if name in sys.modules else find_spec(name)
     if spec is not None:
         sys.modules[name] = module = module_from_spec(spec)
@@ -35,23 +45,26 @@ def lazily(name: str) -> None:
 
 
 def _complete_later(module: ModuleType) -> None:
-    """Have a module executed when it is asked for something that it does not have."""
+    """Have a module executed when it is asked for a name that it does not have.
+
+    Python then calls the function `__getattr__` that stands in the module (PEP 562), which here is `complete`.
+    """
     lock, begun = RLock(), list[str]()
 
     def complete(name: str) -> Any:
-        with lock:  # another thread waits until all is there
+        with lock:  # other threads wait until the module is whole
             if not begun:
                 begun.append(name)
                 spec = module.__spec__
                 try:
                     if spec is not None and spec.loader is not None:
                         spec.loader.exec_module(module)
-                except BaseException:  # the next one may have more luck
+                except BaseException:  # the next time that a name is asked for, it is tried again
                     begun.clear()
                     raise
-                if vars(module).get("__getattr__") is complete:
+                if vars(module).get("__getattr__") is complete:  # else the module brought its own, which stays
                     del vars(module)["__getattr__"]
-            elif vars(module).get("__getattr__") is complete:
+            elif vars(module).get("__getattr__") is complete:  # it is asked while this very thread executes it
                 raise AttributeError(f"module {module.__name__!r} has no attribute {name!r} yet")
         return getattr(module, name)
 
@@ -59,14 +72,14 @@ def _complete_later(module: ModuleType) -> None:
 
 
 def _has_known_core(spec: ModuleSpec) -> bool:
-    """Whether this is a numpy 1. Later ones call their core something else, and import less at once."""
+    """Whether this is a numpy 1, by its core in numpy/core. numpy 2 has it in numpy/_core, and imports less at once."""
     folder = (spec.submodule_search_locations or [""])[0]
-    here, moved = (os.path.exists(os.path.join(folder, core, "numeric.py")) for core in ("core", "_core"))
-    return here and not moved
+    old, new = (os.path.exists(os.path.join(folder, core, "numeric.py")) for core in ("core", "_core"))
+    return old and not new
 
 
 def _fill(module: ModuleType) -> None:
-    """Import the core into the package, which is not executed; what else it is asked for, it then becomes itself."""
+    """Put the names of numpy's core into `module`, which stands for numpy; any other name has all of numpy executed."""
     globals_: Any = __import__("numpy._globals", fromlist=["_NoValue"])
     vars(module).update(_NoValue=globals_._NoValue, _CopyMode=globals_._CopyMode)
     core = __import__("numpy.core", fromlist=["core"])

@@ -1,4 +1,4 @@
-"""TCP connections that notice when the other end's host is gone: without a word, as after a power cut."""
+"""TCP connections that notice when the host at the other end is gone without a word, as after a power cut."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ DEAD_SECONDS = 12
 
 
 def dial(host: str, port: int, timeout: float) -> socket.socket:
-    """Connect within `timeout` seconds. Later on, a host that answers nothing for DEAD_SECONDS is lost: OSError.
+    """Connect within `timeout` seconds. Once the host has answered nothing for DEAD_SECONDS, any use raises OSError.
 
     It is the host's kernel that answers: a server that takes its time is not lost, nor one that is frozen.
     """

@@ -9,9 +9,9 @@ from edgetally.errors import EdgetallyError
 
 
 def epoch_seconds(text: str, option: str, zone: tzinfo = timezone.utc) -> float:
-    """Epoch seconds of such a number, or of 2026-11-23T14:05 with or without an offset; without, it is of the zone.
+    """Epoch seconds of a text: their number, or a time as 2026-11-23T14:05, which is of `zone` where it has no offset.
 
-    option: the command line's name for it, for the message of the EdgetallyError that anything else raises.
+    option: what the command line calls it, for the message. Raises EdgetallyError for any other text.
     """
     if re.fullmatch(r"[0-9]{9,10}(?:\.[0-9]+)?", text):
         return float(text)
@@ -23,7 +23,7 @@ def epoch_seconds(text: str, option: str, zone: tzinfo = timezone.utc) -> float:
 
 
 def age(seconds: float | None) -> str:
-    """A time span in its largest unit of which there are two; `-` for none."""
+    """A span of time in the largest unit that goes into it at least twice; `-` for none."""
     if seconds is None:
         return "-"
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):

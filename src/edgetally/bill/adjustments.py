@@ -1,6 +1,6 @@
-"""What was committed for a month after it was closed: each batch, and the difference that it makes to each channel.
+"""Lists what was committed for a month after it was closed: each batch, and its difference to each channel.
 
-The snapshot and all differences come to what the counters have now.
+The snapshot and all differences together come to what the counters have now.
 """
 
 from __future__ import annotations
@@ -16,6 +16,17 @@ from edgetally.limits import SPREAD_SECONDS
 from edgetally.wire.batch import Batch
 
 Difference = dict[str, tuple[int, int]]  # of a channel: requests, bytes
+
+# All revisions of every batch number of which one came later: a correction replaces what was counted.
+_LATER = """
+SELECT b.stream_id, LOWER(HEX(b.generation)), b.seq, b.revision, b.commit_no, s.name, b.covers_from, b.covers_to,
+       DATE_FORMAT(b.committed_at, '%%Y-%%m-%%dT%%H:%%i:%%sZ'), d.body
+  FROM (SELECT DISTINCT stream_id, generation, seq FROM batch
+         WHERE commit_no > %s AND covers_to > %s AND (covers_from IS NULL OR covers_from < %s)) l
+  JOIN batch b USING (stream_id, generation, seq)
+  JOIN batch_body d USING (stream_id, generation, seq, revision, part)
+  JOIN stream s ON s.id = b.stream_id
+ ORDER BY b.stream_id, b.generation, b.seq, b.commit_no, b.revision, b.part"""
 
 
 @dataclass(frozen=True)
@@ -33,7 +44,7 @@ class Adjustment:
     difference: Difference
 
     def data(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """The adjustment as JSON has it."""
         difference = [
             {"channel": name, "requests": requests, "bytes": size}
             for name, (requests, size) in sorted(self.difference.items())
@@ -52,32 +63,42 @@ class _Part:
     sums: Difference
 
 
-# The numbers that have anything that came later, and all revisions of them: a correction replaces what was counted.
-_LATER = """
-SELECT b.stream_id, LOWER(HEX(b.generation)), b.seq, b.revision, b.commit_no, s.name, b.covers_from, b.covers_to,
-       DATE_FORMAT(b.committed_at, '%%Y-%%m-%%dT%%H:%%i:%%sZ'), d.body
-  FROM (SELECT DISTINCT stream_id, generation, seq FROM batch
-         WHERE commit_no > %s AND covers_to > %s AND (covers_from IS NULL OR covers_from < %s)) l
-  JOIN batch b USING (stream_id, generation, seq)
-  JOIN batch_body d USING (stream_id, generation, seq, revision, part)
-  JOIN stream s ON s.id = b.stream_id
- ORDER BY b.stream_id, b.generation, b.seq, b.commit_no, b.revision, b.part"""
-
-
 def adjustments(connection: Any, closed: Closed) -> list[Adjustment]:
     """All adjustments of a closed month, in the order of their commits; those that do not touch its slots are none."""
     row = closed.row
     billed = {alias["old"]: alias["new"] for alias in closed.data["aliases"]}
     with connection.cursor() as cursor:
         cursor.execute(_LATER, (row.commit_no, row.start - SPREAD_SECONDS, row.end + SPREAD_SECONDS))
-        parts = [_part(found, row.start, row.end, billed) for found in cursor.fetchall()]
+        parts = [_part(record, row.start, row.end, billed) for record in cursor.fetchall()]
     connection.rollback()
-    found = [one for group in _by_number(parts) for one in _replay(group, row.commit_no)]
-    return sorted(found, key=lambda one: (one.commit_no, one.stream, one.generation, one.seq, one.revision))
+    changes = [change for group in _by_number(parts) for change in _replay(group, row.commit_no)]
+    return sorted(
+        changes,
+        key=lambda change: (change.commit_no, change.stream, change.generation, change.seq, change.revision),
+    )
 
 
-def _part(found: tuple[Any, ...], start: int, end: int, billed: dict[str, str]) -> _Part:
-    stream_id, generation, seq, revision, commit_no, *row, body = found
+def total(changes: Iterable[Adjustment]) -> Difference:
+    """The difference that some adjustments make together."""
+    sums: Difference = {}
+    for change in changes:
+        sums = _add(sums, change.difference, 1)
+    return sums
+
+
+def adjusted_text(closed: Closed) -> str:
+    """A sentence where something was committed after the closing, else nothing."""
+    later, row = adjustments(closed.connection, closed), closed.row
+    if not later:
+        return ""
+    return (
+        f"{len(later)} batches for {row.month} were committed after it was closed, and are not in it: "
+        f"`edgetally period show {row.month} --zone {row.zone}` lists them"
+    )
+
+
+def _part(record: tuple[Any, ...], start: int, end: int, billed: dict[str, str]) -> _Part:
+    stream_id, generation, seq, revision, commit_no, *row, body = record
     try:
         batch = Batch.decode(zlib.decompress(body))
     except (zlib.error, EdgetallyError):
@@ -94,6 +115,7 @@ def _part(found: tuple[Any, ...], start: int, end: int, billed: dict[str, str]) 
 
 
 def _by_number(parts: Iterable[_Part]) -> Iterator[list[_Part]]:
+    """The parts, which come in the order of their numbers, in a list for each number."""
     group: list[_Part] = []
     for part in parts:
         if group and part.key != group[0].key:
@@ -126,27 +148,8 @@ def _replay(parts: list[_Part], closed_at: int) -> Iterator[Adjustment]:
 
 
 def _add(first: Difference, second: Difference, sign: int) -> Difference:
-    found = dict(first)
+    sums = dict(first)
     for name, (requests, size) in second.items():
-        known = found.get(name, (0, 0))
-        found[name] = (known[0] + sign * requests, known[1] + sign * size)
-    return found
-
-
-def total(found: Iterable[Adjustment]) -> Difference:
-    """What all of them come to."""
-    sums: Difference = {}
-    for one in found:
-        sums = _add(sums, one.difference, 1)
+        known = sums.get(name, (0, 0))
+        sums[name] = (known[0] + sign * requests, known[1] + sign * size)
     return sums
-
-
-def adjusted_text(closed: Closed) -> str:
-    """A sentence where something was committed after the closing, else nothing."""
-    later, row = adjustments(closed.connection, closed), closed.row
-    if not later:
-        return ""
-    return (
-        f"{len(later)} batches for {row.month} were committed after it was closed, and are not in it: "
-        f"`edgetally period show {row.month} --zone {row.zone}` lists them"
-    )

@@ -1,6 +1,6 @@
 """Channels that are billed under another name, as after a renaming in mid-month.
 
-It is said in line with the aggregator, as `edgetally quarantine` does.
+Changes are transactions that the writer's row puts in line with the aggregator's, as those of the quarantine are.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def resolve(aliases: Sequence[Alias]) -> dict[str, str]:
 
 
 def read_aliases(cursor: Any) -> list[Alias]:
-    """All of them."""
+    """All aliases, by their old names."""
     cursor.execute("SELECT old, new FROM channel_alias ORDER BY old")
     return [Alias(old.decode(), new.decode()) for old, new in cursor.fetchall()]
 
@@ -70,6 +70,13 @@ def add_alias(config: AggregatorConfig, old: str, new: str) -> None:
         )
 
 
+def remove_alias(config: AggregatorConfig, old: str) -> None:
+    """Bill a channel under its own name again."""
+    with Ledger(config.database, HOLDER).fenced_transaction() as transaction:
+        if transaction.cursor.execute("DELETE FROM channel_alias WHERE old = %s", (old.encode(),)) != 1:
+            raise EdgetallyError(f"{old} is billed under its own name: see `edgetally channel list`")
+
+
 def _check(cursor: Any, old: str, new: str) -> None:
     """Whether a channel may get this alias."""
     known = read_aliases(cursor)
@@ -92,10 +99,3 @@ def _chain(steps: dict[str, str], name: str) -> list[str]:
         name = steps[name]
         names.append(name)
     return names
-
-
-def remove_alias(config: AggregatorConfig, old: str) -> None:
-    """Bill a channel under its own name again."""
-    with Ledger(config.database, HOLDER).fenced_transaction() as transaction:
-        if transaction.cursor.execute("DELETE FROM channel_alias WHERE old = %s", (old.encode(),)) != 1:
-            raise EdgetallyError(f"{old} is billed under its own name: see `edgetally channel list`")

@@ -40,7 +40,7 @@ Keep = Callable[[str, Series], str]
 
 
 class Bill:
-    """A bill of an open period. data: the object; series: see docs/reference/bill.md."""
+    """The bill of an open period. data: its object, as docs/reference/bill.md describes it."""
 
     def __init__(self, data: dict[str, Any], counters: Counters, ids: dict[str, list[int]]) -> None:
         self.data = data
@@ -55,21 +55,6 @@ class Bill:
         """All channels' series, in the order of data["channels"]."""
         names = [line["channel"] for line in self.data["channels"]]
         return zip(names, self._counters.each_series([self._ids[name] for name in names]))
-
-
-@dataclass
-class _Group:
-    """The sums of a group of channels, slot by slot."""
-
-    contract: Contract
-    sizes: list[int]
-    channels: list[str] = field(default_factory=list)
-    missing: list[Sequence[Span]] = field(default_factory=list)
-
-    def add(self, channel: str, sample: Sample) -> None:
-        self.channels.append(channel)
-        self.sizes = list(map(add, self.sizes, sample.sizes))
-        self.missing.append(sample.missing)
 
 
 @contextmanager
@@ -105,69 +90,15 @@ def make(
     if covered is None:
         covered = coverage(counters.cursor, period, counters.now)
     missing = _Missing(counters, period, covered)
-    maker = BillBuilder(period, contracts, percents, _whole_groups(counters, contracts, channel))
+    builder = BillBuilder(period, contracts, percents, _whole_groups(counters, contracts, channel))
     for name, (counts, sizes) in zip(names, each):
         if counts is None:
             continue
         series_sha256 = keep(name, counters.series(ids[name], sizes)) if keep else None
         old = [alias.old for alias in aliases if alias.new == name]
-        maker.add(name, old, counts, Sample(sizes, missing.spans(ids[name])), series_sha256)
-    maker.add_idle(channel)
-    return Bill(_object(period, counters, aliases, maker, completeness(covered, period)), counters, ids)
-
-
-def _billed_names(counters: Counters, pattern: str) -> tuple[list[Alias], dict[str, list[int]]]:
-    """The aliases, and the channels' ids by the name that they are billed under."""
-    aliases = [Alias(*pair) for pair in counters.aliases()]
-    billed = resolve(aliases)
-    ids: dict[str, list[int]] = {}
-    for name, number in sorted(counters.channels().items()):
-        ids.setdefault(billed.get(name, name), []).append(number)
-    found = {name: numbers for name, numbers in ids.items() if fnmatch.fnmatchcase(name, pattern)}
-    return [alias for alias in (Alias(old, billed[old]) for old, _new in aliases) if alias.new in found], found
-
-
-def _whole_groups(counters: Counters, contracts: Contracts, pattern: str) -> set[str]:
-    """The names of the groups all of whose channels fit the glob: a part of a group is not what is billed."""
-    billed = resolve([Alias(*pair) for pair in counters.aliases()])
-    cut = set()
-    for name in {billed.get(name, name) for name in counters.channels()}:
-        contract = contracts.of(name)
-        if contract and contract.group and not fnmatch.fnmatchcase(name, pattern):
-            cut.add(contract.name)
-    return {contract.name for contract in contracts.listed if contract.group} - cut
-
-
-class _Missing:
-    """How much can be missing of a channel, and when."""
-
-    def __init__(self, counters: Counters, period: Period, covered: Sequence[StreamCoverage]) -> None:
-        self._spans: dict[int, list[tuple[int, int]]] = {}
-        for one in covered:
-            spans = [(period.index(gap_slots.start), period.index(gap_slots.stop)) for gap_slots in _runs(one.missing)]
-            if spans:
-                self._spans[one.stream.id] = spans
-        self._most = counters.most(sorted(self._spans)) if self._spans else {}
-
-    def spans(self, ids: Sequence[int]) -> list[Span]:
-        """Of the channels of these ids, summed."""
-        return add_spans(
-            [Span(first, after, most) for first, after in self._spans[stream]]
-            for number in ids
-            for stream, most in self._most.get(number, {}).items()
-            if most > 0
-        )
-
-
-def _runs(slots: frozenset[int]) -> list[range]:
-    """Slots (epoch s) as runs without gaps."""
-    found: list[range] = []
-    for slot in sorted(slots):
-        if found and found[-1].stop == slot:
-            found[-1] = range(found[-1].start, slot + SLOT_SECONDS, SLOT_SECONDS)
-        else:
-            found.append(range(slot, slot + SLOT_SECONDS, SLOT_SECONDS))
-    return found
+        builder.add(name, old, counts, Sample(sizes, missing.spans(ids[name])), series_sha256)
+    builder.add_idle(channel)
+    return Bill(_object(period, counters, aliases, builder, completeness(covered, period)), counters, ids)
 
 
 class BillBuilder:
@@ -185,7 +116,7 @@ class BillBuilder:
         self._total = _Group(Contract("total", ()), [0] * period.slots)
 
     def add(self, name: str, aliases: list[str], counts: Counts, sample: Sample, sha256: str | None) -> None:
-        """One channel."""
+        """Take one channel."""
         contract = self.contracts.of(name)
         line = channel_line(name, counts, sample, self.percents)
         line.update(aliases=aliases, contract=contract.name if contract else None)
@@ -203,7 +134,10 @@ class BillBuilder:
             self._summed.setdefault(contract.name, empty).add(name, sample)
 
     def add_idle(self, pattern: str) -> None:
-        """A commit is billed of channels that had no traffic, too, as far as they are named. pattern: of channels."""
+        """Charge channels without traffic: a commit is billed all the same, where the contract names them.
+
+        pattern: the glob of the bill's channels.
+        """
         billed = {channel for line in self.charges for channel in line["channels"]}
         for contract in self.contracts.listed:
             if contract.commit is None or not self._is_billed(contract):
@@ -215,13 +149,6 @@ class BillBuilder:
             elif contract.name in self.groups and contract.name not in self._summed and pattern == "*":
                 channels = list(contract.channels)
                 self.charges.append(Charge(contract, channels, self._nothing(), self.period).line())
-
-    def _is_billed(self, contract: Contract) -> bool:
-        """Whether a contract is of the period's zone."""
-        return contract.zone in ("", str(self.period.zone))
-
-    def _nothing(self) -> Sample:
-        return Sample([0] * self.period.slots)
 
     def total(self) -> dict[str, Any]:
         """The line of all channels together."""
@@ -236,6 +163,13 @@ class BillBuilder:
         order = {contract.name: place for place, contract in enumerate(self.contracts.listed)}
         return sorted(self.charges, key=lambda line: (order[line["contract"]], line["channels"]))
 
+    def _is_billed(self, contract: Contract) -> bool:
+        """Whether a contract is of the period's zone."""
+        return contract.zone in ("", str(self.period.zone))
+
+    def _nothing(self) -> Sample:
+        return Sample([0] * self.period.slots)
+
 
 def channel_line(name: str, counts: Counts, sample: Sample, percents: Sequence[Fraction]) -> dict[str, Any]:
     """A channel's figures as docs/reference/bill.md describes them."""
@@ -243,8 +177,8 @@ def channel_line(name: str, counts: Counts, sample: Sample, percents: Sequence[F
     return {
         "channel": name,
         **counts._asdict(),
-        "hit_ratio": _ratio(counts.hits, counts.cache_requests),
-        "byte_hit_ratio": _ratio(counts.hit_bytes, counts.cache_bytes),
+        "hit_ratio": counts.hit_ratio,
+        "byte_hit_ratio": counts.byte_hit_ratio,
         "peak_bytes": peak,
         "peak_mbps": _mbps(peak),
         "peak_slot": sample.sizes.index(peak) if peak else None,
@@ -254,45 +188,23 @@ def channel_line(name: str, counts: Counts, sample: Sample, percents: Sequence[F
     }
 
 
-def _percentile(sample: Sample, percent: Fraction) -> dict[str, Any]:
-    found, low, high = sample.percentile(percent)
-    return {
-        "percent": plain(percent),
-        "rank": rank(len(sample.sizes), percent),
-        "bytes": found,
-        "mbps": _mbps(found),
-        "low_bytes": low,
-        "low_mbps": _mbps(low),
-        "high_bytes": high,
-        "high_mbps": _mbps(high),
-    }
-
-
-def _mbps(size: int) -> float:
-    return round(mbps(size), 6)
-
-
-def _ratio(part: int, whole: int) -> float | None:
-    return round(part / whole, 6) if whole else None
-
-
 def completeness(covered: Sequence[StreamCoverage], period: Period) -> dict[str, Any]:
     """The bill's part on what is missing."""
-    by_stream = [one.data() for one in covered]
+    by_stream = [stream_coverage.data() for stream_coverage in covered]
     names = ("expected", "received", "empty", "missing", "late", "lines", "rejected", "skewed")
-    sums = {name: sum(one[name] for one in by_stream) for name in names}
+    sums = {name: sum(stream[name] for stream in by_stream) for name in names}
     return {
         **sums,
         "complete": not sums["missing"],
         "streams": len(by_stream),
-        "gaps": [gap_data(gap, period) for one in covered for gap in one.gaps],
+        "gaps": [gap_data(gap, period) for stream_coverage in covered for gap in stream_coverage.gaps],
         "by_stream": by_stream,
         "bounds": BOUNDS,
     }
 
 
 def lines_text(completeness: dict[str, Any]) -> list[str]:
-    """What became of the lines, a sentence each; none where there were none, or a bill closed long ago does not say."""
+    """How many lines were rejected or skewed, in sentences; none where there were no lines, or an old bill has none."""
     lines = completeness.get("lines")
     if not lines:
         return []
@@ -311,17 +223,105 @@ def lines_text(completeness: dict[str, Any]) -> list[str]:
     return text
 
 
+@dataclass
+class _Group:
+    """The sums of a group of channels, slot by slot."""
+
+    contract: Contract
+    sizes: list[int]
+    channels: list[str] = field(default_factory=list)
+    missing: list[Sequence[Span]] = field(default_factory=list)
+
+    def add(self, channel: str, sample: Sample) -> None:
+        self.channels.append(channel)
+        self.sizes = list(map(add, self.sizes, sample.sizes))
+        self.missing.append(sample.missing)
+
+
+def _billed_names(counters: Counters, pattern: str) -> tuple[list[Alias], dict[str, list[int]]]:
+    """The aliases, and the channels' ids by the name that they are billed under."""
+    aliases = [Alias(*pair) for pair in counters.aliases()]
+    billed = resolve(aliases)
+    ids: dict[str, list[int]] = {}
+    for name, number in sorted(counters.channels().items()):
+        ids.setdefault(billed.get(name, name), []).append(number)
+    chosen = {name: numbers for name, numbers in ids.items() if fnmatch.fnmatchcase(name, pattern)}
+    return [alias for alias in (Alias(old, billed[old]) for old, _new in aliases) if alias.new in chosen], chosen
+
+
+def _whole_groups(counters: Counters, contracts: Contracts, pattern: str) -> set[str]:
+    """The names of the groups all of whose channels fit the glob: a part of a group is not what is billed."""
+    billed = resolve([Alias(*pair) for pair in counters.aliases()])
+    cut = set()
+    for name in {billed.get(name, name) for name in counters.channels()}:
+        contract = contracts.of(name)
+        if contract and contract.group and not fnmatch.fnmatchcase(name, pattern):
+            cut.add(contract.name)
+    return {contract.name for contract in contracts.listed if contract.group} - cut
+
+
+class _Missing:
+    """How much can be missing of a channel, and when."""
+
+    def __init__(self, counters: Counters, period: Period, covered: Sequence[StreamCoverage]) -> None:
+        self._spans: dict[int, list[tuple[int, int]]] = {}
+        for stream_coverage in covered:
+            runs = _runs(stream_coverage.missing)
+            if runs:
+                spans = [(period.index(run.start), period.index(run.stop)) for run in runs]
+                self._spans[stream_coverage.stream.id] = spans
+        self._most = counters.most(sorted(self._spans)) if self._spans else {}
+
+    def spans(self, ids: Sequence[int]) -> list[Span]:
+        """What can be missing of the channels of these ids, summed."""
+        return add_spans(
+            [Span(first, after, most) for first, after in self._spans[stream]]
+            for number in ids
+            for stream, most in self._most.get(number, {}).items()
+            if most > 0
+        )
+
+
+def _runs(slots: frozenset[int]) -> list[range]:
+    """Slots (epoch s) as runs without gaps."""
+    runs: list[range] = []
+    for slot in sorted(slots):
+        if runs and runs[-1].stop == slot:
+            runs[-1] = range(runs[-1].start, slot + SLOT_SECONDS, SLOT_SECONDS)
+        else:
+            runs.append(range(slot, slot + SLOT_SECONDS, SLOT_SECONDS))
+    return runs
+
+
+def _percentile(sample: Sample, percent: Fraction) -> dict[str, Any]:
+    size, low, high = sample.percentile(percent)
+    return {
+        "percent": plain(percent),
+        "rank": rank(len(sample.sizes), percent),
+        "bytes": size,
+        "mbps": _mbps(size),
+        "low_bytes": low,
+        "low_mbps": _mbps(low),
+        "high_bytes": high,
+        "high_mbps": _mbps(high),
+    }
+
+
+def _mbps(size: int) -> float:
+    return round(mbps(size), 6)
+
+
 def _most(completeness: dict[str, Any], what: str) -> str:
-    """The streams that have most of something."""
-    found = sorted((-one[what], one["stream"]) for one in completeness["by_stream"] if one[what])
-    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-    return ", ".join(f"{stream} {-number:,}" for number, stream in found[:_NAMED]) + more
+    """The streams with the most lines that are `what`, rejected or skewed, and how many."""
+    counts = sorted((-stream[what], stream["stream"]) for stream in completeness["by_stream"] if stream[what])
+    more = f" and {len(counts) - _NAMED} more" if len(counts) > _NAMED else ""
+    return ", ".join(f"{stream} {-number:,}" for number, stream in counts[:_NAMED]) + more
 
 
 def _object(
-    period: Period, counters: Counters, aliases: list[Alias], maker: BillBuilder, complete: dict[str, Any]
+    period: Period, counters: Counters, aliases: list[Alias], builder: BillBuilder, complete: dict[str, Any]
 ) -> dict[str, Any]:
-    """The whole object."""
+    """The bill's object, as docs/reference/bill.md describes it."""
     zone = str(period.zone)
     return {
         "format": FORMAT,
@@ -343,12 +343,12 @@ def _object(
             "days": [list(day) for day in period.days()],
         },
         "aliases": [alias._asdict() for alias in sorted(aliases)],
-        "channels": maker.lines,
-        "total": maker.total(),
-        "contracts": maker.all_charges(),
+        "channels": builder.lines,
+        "total": builder.total(),
+        "contracts": builder.all_charges(),
         "not_billed": [
             {"contract": contract.name, "zone": contract.zone}
-            for contract in maker.contracts.listed
+            for contract in builder.contracts.listed
             if contract.zone not in ("", zone)
         ],
         "completeness": complete,

@@ -1,4 +1,4 @@
-"""What a contract makes of the slots of a month: the quantity that is billed, its bounds, and the rule in words.
+"""Applies a contract to the slots of a month: the quantity that is billed, its bounds, and the rule in words.
 
 All of it is exact: bytes are integers, quantities fractions, and only what is shown is rounded, to six decimals.
 """
@@ -20,10 +20,10 @@ BASES = {"decimal": ("Mbit/s", 10**6, "GB", 10**9), "binary": ("Mibit/s", 2**20,
 
 @dataclass(frozen=True)
 class _Kept:
-    """Which slots a contract counts: `low` and `high` for the bounds, where missing slots are never left out.
+    """The slots that a contract counts, as bytes: `sizes`, and for the bounds `low` and `high`.
 
-    An empty slot that may be empty only because something is missing counts in `low` and may not exist in `high`:
-    `fewest` is how many slots there are then.
+    The bounds leave no slot out because it is missing. Where empty slots are left out, one that is perhaps empty only
+    because something is missing counts for the low bound, and for the high one it does not: that has `fewest` slots.
     """
 
     sizes: Sequence[int]
@@ -81,8 +81,8 @@ class Charge:
     def line(self) -> dict[str, Any]:
         """The line as docs/reference/bill.md describes it."""
         contract = self.contract
-        counted, found = self._measure()
-        measured, low, high = map(self._quantity, found)
+        counted, sizes = self._measure()
+        measured, low, high = map(self._quantity, sizes)
         factor = Fraction(len(self.valid), len(self.days)) if contract.missing == "prorate" else Fraction(1)
         billable, overage = self._bill(measured, factor)
         percentile = contract.rule == "percentile"
@@ -97,16 +97,16 @@ class Charge:
             "rank": rank(counted, contract.share) if percentile and counted else None,
             "days": len(self.days),
             "valid_days": len(self.valid),
-            "measured_bytes": _whole(found[0]),
+            "measured_bytes": _whole(sizes[0]),
             "measured": shown(measured),
-            "low_bytes": _whole(found[1]),
+            "low_bytes": _whole(sizes[1]),
             "low": shown(low),
-            "high_bytes": _whole(found[2]),
+            "high_bytes": _whole(sizes[2]),
             "high": shown(high),
             "billable": shown(billable),
             "commit": None if contract.commit is None else shown(Fraction(contract.commit)),
             "overage": None if overage is None else shown(overage),
-            "projection": self._projection(counted, found[0]) if self.period.slots < self.period.whole_slots else None,
+            "projection": self._projection(counted, sizes[0]) if self.period.slots < self.period.whole_slots else None,
         }
 
     def _measure(self) -> tuple[int, tuple[Fraction, Fraction, Fraction]]:
@@ -116,24 +116,24 @@ class Charge:
         """
         rule, share = self.contract.rule, self.contract.share
         if rule == "daily_peak":
-            kept = [self._keep(day) for day in self.days]
-            found = [_percentiles(one, share) for one in kept]
-            return sum(len(one.sizes) for one in kept), _triple(max(column) for column in zip(*found))
-        one = self._keep(Day("", 0, len(self.sample.sizes)))
+            days = [self._keep(day) for day in self.days]
+            peaks = [_percentiles(kept, share) for kept in days]
+            return sum(len(kept.sizes) for kept in days), _triple(max(column) for column in zip(*peaks))
+        kept = self._keep(Day("", 0, len(self.sample.sizes)))
         if rule == "percentile":
-            return len(one.sizes), _triple(_percentiles(one, share))
-        sums = _triple((sum(one.sizes), sum(one.low), sum(one.high)))
+            return len(kept.sizes), _triple(_percentiles(kept, share))
+        sums = _triple((sum(kept.sizes), sum(kept.low), sum(kept.high)))
         if rule == "volume":
-            return len(one.sizes), sums
-        counts = (len(one.sizes), len(one.low), one.fewest)
-        return len(one.sizes), _triple(size / max(1, count) for size, count in zip(sums, counts))
+            return len(kept.sizes), sums
+        counts = (len(kept.sizes), len(kept.low), kept.fewest)
+        return len(kept.sizes), _triple(size / max(1, count) for size, count in zip(sums, counts))
 
     def _quantity(self, size: Fraction) -> Fraction:
         """Bytes as the unit's quantity."""
         return size / self.volume if self.contract.rule == "volume" else size * rate(1, self.base)
 
     def _bill(self, measured: Fraction, factor: Fraction) -> tuple[Fraction, Fraction | None]:
-        """What is billed, and what of it is above the commit. factor: the share of the days that are valid."""
+        """The billed quantity, and what of it is above the commit. factor: the share of the days that are valid."""
         quantity = measured * Fraction(self.contract.uplift)
         if self.contract.commit is None:
             return (quantity if self.contract.rule == "volume" else quantity * factor), None
@@ -145,7 +145,7 @@ class Charge:
     # --- before the month is over
 
     def _projection(self, counted: int, size: Fraction) -> dict[str, Any]:
-        """What the month comes to if it goes on like this, and what is certain already."""
+        """The quantity that the month comes to if it goes on like this, and the one that is certain already."""
         contract, period = self.contract, self.period
         rest = period.whole_slots - period.slots
         expected = certain = size
@@ -155,7 +155,7 @@ class Charge:
             certain = Fraction(at_rank(ordered, counted + rest, contract.share))
             if contract.commit is not None:
                 allowed = counted + rest - rank(counted + rest, contract.share)
-                above = sum(1 for one in reversed(ordered) if self._is_above(one))
+                above = sum(1 for slot_size in reversed(ordered) if self._is_above(slot_size))
                 left = max(0, allowed - above)
         elif contract.rule == "average":
             certain = size * counted / max(1, counted + rest)
@@ -201,6 +201,11 @@ class Charge:
         return text
 
 
+def shown(quantity: Fraction) -> float:
+    """A quantity as the bill shows it."""
+    return round(float(quantity), 6)
+
+
 def _percentile_text(contract: Contract, counted: int) -> str:
     share = plain(contract.share)
     if not counted:
@@ -227,11 +232,11 @@ _RULES: dict[str, Callable[[Contract, int], str]] = {
 
 def _percentiles(kept: _Kept, share: Fraction) -> tuple[int, int, int]:
     """The percentile of what is kept, and its bounds: see _Kept."""
-    found = at_rank(sorted(kept.sizes), len(kept.sizes), share)
+    size = at_rank(sorted(kept.sizes), len(kept.sizes), share)
     if kept.high is kept.sizes:
-        return found, found, found
+        return size, size, size
     return (
-        found,
+        size,
         at_rank(sorted(kept.low), len(kept.low), share),
         at_rank(sorted(kept.high), kept.fewest, share),
     )
@@ -248,8 +253,3 @@ def _range(day: Day) -> tuple[int, int]:
 
 def _whole(size: Fraction) -> int | None:
     return int(size) if size.denominator == 1 else None
-
-
-def shown(quantity: Fraction) -> float:
-    """A quantity as the bill shows it."""
-    return round(float(quantity), 6)

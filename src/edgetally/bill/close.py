@@ -64,7 +64,7 @@ def close(
 
 
 def _clear(store: Any) -> None:
-    """Delete what a closing left behind that did not come to its end; one closing at a time."""
+    """Delete what a closing that did not come to its end left behind. One closing at a time: else EdgetallyError."""
     with store.cursor() as cursor:
         cursor.execute("SELECT GET_LOCK(CONCAT('edgetally period ', DATABASE()), 0)")
         if cursor.fetchone()[0] != 1:
@@ -88,10 +88,10 @@ def _freeze(
         return digest.hexdigest()
 
     covered = coverage(counters.cursor, period, counters.now)
-    found = completeness(covered, period)
-    _check(period, counters, found, accept_gaps)
+    complete = completeness(covered, period)
+    _check(period, counters, complete, accept_gaps)
     bill = make(counters, period, contracts, keep=keep, covered=covered)
-    accepted = not found["complete"]
+    accepted = not complete["complete"]
     bill.data.update(state="closed", commit_no=commit_no)
     bill.data["completeness"]["accepted"] = accepted
     return canonical(bill.data), accepted
@@ -107,7 +107,11 @@ def _check(period: Period, counters: Counters, completeness: dict[str, Any], acc
         )
     if not completeness["expected"]:
         raise EdgetallyError(f"no stream has delivered anything for {period.name}: there is nothing to close")
-    waiting = [one["stream"] for one in completeness["by_stream"] if one["state"] != "retired" and one["last"] < after]
+    waiting = [
+        stream["stream"]
+        for stream in completeness["by_stream"]
+        if stream["state"] != "retired" and stream["last"] < after
+    ]
     if waiting:
         raise EdgetallyError(
             f"{period.name} cannot be closed: {_some(waiting)} delivered nothing later than {period.say(after)}: "

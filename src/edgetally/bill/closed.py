@@ -42,7 +42,7 @@ class Row:
 
 
 def period_name(month: str, zone: str) -> str:
-    """What a closed month is called in the database: a month is closed in one zone."""
+    """The name of a closed month in the database, with the zone in which it was closed."""
     return f"{month} {zone}"
 
 
@@ -101,7 +101,7 @@ class Closed:
             missing = [Span(*span) for span in line["missing"]]
             own = Counts(*(line[name] for name in Counts._fields))
             lines.append({**line, **channel_line(line["channel"], own, Sample(sizes, missing), percents)})
-            total = [a + b for a, b in zip(total, sizes)]
+            total = [whole + size for whole, size in zip(total, sizes)]
             counts = Counts(*map(sum, zip(counts, own)))
         spans = add_spans([Span(*span) for span in line["missing"]] for line in lines)
         data["channels"] = lines
@@ -132,12 +132,12 @@ def find_closed(config: AggregatorConfig, month: str, zone: str | None) -> Close
     connection = connect(config.database)
     try:
         check_schema(connection, config.database)
-        found = [row for row in rows(connection) if row.month == month and zone in (None, row.zone)]
-        if len(found) > 1:
-            zones = " and ".join(row.zone for row in found)
+        months = [row for row in rows(connection) if row.month == month and zone in (None, row.zone)]
+        if len(months) > 1:
+            zones = " and ".join(row.zone for row in months)
             raise EdgetallyError(f"{month} is closed in the zones {zones}: say which with --zone")
-        if found:
-            return Closed(connection, found[0])
+        if months:
+            return Closed(connection, months[0])
     except BaseException:
         connection.close()
         raise

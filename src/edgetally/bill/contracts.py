@@ -55,9 +55,9 @@ class Contract:
 
     def terms(self) -> dict[str, Any]:
         """All terms as the bill lists them, also those that were left to their defaults."""
-        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        terms = {field.name: getattr(self, field.name) for field in fields(self)}
         percent = plain(self.share) if self.rule in ("percentile", "daily_peak") else None
-        return {**found, "channels": list(self.channels), "percent": percent}
+        return {**terms, "channels": list(self.channels), "percent": percent}
 
 
 class Contracts:
@@ -116,6 +116,13 @@ def parse(data: Sequence[Any], source: str) -> Contracts:
     return Contracts(listed)
 
 
+def plain(number: Fraction) -> str:
+    """An exact decimal as text, without an exponent and without zeros at its end."""
+    whole = Decimal(number.numerator) / Decimal(number.denominator)
+    text = f"{whole:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def _contract(data: Any, where: str) -> Contract:
     """One contract, checked. where: the file and the contract's number."""
     if not isinstance(data, Mapping):
@@ -147,16 +154,16 @@ def _contract(data: Any, where: str) -> Contract:
 
 def _numbers(data: Mapping[str, Any], where: str, rule: str) -> dict[str, Any]:
     """The numbers of a contract, as exact decimals."""
-    found: dict[str, Any] = {}
+    numbers: dict[str, Any] = {}
     if data.get("percent") is not None:
         if rule not in ("percentile", "daily_peak"):
             raise EdgetallyError(f"{where}: percent means nothing with the rule {rule}: remove it")
-        found["percent"] = _number(data["percent"], f"{where}: percent", 100)
+        numbers["percent"] = _number(data["percent"], f"{where}: percent", 100)
     if "uplift" in data:
-        found["uplift"] = _number(data["uplift"], f"{where}: uplift", 1000)
+        numbers["uplift"] = _number(data["uplift"], f"{where}: uplift", 1000)
     if data.get("commit") is not None:
-        found["commit"] = _number(data["commit"], f"{where}: commit", 10**12)
-    return found
+        numbers["commit"] = _number(data["commit"], f"{where}: commit", 10**12)
+    return numbers
 
 
 def _number(value: Any, where: str, most: int) -> str:
@@ -185,10 +192,3 @@ def _channels(value: Any, where: str) -> tuple[str, ...]:
 
 def _shown(value: Any) -> str:
     return json.dumps(value, default=str, ensure_ascii=False)
-
-
-def plain(number: Fraction) -> str:
-    """An exact decimal as text, without an exponent and without zeros at its end."""
-    whole = Decimal(number.numerator) / Decimal(number.denominator)
-    text = f"{whole:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -73,13 +73,13 @@ class Counters:
             "GROUP BY channel_id, stream_id",
             (*self._span, streams),
         )
-        found: dict[int, dict[int, int]] = {}
+        sizes: dict[int, dict[int, int]] = {}
         for channel, stream, size in self.cursor.fetchall():
-            found.setdefault(channel, {})[stream] = int(size)
-        return found
+            sizes.setdefault(channel, {})[stream] = int(size)
+        return sizes
 
     def each(self, wanted: Sequence[Sequence[int]]) -> Iterator[Found]:
-        """For each list of channel ids, in order: their counts, and the bytes of every slot; no counts, no slots."""
+        """For each list of channel ids, in order: counts, and the bytes of every slot; None, [] without traffic."""
         return self._read_ahead(self._read, wanted)
 
     def each_series(self, wanted: Sequence[Sequence[int]]) -> Iterator[Series]:
@@ -91,7 +91,7 @@ class Counters:
         return self._read_series(self.cursor, ids, sizes)
 
     def _read_ahead(self, read: Callable[[Any, Sequence[int]], T], wanted: Sequence[Sequence[int]]) -> Iterator[T]:
-        """Begin to read, and give what was read in its order."""
+        """Begin at once to read AHEAD channels, and give what was read in the order of `wanted`."""
 
         def work(ids: Sequence[int]) -> T:
             connection = self._readers.get()
@@ -113,6 +113,7 @@ class Counters:
         return give()
 
     def _read(self, cursor: Any, ids: Sequence[int]) -> Found:
+        """The counts of some channels, summed, and the bytes of every slot; None, [] without traffic."""
         what = f"SELECT COUNT(*), MIN(slot), MAX(slot), {_FLOATS}, GROUP_CONCAT(bytes) {_WHERE}"
         cursor.execute(what, (ids, *self._span))
         rows, first, last, *floats, text = cursor.fetchone()
@@ -128,26 +129,26 @@ class Counters:
         (counts,) = self._exact(cursor, ids, [floats])
         return _counts(counts, sum(sizes)), sizes
 
-    def _place(self, rows: int, slots: Sequence[int], found: list[int]) -> list[int]:
-        """The bytes of every slot of the period, of those of some slots."""
-        if not len(found) == len(slots) == rows:
+    def _place(self, rows: int, slots: Sequence[int], sizes: list[int]) -> list[int]:
+        """The bytes of every slot of the period. sizes: those of `slots`; rows: how many of them the database has."""
+        if not len(sizes) == len(slots) == rows:
             raise EdgetallyError(
-                f"the database cut a channel's slots short ({len(found)} of {rows}): let max_allowed_packet be larger, "
+                f"the database cut a channel's slots short ({len(sizes)} of {rows}): let max_allowed_packet be larger, "
                 "or report a shorter time"
             )
         start, count = self._period.start, self._period.slots
         if isinstance(slots, range):
             before = (slots.start - start) // SLOT_SECONDS
-            return [0] * before + found + [0] * (count - before - rows) if rows < count else found
-        sizes = [0] * count
-        for slot, size in zip(slots, found):
-            sizes[(slot - start) // SLOT_SECONDS] += size
-        return sizes
+            return [0] * before + sizes + [0] * (count - before - rows) if rows < count else sizes
+        placed = [0] * count
+        for slot, size in zip(slots, sizes):
+            placed[(slot - start) // SLOT_SECONDS] += size
+        return placed
 
     def _exact(
         self, cursor: Any, ids: Sequence[int], floats: Sequence[Sequence[float]], what: str = "", group: str = ""
     ) -> Iterable[Sequence[float]]:
-        """Sums of floats as they are, where they are exact, else asked for again as integers."""
+        """Sums of floats as they are where those are exact, else asked for again as integers."""
         if all(max(sums) < _EXACT for sums in floats):
             return floats
         cursor.execute(f"SELECT {what}{_SUMS} {_WHERE}{group}", (ids, *self._span))
@@ -160,18 +161,14 @@ class Counters:
         sizes = sizes or [0] * self._period.slots
         what, group = f"{self._days} AS day, ", " GROUP BY day"
         cursor.execute(f"SELECT {what}{_FLOATS} {_WHERE}{group}", (ids, *self._span))
-        found = {int(day): counts for day, *counts in self._exact(cursor, ids, cursor.fetchall(), what, group)}
+        by_day = {int(day): counts for day, *counts in self._exact(cursor, ids, cursor.fetchall(), what, group)}
         return Series(
             sizes,
             [
-                _counts(found.get(number, [0] * len(_SUMMED)), sum(sizes[day.first : day.first + day.slots]))
+                _counts(by_day.get(number, [0] * len(_SUMMED)), sum(sizes[day.first : day.first + day.slots]))
                 for number, day in enumerate(self._period.days())
             ],
         )
-
-
-def _counts(summed: Sequence[float], size: int) -> Counts:
-    return Counts(bytes=size, **dict(zip(_SUMMED, map(int, summed))))
 
 
 @contextmanager
@@ -193,6 +190,10 @@ def open_counters(config: DatabaseConfig, period: Period) -> Iterator[Counters]:
             (now,) = cursor.fetchone()
         pool = stack.enter_context(ThreadPoolExecutor(READERS))
         yield Counters(connections, pool, period, float(now), max(commits))
+
+
+def _counts(summed: Sequence[float], size: int) -> Counts:
+    return Counts(bytes=size, **dict(zip(_SUMMED, map(int, summed))))
 
 
 def _snapshot(connection: Any) -> int:

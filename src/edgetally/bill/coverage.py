@@ -1,8 +1,7 @@
-"""Completeness: what became of every (stream, slot), known from covers, continuity and gap-free sequence numbers.
+"""Finds what is missing in a period: what became of every (stream, slot), by the rule of gaps in ledger/gaps.
 
-A stream is expected from its first batch to its retirement. Time between two batches that no batch covers, a number
-that is not there, and what a batch itself calls broken, absent or disk_full, are gaps. An edge that is idle still ships
-batches without lines: its slots are empty. v_stream_gaps says the same in SQL.
+A stream is expected from its first batch to its retirement. An edge that is idle still ships batches without lines: its
+slots are empty.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ class StreamCoverage:
     skewed: int = 0
 
     def data(self) -> dict[str, Any]:
-        """As the bill has it."""
+        """The coverage as the bill has it."""
         return {
             "stream": self.stream.name,
             "state": self.state,
@@ -52,28 +51,18 @@ class StreamCoverage:
 
 
 def coverage(cursor: Any, period: Period, now: float) -> list[StreamCoverage]:
-    """What became of every (stream, slot) of a period; only streams that were expected in it."""
-    found = []
+    """The coverage of every stream that was expected in a period."""
+    coverages = []
     for stream in streams(cursor):
-        one = examine(stream, notable_covers(cursor, stream, period.start, period.end), period, now)
-        if one.expected:
-            one.lines, one.rejected, one.skewed = _lines(cursor, stream, period)
-            found.append(one)
-    return found
-
-
-def _lines(cursor: Any, stream: LedgerStream, period: Period) -> tuple[int, ...]:
-    """How many lines a stream's logs had, and of these were rejected and skewed."""
-    cursor.execute(
-        "SELECT COALESCE(SUM(`lines`), 0), COALESCE(SUM(rejected), 0), COALESCE(SUM(skewed), 0) FROM batch "
-        "WHERE stream_id = %s AND state = 'committed' AND covers_to > %s AND covers_to <= %s",
-        (stream.id, period.start, period.end),
-    )
-    return tuple(map(int, cursor.fetchone()))
+        stream_coverage = examine(stream, notable_covers(cursor, stream, period.start, period.end), period, now)
+        if stream_coverage.expected:
+            stream_coverage.lines, stream_coverage.rejected, stream_coverage.skewed = _lines(cursor, stream, period)
+            coverages.append(stream_coverage)
+    return coverages
 
 
 def examine(stream: LedgerStream, covers: Sequence[Cover], period: Period, now: float) -> StreamCoverage:
-    """Judge one stream by its notable covers, in order: see _NOTABLE."""
+    """Judge one stream by its covers, in order: at least those that `notable_covers` gives."""
     holes = list(gaps_of(stream, covers))
     begin = min([stream.first, *(hole.start for hole in holes if hole.reason == MISSING)])
     low, high = max(period.start, begin), min(period.end, now)
@@ -103,7 +92,7 @@ def examine(stream: LedgerStream, covers: Sequence[Cover], period: Period, now: 
 
 
 def gap_data(gap: Gap, period: Period) -> dict[str, Any]:
-    """As the bill has it."""
+    """A gap as the bill has it."""
     return {
         "stream": gap.stream,
         "from": round(gap.start, 3),
@@ -115,6 +104,22 @@ def gap_data(gap: Gap, period: Period) -> dict[str, Any]:
         "first_seq": gap.first_seq,
         "last_seq": gap.last_seq,
     }
+
+
+def slots(start: float, end: float) -> range:
+    """The slots that a span of time touches; of a moment, its slot."""
+    last = max(-int(-end // SLOT_SECONDS) * SLOT_SECONDS, (int(start) // SLOT_SECONDS + 1) * SLOT_SECONDS)
+    return range(int(start) // SLOT_SECONDS * SLOT_SECONDS, last, SLOT_SECONDS)
+
+
+def _lines(cursor: Any, stream: LedgerStream, period: Period) -> tuple[int, ...]:
+    """How many lines a stream's logs had, and of these were rejected and skewed."""
+    cursor.execute(
+        "SELECT COALESCE(SUM(`lines`), 0), COALESCE(SUM(rejected), 0), COALESCE(SUM(skewed), 0) FROM batch "
+        "WHERE stream_id = %s AND state = 'committed' AND covers_to > %s AND covers_to <= %s",
+        (stream.id, period.start, period.end),
+    )
+    return tuple(map(int, cursor.fetchone()))
 
 
 def _clip(gap: Gap, start: float, end: float) -> Gap:
@@ -141,12 +146,6 @@ def _late(covers: Iterable[Cover]) -> Iterator[int]:
             for slot in slots(cover.start, cover.end):
                 if cover.committed > slot + SLOT_SECONDS + LATE_SLOT_SECONDS:
                     yield slot
-
-
-def slots(start: float, end: float) -> range:
-    """The slots that a span of time touches; of a moment, its slot."""
-    last = max(-int(-end // SLOT_SECONDS) * SLOT_SECONDS, (int(start) // SLOT_SECONDS + 1) * SLOT_SECONDS)
-    return range(int(start) // SLOT_SECONDS * SLOT_SECONDS, last, SLOT_SECONDS)
 
 
 def _inside(start: float, end: float, high: float, low: float | None = None) -> Iterable[int]:

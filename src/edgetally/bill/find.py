@@ -42,13 +42,13 @@ def find_bill(
             yield closed
         return
     period = parse_period(month, start, end, zone or agreed.zone() or "UTC")
-    with open_bill(config, period, agreed, channel, percents) as made:
-        yield made
+    with open_bill(config, period, agreed, channel, percents) as bill:
+        yield bill
 
 
 def parse_percents(texts: Sequence[str]) -> tuple[Fraction, ...]:
     """The percentiles of a bill: the 95th, and what else is asked for."""
-    found = list(PERCENTS)
+    percents = list(PERCENTS)
     for text in texts:
         try:
             percent = Fraction(text if "/" not in text else "x")
@@ -56,9 +56,9 @@ def parse_percents(texts: Sequence[str]) -> tuple[Fraction, ...]:
             percent = Fraction(0)
         if not 0 < percent <= 100:
             raise EdgetallyError(f"--percentile {text!r} is none: write a number above 0 and at most 100, such as 99.9")
-        if percent not in found:
-            found.append(percent)
-    return tuple(found)
+        if percent not in percents:
+            percents.append(percent)
+    return tuple(percents)
 
 
 def load_contracts(config: AggregatorConfig, file: str | None) -> contracts.Contracts:

@@ -32,6 +32,6 @@ def nearest_rank(sizes: Iterable[int], slots: int, percent: int | Fraction = 95)
 
 
 def at_rank(ordered: Sequence[int], slots: int, percent: int | Fraction = 95) -> int:
-    """The same of sizes that are sorted already. Where slots are fewer than sizes, the upper end of them decides."""
+    """As nearest_rank, of sizes that are sorted already. Where there are fewer slots than sizes, the largest count."""
     above = slots - rank(slots, percent) if slots else 0
     return ordered[-1 - above] if above < len(ordered) else 0

@@ -1,4 +1,4 @@
-"""The time that a bill is of: from one slot to another, the zone that it speaks in, and the days of that zone."""
+"""The time that a bill is about: from one slot to another, the zone that it speaks in, and the days of that zone."""
 
 from __future__ import annotations
 
@@ -45,23 +45,25 @@ class Period:
         return (max(self.end, self.whole_end) - self.start) // SLOT_SECONDS
 
     def say(self, moment: float) -> str:
+        """A moment (epoch s) in the zone, to the minute, for people."""
         return datetime.fromtimestamp(moment, self.zone).strftime("%Y-%m-%d %H:%M")
 
     def iso(self, moment: float) -> str:
+        """A moment (epoch s) in the zone, with its offset, as ISO 8601 writes it."""
         return datetime.fromtimestamp(moment, self.zone).isoformat()
 
     def days(self) -> list[Day]:
         """The local days of the period, the first and the last perhaps not whole."""
-        found: list[Day] = []
+        days: list[Day] = []
         at = self.start
         while at < self.end:
             date = datetime.fromtimestamp(at, self.zone).date()
             after = date + timedelta(days=1)
             midnight = int(datetime(after.year, after.month, after.day, tzinfo=self.zone).timestamp())
             upto = min(self.end, max(midnight // SLOT_SECONDS * SLOT_SECONDS, at + SLOT_SECONDS))
-            found.append(Day(date.isoformat(), self.index(at), (upto - at) // SLOT_SECONDS))
+            days.append(Day(date.isoformat(), self.index(at), (upto - at) // SLOT_SECONDS))
             at = upto
-        return found
+        return days
 
     def index(self, moment: float) -> int:
         """The number of the slot that a moment lies in."""

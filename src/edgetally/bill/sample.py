@@ -1,4 +1,4 @@
-"""The bytes of every slot of a period, and where some are missing."""
+"""The bytes of each slot of a period, with their bounds where some are missing."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ class Sample:
     def percentile(self, percent: Fraction) -> tuple[int, int, int]:
         """The nearest-rank percentile of all slots, and its low and high bound: bytes of the slot."""
         slots = len(self.sizes)
-        found = at_rank(self.ordered, slots, percent)
-        return found, found, at_rank(self.ordered_most, slots, percent)
+        size = at_rank(self.ordered, slots, percent)
+        return size, size, at_rank(self.ordered_most, slots, percent)
 
 
 def add_spans(listed: Iterable[Sequence[Span]]) -> list[Span]:
@@ -70,13 +70,13 @@ def add_spans(listed: Iterable[Sequence[Span]]) -> list[Span]:
             edges[after] = edges.get(after, 0) - most
             open_at[first] = open_at.get(first, 0) + 1
             open_at[after] = open_at.get(after, 0) - 1
-    found: list[Span] = []
+    merged: list[Span] = []
     most = depth = 0
     places = sorted(edges)
     for place, following in zip(places, places[1:]):
         most, depth = most + edges[place], depth + open_at[place]
-        if depth and found and found[-1].after == place and found[-1].most == most:
-            found[-1] = Span(found[-1].first, following, most)
+        if depth and merged and merged[-1].after == place and merged[-1].most == most:
+            merged[-1] = Span(merged[-1].first, following, most)
         elif depth:
-            found.append(Span(place, following, most))
-    return found
+            merged.append(Span(place, following, most))
+    return merged

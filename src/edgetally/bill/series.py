@@ -24,6 +24,20 @@ class Counts(NamedTuple):
     cache_requests: int = 0
     cache_bytes: int = 0
 
+    @property
+    def hit_ratio(self) -> float | None:
+        """Which share of the requests was served from the cache, to six decimals; None where no log tells."""
+        return _ratio(self.hits, self.cache_requests)
+
+    @property
+    def byte_hit_ratio(self) -> float | None:
+        """Which share of the bytes was."""
+        return _ratio(self.hit_bytes, self.cache_bytes)
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return round(part / whole, 6) if whole else None
+
 
 @dataclass(frozen=True)
 class Series:
@@ -33,7 +47,7 @@ class Series:
     days: list[Counts]
 
     def pack(self) -> bytes:
-        """As a snapshot keeps it, not compressed yet."""
+        """The series as a snapshot keeps it, not compressed yet."""
         return canonical({"bytes": self.sizes, "days": self.days})
 
     @classmethod
@@ -49,12 +63,12 @@ def canonical(data: Any) -> bytes:
 
 
 def compress(text: bytes) -> bytes:
-    """As SQL's COMPRESS() does."""
+    """Compress as SQL's COMPRESS() does."""
     return len(text).to_bytes(4, "little") + zlib.compress(text)
 
 
 def uncompress(data: bytes, sha256: bytes, what: str) -> bytes:
-    """What `compress` packed, checked against its hash. Raises EdgetallyError where it does not fit."""
+    """Undo `compress`, and check the text against its hash. Raises EdgetallyError, of `what`, where it differs."""
     try:
         text = zlib.decompress(data[4:])
     except zlib.error:

@@ -1,6 +1,6 @@
 """Streams: list them, and say of one what the data cannot, that it is gone for good.
 
-It is said in line with the aggregator, as `edgetally quarantine` does.
+Changes are transactions that the writer's row puts in line with the aggregator's, as those of the quarantine are.
 """
 
 from __future__ import annotations

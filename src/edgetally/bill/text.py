@@ -1,4 +1,4 @@
-"""The bill as a table, as CSV or as JSON. Every output is made of the bill's object alone."""
+"""Prints the bill as a table, as CSV or as JSON, each made of the bill's object alone. OUTPUTS has them by name."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def _json(bill: AnyBill) -> str:
 def _csv(bill: AnyBill) -> str:
     """A line for each channel, each group and the total, for a spreadsheet."""
     data = bill.data
-    text = io.StringIO()
+    file = io.StringIO()
     charges = {line["channels"][0]: line for line in data["contracts"] if not line["group"]}
     rows = [{**_figures(line), **_terms(charges.get(line["channel"]))} for line in data["channels"]]
     there = {line["channel"] for line in data["channels"]}
     rows += [{"channel": name, **_terms(line)} for name, line in charges.items() if name not in there]
     rows += [{"channel": f"group {line['contract']}", **_terms(line)} for line in data["contracts"] if line["group"]]
     rows.append({**_figures(data["total"]), **_terms(None)})
-    writer = csv.DictWriter(text, list(rows[-1]), lineterminator="\n")
+    writer = csv.DictWriter(file, list(rows[-1]), lineterminator="\n")
     writer.writeheader()
     for row in rows:
         writer.writerow({**row, "channel": _no_formula(row["channel"])})
-    found = text.getvalue()
-    return found if found.isascii() else "\ufeff" + found  # without it Excel takes UTF-8 for something else
+    text = file.getvalue()
+    return text if text.isascii() else "\ufeff" + text  # without it Excel takes UTF-8 for something else
 
 
 def _no_formula(name: str) -> str:
@@ -49,9 +49,9 @@ def _no_formula(name: str) -> str:
 def _figures(line: dict[str, Any]) -> dict[str, Any]:
     names = ("channel", "bytes", "requests", "hit_ratio", "byte_hit_ratio", "peak_mbps")
     figures = {name: line[name] for name in names}
-    for one in line["percentiles"]:
-        p = f"p{one['percent']}"
-        figures.update({f"{p}_mbps": one["mbps"], f"{p}_low_mbps": one["low_mbps"], f"{p}_high_mbps": one["high_mbps"]})
+    for percentile in line["percentiles"]:
+        for name in ("mbps", "low_mbps", "high_mbps"):
+            figures[f"p{percentile['percent']}_{name}"] = percentile[name]
     return {**figures, "missing_slots": line["missing_slots"]}
 
 
@@ -73,15 +73,16 @@ def _table(bill: AnyBill) -> str:
     text += table.render(rows, rules=(0, len(rows) - 2))
     slots = _count(data["period"]["slots"], "slot")
     text += [""]
-    for one in data["total"]["percentiles"]:
-        text += [f"p{one['percent']}: nearest rank {one['rank']:,} of {slots}, empty slots count as zero."]
+    for percentile in data["total"]["percentiles"]:
+        rank = f"{percentile['rank']:,} of {slots}"
+        text += [f"p{percentile['percent']}: nearest rank {rank}, empty slots count as zero."]
     text += ["Mbit/s: bytes x 8 / 300 / 10^6, five-minute sums over all edges."]
     text += [f"Channel {alias['old']} is billed as {alias['new']}." for alias in data["aliases"]]
     for line in data["contracts"]:
         text += _contract_text(line)
     text += [
-        f"Contract {one['contract']} is of the zone {one['zone']}: --zone {one['zone']} bills it."
-        for one in data["not_billed"]
+        f"Contract {contract['contract']} is of the zone {contract['zone']}: --zone {contract['zone']} bills it."
+        for contract in data["not_billed"]
     ]
     text += ["", *_completeness_text(data["completeness"])]
     for sentence in lines_text(data["completeness"]):
@@ -93,17 +94,17 @@ def _table(bill: AnyBill) -> str:
 
 def _head(line: dict[str, Any], bounded: bool) -> tuple[str, ...]:
     percents = []
-    for one in line["percentiles"]:
-        p = f"p{one['percent']}"
-        percents += [f"{p} Mbit/s", "at least", "at most"] if bounded else [f"{p} Mbit/s"]
+    for percentile in line["percentiles"]:
+        head = f"p{percentile['percent']} Mbit/s"
+        percents += [head, "at least", "at most"] if bounded else [head]
     return ("channel", "bytes", "requests", "hits", "hit bytes", "peak Mbit/s", *percents)
 
 
 def _row(line: dict[str, Any], bounded: bool) -> tuple[str, ...]:
     percents = []
-    for one in line["percentiles"]:
+    for percentile in line["percentiles"]:
         names = ("mbps", "low_mbps", "high_mbps") if bounded else ("mbps",)
-        percents += [f"{one[name]:,.3f}" for name in names]
+        percents += [f"{percentile[name]:,.3f}" for name in names]
     return (
         line["channel"],
         f"{line['bytes']:,}",

@@ -28,15 +28,15 @@ _BEGINNING = 1 << 20  # a configuration file is no longer than that, and shows w
 
 @dataclass
 class Report:
-    """What was found. disks: free bytes by folder, of an edge."""
+    """All that a check found out. disks: free bytes by folder, of an edge."""
 
     findings: list[Finding] = field(default_factory=list)
     logs: list[logs.Log] = field(default_factory=list)
     disks: dict[str, int] = field(default_factory=dict)
 
-    def add(self, found: Iterable[Finding]) -> None:
+    def add(self, findings: Iterable[Finding]) -> None:
         """Add findings, each once."""
-        self.findings += [finding for finding in dict.fromkeys(found) if finding not in self.findings]
+        self.findings += [finding for finding in dict.fromkeys(findings) if finding not in self.findings]
 
     @property
     def status(self) -> int:
@@ -87,21 +87,21 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _edge(report: Report, config: str) -> None:
-    found = edge.check(load_edge(config))
-    report.add(found.findings)
-    report.logs += found.logs
-    report.disks.update(found.disks)
+    state = edge.check(load_edge(config))
+    report.add(state.findings)
+    report.logs += state.logs
+    report.disks.update(state.disks)
 
 
 def _format(text: str, server: str, report: Report) -> LogFormat | None:
-    """The format that the command line gives; None where no line can be read with it, which is found then."""
+    """The format that the command line gives; None, and a finding, where no line can be read with it."""
     try:
         return parse_format(text, server)
     except EdgetallyError as error:
-        found = unreadable(text, server, "", error)
-        if found.code == "unreadable_format":
+        finding = unreadable(text, server, "", error)
+        if finding.code == "unreadable_format":
             raise
-        report.add([found])
+        report.add([finding])
         return None
 
 
@@ -114,8 +114,7 @@ def _window(covers: Sequence[str] | None) -> Window | None:
     return Window(low, high)
 
 
-# --------------------------------------------------------------------------------------------------------------------
-# Files
+# --- files
 
 
 def _files(report: Report, files: Sequence[str], fmt: LogFormat | None, server: str, window: Window | None) -> None:
@@ -144,20 +143,19 @@ def _files(report: Report, files: Sequence[str], fmt: LogFormat | None, server: 
         report.add(logs.with_headers(finding, requests, size) for finding in check_format(known, where))
 
 
-# --------------------------------------------------------------------------------------------------------------------
-# Output
+# --- output
 
 
 def _print(report: Report, output: str) -> None:
-    found = sorted(report.findings, key=lambda finding: SEVERITIES.index(finding.severity))
+    findings = sorted(report.findings, key=lambda finding: SEVERITIES.index(finding.severity))
     if output == "json":
-        print(json.dumps(_as_json(report, found), indent=2))
+        print(json.dumps(_as_json(report, findings), indent=2))
         return
-    for finding in found:
+    for finding in findings:
         print("\n".join(_block(finding)), end="\n\n")
     for log in report.logs:
         print(f"{log.name}: {log.tally.lines} lines as {log.format.name}, {log.tally.rejected} of them rejected")
-    counts = Counter(finding.severity for finding in found)
+    counts = Counter(finding.severity for finding in findings)
     print(", ".join(f"{counts[severity]} {severity}" for severity in SEVERITIES))
 
 
@@ -171,6 +169,6 @@ def _block(finding: Finding) -> list[str]:
     ]
 
 
-def _as_json(report: Report, found: Sequence[Finding]) -> dict[str, Any]:
-    shown = [finding._asdict() for finding in found]
+def _as_json(report: Report, findings: Sequence[Finding]) -> dict[str, Any]:
+    shown = [finding._asdict() for finding in findings]
     return {"findings": shown, "logs": [log.figures() for log in report.logs], "disks": report.disks}

@@ -8,11 +8,11 @@ from edgetally.formats.catalogue import FORMATS, PASTED
 
 
 def add_arguments(_parser: argparse.ArgumentParser) -> None:
-    """None."""
+    """It has no options."""
 
 
 def run(_options: argparse.Namespace) -> int:
-    """Print them with their examples."""
+    """Print the formats with their examples."""
     print("By name:")
     for known in FORMATS.values():
         print(f"\n{known.name}: {known.description}\n    {known.example}")

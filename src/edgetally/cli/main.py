@@ -68,16 +68,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser(command: str) -> argparse.ArgumentParser:
-    """What reads the arguments: those of one command, or the names of all where that is none."""
+    """A parser with the options of one command, or with the names of all commands where `command` is none of them."""
     parser = argparse.ArgumentParser(prog="edgetally", description="Account the bandwidth of web caches, per channel.")
     parser.add_argument("--version", action="version", version=f"edgetally {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for name in [command] if command in COMMANDS else COMMANDS:
-        one = commands.add_parser(name, help=COMMANDS[name])
+        subparser = commands.add_parser(name, help=COMMANDS[name])
         if name == command:
             module: Any = import_module(f"edgetally.cli.{name}")
-            module.add_arguments(one)
-            one.set_defaults(run=module.run)
+            module.add_arguments(subparser)
+            subparser.set_defaults(run=module.run)
     return parser
 
 

@@ -56,12 +56,12 @@ def _list(config: AggregatorConfig, output: str) -> int:
     """All closed months."""
     with closing(connect(config.database)) as connection:
         check_schema(connection, config.database)
-        found = rows(connection)
+        months = rows(connection)
     if output == "json":
-        print(json.dumps([_row_data(row) for row in found], indent=1))
-    elif found:
+        print(json.dumps([_row_data(row) for row in months], indent=1))
+    elif months:
         head = ("month", "zone", "commit", "closed", "sha256")
-        lines = [(row.month, row.zone, str(row.commit_no), row.closed_at, row.sha256) for row in found]
+        lines = [(row.month, row.zone, str(row.commit_no), row.closed_at, row.sha256) for row in months]
         print("\n".join(table.render([head, *lines])))
     else:
         print("no month is closed")
@@ -79,33 +79,38 @@ def _show(config: AggregatorConfig, month: str, zone: str | None, output: str) -
     if bill is None:
         raise EdgetallyError(f"{month} is not closed{f' in {zone}' if zone else ''}: see `edgetally period list`")
     with bill:
-        found = adjustments(bill.connection, bill)
+        changes = adjustments(bill.connection, bill)
         if output == "json":
-            difference = [{"channel": name, "requests": r, "bytes": b} for name, (r, b) in sorted(total(found).items())]
-            data = {**_row_data(bill.row), "adjustments": [one.data() for one in found], "difference": difference}
+            difference = [
+                {"channel": name, "requests": requests, "bytes": size}
+                for name, (requests, size) in sorted(total(changes).items())
+            ]
+            listed = [adjustment.data() for adjustment in changes]
+            data = {**_row_data(bill.row), "adjustments": listed, "difference": difference}
             print(json.dumps(data, indent=1, ensure_ascii=False))
         else:
-            _print(bill, found)
-    return int(bool(found))
+            _print(bill, changes)
+    return int(bool(changes))
 
 
-def _print(bill: Closed, found: list[Adjustment]) -> None:
+def _print(bill: Closed, changes: list[Adjustment]) -> None:
     row, complete = bill.row, bill.data["completeness"]
     print(f"{row.month} ({row.zone}), closed {row.closed_at} at commit {row.commit_no}, sha256 {row.sha256}")
     state = "complete" if complete["complete"] else f"{complete['missing']:,} slots missing, accepted"
     print(f"{len(bill.data['channels'])} channels, {bill.data['total']['bytes']:,} bytes, {state}")
-    if not found:
+    if not changes:
         print("nothing was committed for it later")
         return
-    print(f"\n{len(found)} batches were committed for it later, and are not in it:\n")
+    print(f"\n{len(changes)} batches were committed for it later, and are not in it:\n")
     head = ("stream", "batch", "commit", "committed", "channel", "requests", "bytes")
     lines = []
-    for one in found:
-        batch = f"{one.generation}-{one.seq}" + (f" revision {one.revision}" if one.revision else "")
-        for name, (requests, size) in sorted(one.difference.items()) or [("-", (0, 0))]:
+    for adjustment in changes:
+        batch = f"{adjustment.generation}-{adjustment.seq}"
+        batch += f" revision {adjustment.revision}" if adjustment.revision else ""
+        for name, (requests, size) in sorted(adjustment.difference.items()) or [("-", (0, 0))]:
             shown = (name, f"{requests:+,}", f"{size:+,}")
-            lines.append((one.stream, batch, str(one.commit_no), one.committed_at, *shown))
+            lines.append((adjustment.stream, batch, str(adjustment.commit_no), adjustment.committed_at, *shown))
     print("\n".join(table.render([head, *lines])))
     print("\nThe difference that they make:\n")
-    sums = [(name, f"{requests:+,}", f"{size:+,}") for name, (requests, size) in sorted(total(found).items())]
+    sums = [(name, f"{requests:+,}", f"{size:+,}") for name, (requests, size) in sorted(total(changes).items())]
     print("\n".join(table.render([("channel", "requests", "bytes"), *sums])))

@@ -69,11 +69,6 @@ def show_list(config: AggregatorConfig, choice: Choice, output: str) -> int:
     return 0
 
 
-def _row(entry: Entry) -> tuple[str, ...]:
-    numbers = (str(entry.size), str(entry.count))
-    return (entry.id[:ID_DIGITS], entry.reason, entry.stream or "-", *numbers, entry.first_seen, entry.last_seen)
-
-
 def show(config: AggregatorConfig, ids: Sequence[str]) -> int:
     """`edgetally quarantine show`: why they were refused, and what is in them."""
     choice = Choice(ids)
@@ -86,14 +81,6 @@ def show(config: AggregatorConfig, ids: Sequence[str]) -> int:
         print(f"{'header:':12} {ascii(header[:400].decode('utf-8', 'replace'))[1:-1]}")
         print(f"{'body:':12} {_readable(body)}\n")
     return 0
-
-
-def _readable(body: bytes) -> str:
-    """A body as JSON where it is some, else its beginning, safe for a terminal."""
-    try:
-        return json.dumps(json.loads(body), indent=1)
-    except (ValueError, RecursionError):
-        return ascii(body[:2000])
 
 
 def retry(config: AggregatorConfig, choice: Choice) -> int:
@@ -109,15 +96,6 @@ def retry(config: AggregatorConfig, choice: Choice) -> int:
     return int(any(state not in RECORDED for state in states))
 
 
-def _outcome(state: str) -> str:
-    known = {
-        "committed": "counted",
-        "already": "counted before",
-        "superseded": "noted; a newer revision of it counts",
-    }
-    return known.get(state, f"refused again ({state})")
-
-
 def drop(config: AggregatorConfig, choice: Choice, sure: bool) -> int:
     """`edgetally quarantine drop`: delete for good. Asks for --yes."""
     choice.check()
@@ -130,3 +108,25 @@ def drop(config: AggregatorConfig, choice: Choice, sure: bool) -> int:
     if entries:
         quarantine.drop(entries)
     return 0
+
+
+def _row(entry: Entry) -> tuple[str, ...]:
+    numbers = (str(entry.size), str(entry.count))
+    return (entry.id[:ID_DIGITS], entry.reason, entry.stream or "-", *numbers, entry.first_seen, entry.last_seen)
+
+
+def _readable(body: bytes) -> str:
+    """A body as JSON where it is some, else its beginning, safe for a terminal."""
+    try:
+        return json.dumps(json.loads(body), indent=1)
+    except (ValueError, RecursionError):
+        return ascii(body[:2000])
+
+
+def _outcome(state: str) -> str:
+    known = {
+        "committed": "counted",
+        "already": "counted before",
+        "superseded": "noted; a newer revision of it counts",
+    }
+    return known.get(state, f"refused again ({state})")

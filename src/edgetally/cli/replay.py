@@ -1,4 +1,4 @@
-"""`edgetally replay`: correct what was sent, and print what became otherwise."""
+"""`edgetally replay`: correct what was sent, and print the differences."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _print(change: Change, dry_run: bool) -> None:
-    """What became otherwise, by channel, and what to do next."""
+    """Print the differences by channel, and what to do next."""
     rows = [("channel", "requests", "bytes")]
     rows += [
         (channel, f"{requests:+d}", f"{size:+d}")

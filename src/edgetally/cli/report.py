@@ -40,13 +40,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _link(text: str) -> tuple[str, str]:
-    label, _, url = text.partition("=")
-    if not label or not url:
-        raise argparse.ArgumentTypeError(f"{text!r} is no link: write it as 'Last month=last/'")
-    return label, url
-
-
 def run(options: argparse.Namespace) -> int:
     """Print a bill, or write it to a file. Exit status 0 when it is complete, else 1."""
     from edgetally.bill import contracts
@@ -55,6 +48,13 @@ def run(options: argparse.Namespace) -> int:
         contracts.load(options.check_contracts)
         return 0
     return _report(options)
+
+
+def _link(text: str) -> tuple[str, str]:
+    label, _, url = text.partition("=")
+    if not label or not url:
+        raise argparse.ArgumentTypeError(f"{text!r} is no link: write it as 'Last month=last/'")
+    return label, url
 
 
 def _report(options: argparse.Namespace) -> int:

@@ -1,11 +1,12 @@
-"""The way into the program: it starts in no time, since what a run seldom uses is imported when it is used."""
+"""The way into the program. It starts fast, since modules that a run seldom uses are imported when they are used."""
 
 from __future__ import annotations
 
 from edgetally.lazy import lazily
 
-# What others import, and what of: dataclasses look at a class without a docstring, urllib.parse at hosts in brackets,
-# logging at exceptions, shutil at archives, and the gearman library at TLS.
+# Other modules import these for what a run seldom does: dataclasses look at a class without a docstring (inspect),
+# urllib.parse at hosts in brackets (ipaddress), logging at exceptions (traceback), shutil at archives (bz2, lzma), and
+# the gearman library can speak TLS (ssl).
 _SELDOM_USED = ("inspect", "ipaddress", "traceback", "bz2", "lzma", "ssl")
 
 

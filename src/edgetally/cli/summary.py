@@ -24,7 +24,7 @@ def summarise(tally: Tally) -> dict[str, Any]:
     for slot, channel in tally.cells:
         of_channel.setdefault(channel, []).append(slot)
     channels = [
-        _channel(name, [tally.cells[slot, name] for slot in found], count) for name, found in of_channel.items()
+        _channel(name, [tally.cells[slot, name] for slot in starts], count) for name, starts in of_channel.items()
     ]
     return {
         "lines": tally.lines,

@@ -1,4 +1,4 @@
-"""What the database and the job servers say of the aggregator: who writes, what is late, what was refused."""
+"""How the aggregator is doing, by its database and job servers: who writes, what is late, what was refused."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def aggregator_status(path: str) -> AggregatorStatus:
 
 
 def lost_status(path: str, error: DatabaseError) -> LostStatus:
-    """The status where the database cannot be asked: for those who must be told even so."""
+    """The status where the database cannot be asked: monitoring wants one even then."""
     config = load_aggregator(path)
     return {
         "role": "aggregator",
@@ -71,7 +71,7 @@ def lost_status(path: str, error: DatabaseError) -> LostStatus:
 
 
 def _books(cursor: Any, config: AggregatorConfig) -> Books:
-    """What the tables say. Every question is answered from the end of an index, however long the ledger is."""
+    """The status by the tables. Every question is answered from the end of an index, however long the ledger is."""
     offset = _clock(cursor)
     row = read_writer(cursor)
     cursor.execute("SELECT reason, COUNT(*) FROM quarantine GROUP BY reason ORDER BY reason")
@@ -139,7 +139,7 @@ def _gaps(cursor: Any, names: dict[int, str]) -> list[GapStatus]:
 def _lines(cursor: Any, names: dict[int, str]) -> dict[str, LineCounts]:
     """How many lines the streams' logs of the last day had, and what of them was rejected and skewed.
 
-    Not of the first batches: what an installation finds in a log is of before, and partly set aside.
+    First batches do not count: what an installation finds in a log is older than it, and partly set aside.
     """
     rows = _each(
         cursor,
@@ -168,26 +168,26 @@ def _each(cursor: Any, names: dict[int, str], query: str) -> list[Any]:
 
 
 def job_server(server: str) -> JobServer:
-    """What one job server says of the aggregator's queues and their workers."""
+    """The status of one job server: the aggregator's queues there, and their workers."""
     host, port = parse_server(server)
     options = {"host": host, "port": port, "timeout": JOB_SERVER_SECONDS, "queues": [FUNCTION, RECEIPT_FUNCTION]}
     try:
-        found = gearman_queue_info.examine({**options, "max_waiting": None, "min_workers": None})
+        answer = gearman_queue_info.examine({**options, "max_waiting": None, "min_workers": None})
     except ServerError as error:
         return {"server": server, "up": False, "version": "", "problem": str(error), "queues": {}, "workers": []}
     return {
         "server": server,
         "up": True,
-        "version": found["server"]["version"],
+        "version": answer["server"]["version"],
         "problem": "",
         "queues": {
             name: {"waiting": queue["waiting"], "running": queue["running"], "workers": queue["workers"]}
-            for name, queue in found["queues"].items()
+            for name, queue in answer["queues"].items()
         },
         "workers": [
-            {"address": one["address"], "client_id": one["client_id"]}
-            for one in found["workers"]
-            if FUNCTION in one["queues"]
+            {"address": worker["address"], "client_id": worker["client_id"]}
+            for worker in answer["workers"]
+            if FUNCTION in worker["queues"]
         ],
     }
 
@@ -228,7 +228,7 @@ def _judge(books: Books, job_servers: list[JobServer]) -> tuple[list[str], list[
 
 
 def _lines_problems(lines: dict[str, LineCounts]) -> list[str]:
-    """Whether more than a few lines are not read as they should be."""
+    """A sentence where more than a few lines were rejected, and one where more than a few were skewed."""
     problems = []
     kinds: tuple[tuple[Literal["rejected", "skewed"], str, str], ...] = (
         ("rejected", "did not fit the log's format, and are on no bill", "look at `edgetally check` on the edge"),
@@ -247,18 +247,18 @@ def _workers_problems(server: JobServer, writer: WriterStatus) -> list[str]:
     if not server["up"]:
         return []
     mine = f"edgetally {writer['holder']}"
-    names = [one["client_id"] for one in server["workers"]]
+    names = [worker["client_id"] for worker in server["workers"]]
     problems = []
     if writer["active"] and mine not in names:
         problems.append(
             f"the active aggregator {writer['holder']} is not registered at {server['server']}: look at "
             "`journalctl -u edgetally-aggregator` on its host"
         )
-    for one in server["workers"]:
-        if one["client_id"] != mine or not writer["active"]:
+    for worker in server["workers"]:
+        if worker["client_id"] != mine or not writer["active"]:
             problems.append(
-                f"the worker '{one['client_id']}' from {one['address']} is registered at {server['server']} and does "
-                "not hold the lease, so what it takes is not committed: look at `systemctl status "
+                f"the worker '{worker['client_id']}' from {worker['address']} is registered at {server['server']} and "
+                "does not hold the lease, so what it takes is not committed: look at `systemctl status "
                 "edgetally-aggregator` on its host"
             )
     return problems

@@ -36,7 +36,7 @@ class Canary:
 
 
 def fly(config: AggregatorConfig, timeout: int) -> Iterator[Canary]:
-    """A canary through each job server, one after the other; each has timeout seconds for its receipt."""
+    """Send a canary through each job server, one after the other; each has timeout seconds for its receipt."""
     moment = 0
     for server in config.job_servers:
         time.sleep(max(0.0, moment + 1 - time.time()))  # two canaries of one second would be one batch
@@ -45,7 +45,7 @@ def fly(config: AggregatorConfig, timeout: int) -> Iterator[Canary]:
 
 
 def _send(config: AggregatorConfig, server: str, moment: int, timeout: int) -> Canary:
-    """One canary, delivered from a spool of its own as an edge delivers its batches."""
+    """Send one canary from a spool of its own, as an edge delivers its batches."""
     edge = edge_of(CANARY_STREAM)
     name = BatchName(CANARY_STREAM[len(edge) + 1 :], GENERATION, 1, moment)
     batch = Batch(CANARY_STREAM, GENERATION, 1, (None, moment), revision=moment)

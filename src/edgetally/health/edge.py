@@ -27,7 +27,7 @@ OPEN_SECONDS = 3600  # and so is a renamed log that a server still writes to
 
 
 def edge_status(config: EdgeConfig) -> EdgeStatus:
-    """What lies in the spool and beside the logs."""
+    """The status of an edge, by what lies in its spool and beside its logs."""
     spool = Spool(config.spool)
     now = time.time()
     streams, problems = find_streams(config, known_logs(spool))
@@ -35,7 +35,7 @@ def edge_status(config: EdgeConfig) -> EdgeStatus:
     known = {stream.log: stream for stream in streams}
     names = sorted(set(known).union(*waiting.values()))
     logs = [
-        _log_status(spool, name, known.get(name), [found.get(name, []) for found in waiting.values()], now)
+        _log_status(spool, name, known.get(name), [batches.get(name, []) for batches in waiting.values()], now)
         for name in names
     ]
     paused = spool.paused.exists()
@@ -66,7 +66,7 @@ def edge_status(config: EdgeConfig) -> EdgeStatus:
 
 
 def _room(config: EdgeConfig, spool: Spool) -> SpoolRoom | None:
-    """What the spool takes and may take, and what is free on its disk, in bytes; None where there is none."""
+    """How much the spool takes and may take, and how much its disk has free, in bytes; None where there is no spool."""
     if not spool.root.is_dir():
         return None
     return {
@@ -78,10 +78,10 @@ def _room(config: EdgeConfig, spool: Spool) -> SpoolRoom | None:
 
 
 def _by_log(names: Iterable[BatchName]) -> dict[str, list[BatchName]]:
-    found: dict[str, list[BatchName]] = {}
+    by_log: dict[str, list[BatchName]] = {}
     for name in names:
-        found.setdefault(name.log, []).append(name)
-    return found
+        by_log.setdefault(name.log, []).append(name)
+    return by_log
 
 
 def _log_status(spool: Spool, log: str, stream: Stream | None, batches: list[list[BatchName]], now: float) -> LogStatus:
@@ -175,7 +175,7 @@ def _is_gone(path: str) -> bool:
 
 
 def _held_mend(reason: str) -> str:
-    """What a person does with a held batch. The edge itself never sends it again, and deletes nothing."""
+    """What a person has to do with a held batch. The edge itself never sends it again, and deletes nothing."""
     if reason == "conflict":
         return (
             "the ledger counts another one of this number, as after a restored or copied spool: compare `edgetally "

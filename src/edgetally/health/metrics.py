@@ -1,7 +1,7 @@
 """`edgetally status --metrics FILE`: the status for node_exporter's textfile collector.
 
-monitoring/edgetally.rules.yml judges these; docs/how-to/monitor.md lists them. What happened is a time and not an age,
-so that a file that is not written any more does not look young for ever.
+monitoring/edgetally.rules.yml judges these; docs/how-to/monitor.md lists them. When something happened is a time
+and not an age, so that a file that is not written any more does not look young for ever.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def run(ask: Callable[[], list[Status]]) -> int:
 
 
 def _clean(text: str) -> str:
-    """A pipe begins the figures, and a line is all that there is."""
+    """A text as it may stand before the figures: they begin at a pipe, and all is one line."""
     return text.replace("|", "/").replace("\n", " ")
 
 

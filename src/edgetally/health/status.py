@@ -1,7 +1,7 @@
-"""What a status is made of.
+"""All keys of a status, of an edge and of the aggregator.
 
-The keys are a contract: `edgetally status --output json` prints them, and the health playbook, monitoring and metrics
-read them. Times are in epoch seconds, ages in seconds, sizes in bytes.
+They are a contract: `edgetally status --output json` prints them, and the health playbook, monitoring and metrics read
+them. Times are in epoch seconds, ages in seconds, sizes in bytes.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class LogStatus(TypedDict):
 
 
 class SpoolRoom(TypedDict):
-    """What the spool takes and may take, and what is free on its disk."""
+    """How much the spool takes and may take, and how much its disk has free."""
 
     path: str
     used: int
@@ -52,7 +52,7 @@ class SpoolRoom(TypedDict):
 
 @final
 class EdgeStatus(TypedDict):
-    """What lies in the spool and beside the logs. ledger: the pinned one's id; spool: None where there is none."""
+    """The status of an edge. ledger: the id of the one that it is pinned to; spool: None where there is none."""
 
     role: Literal["edge"]
     version: str
@@ -96,7 +96,7 @@ class QueueWorker(TypedDict):
 
 
 class JobServer(TypedDict):
-    """What a job server says; where it is not up, `problem` says why."""
+    """The status of a job server; where it is not up, `problem` says why."""
 
     server: str
     up: bool
@@ -119,8 +119,11 @@ class LineCounts(TypedDict):
 
 
 class Books(TypedDict):
-    """What the tables say. batches: about how many; streams: how many are expected; lag: since the end of each stream's
-    last batch; last_commit: since the last batch was committed; quarantine: payloads by reason."""
+    """The part of an aggregator's status that its tables tell.
+
+    batches: about how many; streams: how many are expected; lag: since the end of each stream's last batch;
+    last_commit: since the last batch was committed; quarantine: payloads by reason.
+    """
 
     ledger: str
     clock: Clock
@@ -134,28 +137,25 @@ class Books(TypedDict):
     quarantine: dict[str, int]
 
 
+class _AggregatorHead(TypedDict):
+    """What is known of the aggregator in any case. database: its address."""
+
+    role: Literal["aggregator"]
+    state: State
+    problems: list[str]
+    time: float
+    database: str
+    job_servers: list[JobServer]
+
+
 @final
-class LostStatus(TypedDict):
+class LostStatus(_AggregatorHead):
     """The status where the database cannot be asked."""
 
-    role: Literal["aggregator"]
-    state: State
-    problems: list[str]
-    time: float
-    database: str
-    job_servers: list[JobServer]
-
 
 @final
-class AggregatorStatus(Books):
-    """What the database and the job servers say of the aggregator. database: its address."""
-
-    role: Literal["aggregator"]
-    state: State
-    problems: list[str]
-    time: float
-    database: str
-    job_servers: list[JobServer]
+class AggregatorStatus(_AggregatorHead, Books):
+    """What the database and the job servers say of the aggregator."""
 
 
 Status = Union[EdgeStatus, AggregatorStatus, LostStatus]

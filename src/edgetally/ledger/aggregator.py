@@ -32,7 +32,7 @@ from edgetally.wire.gearman import unreachable
 from edgetally.wire.receipts import RECEIPT_FUNCTION, open_request, seal_answer
 from edgetally.wire.worker import GRAB_WINDOW, TakenJob, Worker
 
-FENCE_LOST = 3
+FENCE_LOST = 3  # the exit status of an aggregator that has lost the writer's row to another
 GROUP_BYTES = 16 << 20  # of a group's payloads; there are two groups at most
 STANDBY_SECONDS = 2.0
 LEAVE_SECONDS = 8.0  # systemd and people expect an end within ten
@@ -113,7 +113,10 @@ class Aggregator:
         self.say("lease", f"active: {self.ledger.holder} holds the writer's row, epoch {self.ledger.epoch}")
 
     def _cut_off(self) -> str:
-        """Why each job server cannot be reached; empty where one can: another aggregator may reach one, if not we."""
+        """Why no job server can be reached, the cause of each; empty where one can.
+
+        An aggregator that reaches none does not take the lease, as another one may reach some.
+        """
         causes = []
         for server in self.config.job_servers:
             cause = unreachable(server)
@@ -141,10 +144,10 @@ class Aggregator:
     # --- the work
 
     def _work(self) -> None:
-        """Collect and check a group while a thread writes the one before: there is never more than one in its hands.
+        """Collect and check a group of jobs while a second thread writes the one before it: two groups at most.
 
-        Until it is asked to end, or no job server can be reached for lease_seconds: then another may have the lease.
-        The connection to the database is the thread's while it has a group, and this one's while it has none.
+        Goes on until it is asked to end, or no job server could be reached for lease_seconds: another aggregator may
+        have the lease then. While the second thread has a group, the database's connection is in its hands alone.
         """
         config = self.config
         self._keep_house()  # before there are jobs that wait for it
@@ -256,7 +259,7 @@ class Aggregator:
                 if error_code(error) not in RETRY and not isinstance(error, OSError):
                     raise
                 problem = error
-            if error_code(problem) != DEADLOCK:  # that one is another transaction's luck: this connection is good
+            if error_code(problem) != DEADLOCK:  # of a deadlock only the transaction is lost: the connection is good
                 self.ledger.disconnect()
                 state = "has no room on its disk" if error_code(problem) in NO_ROOM else "is away"
                 self.say("database", f"the database {state}, trying again: {problem}")

@@ -52,8 +52,11 @@ def audit(config: AggregatorConfig, start: str | None, end: str | None) -> Audit
 
 
 class Audit:
-    """The work of one audit of the slots from low to high, epoch s. batches: how many bodies were summed; cells: how
-    many (stream, slot, channel) they came to. What is older than the detail is compared over all streams alone."""
+    """The work of one audit of the slots from low to high, epoch s, and what it has found.
+
+    batches: how many bodies were summed; cells: how many (stream, slot, channel) they came to. What is older than the
+    detail is compared over all streams alone.
+    """
 
     def __init__(self, connection: Any, low: int, high: int) -> None:
         self.connection = connection
@@ -122,7 +125,7 @@ class Audit:
         return _cells(self._rows(query, (low, high)), len(keys))
 
     def _sum(self, low: int, high: int) -> CounterChanges:
-        """What the bodies have in the slots from low to high."""
+        """The sums of the bodies in the slots from low to high."""
         sums = CounterChanges()
         ids = {name: number for number, name in self._channels.items()}
         query = (
@@ -162,7 +165,7 @@ class Audit:
 
 
 def _cells(rows: Iterable[Any], keys: int) -> dict[tuple[int, ...], Cell]:
-    """Rows that begin with so many keys, by these."""
+    """Rows by their keys, which are so many columns at the beginning of each."""
     return {tuple(row[:keys]): row[keys:] for row in rows}
 
 
@@ -172,5 +175,8 @@ def _unequal(summed: Mapping[Any, Cell], counted: Mapping[Any, Cell]) -> Iterato
     for key in sorted({*summed, *counted}):
         ours, theirs = summed.get(key, nothing), counted.get(key, nothing)
         if tuple(ours) != tuple(theirs):
-            pairs = [f"{name} {b} counted, {a} in the bodies" for name, a, b in zip(COUNTERS, ours, theirs) if a != b]
+            figures = zip(COUNTERS, ours, theirs)
+            pairs = [
+                f"{name} {count} counted, {total} in the bodies" for name, total, count in figures if total != count
+            ]
             yield key, "; ".join(pairs)

@@ -28,16 +28,22 @@ RETRY = {LOCK_WAIT, DEADLOCK, 1047, 1180, 1053, 1927, 2003, 2006, 2013, 4031}
 
 # A full disk, by table, file or storage engine: no batch's fault, and over when somebody makes room.
 NO_ROOM = {3, 1021, 1026, 1030, 1114}
-
-
 RETRY |= NO_ROOM
 
 
-def connect(config: DatabaseConfig, first: int = 0, **options: Any) -> Connection[Any]:
-    """Open a connection: UTC, utf8mb4, strict, no autocommit, and on a cluster no reading of what is not applied yet.
+class DatabaseError(EdgetallyError):
+    """The database cannot be used; `code` is MariaDB's error number, 0 where there is none."""
 
-    first: the number of the address to begin with; the others are tried after it, in their order. Raises DatabaseError
-    with the mend, that of the last address.
+    def __init__(self, sentence: str, code: int) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+def connect(config: DatabaseConfig, first: int = 0, **options: Any) -> Connection[Any]:
+    """Open a connection: UTC, utf8mb4, strict, no autocommit; on a cluster a statement waits for what others committed.
+
+    first: the number of the address to begin with; the others are tried after it, in their order. Raises DatabaseError,
+    which says what is wrong at the last address and how to mend it.
     """
     settings: dict[str, Any] = {
         "user": config.user,
@@ -66,17 +72,6 @@ def connect(config: DatabaseConfig, first: int = 0, **options: Any) -> Connectio
         except (pymysql.MySQLError, OSError) as error:
             problem = error
     raise unreachable(config, problem) from None
-
-
-def _greeted(host: str, port: int) -> socket.socket:
-    """A connection to a server that speaks, as MariaDB does first: one that is frozen takes connections, too."""
-    link = dial(host, port, CONNECT_TIMEOUT)
-    try:
-        link.recv(1, socket.MSG_PEEK)  # dial's time-out is still on
-    except OSError:
-        link.close()
-        raise
-    return link
 
 
 def set_where_known(connection: Connection[Any], setting: str) -> None:
@@ -111,14 +106,6 @@ def unreachable(config: DatabaseConfig, error: BaseException) -> EdgetallyError:
     )
 
 
-class DatabaseError(EdgetallyError):
-    """The database cannot be used; `code` is MariaDB's error number, 0 where there is none."""
-
-    def __init__(self, sentence: str, code: int) -> None:
-        super().__init__(sentence)
-        self.code = code
-
-
 def error_code(error: BaseException) -> int:
     """MariaDB's error number of an exception, 0 where it has none. A closed connection counts as lost (2013)."""
     if isinstance(error, pymysql.err.InterfaceError):
@@ -144,17 +131,28 @@ def check_schema(connection: Connection[Any], config: DatabaseConfig) -> None:
     with connection.cursor() as cursor:
         try:
             cursor.execute("SELECT version FROM schema_version")
-            found = {version for (version,) in cursor.fetchall()}
+            versions = {version for (version,) in cursor.fetchall()}
         except pymysql.err.ProgrammingError:
-            found = set()
+            versions = set()
     connection.rollback()
     wanted = schema_versions()
-    if found != wanted:
-        mend = "upgrade edgetally on this host" if found > wanted else "run `edgetally migrate`"
+    if versions != wanted:
+        mend = "upgrade edgetally on this host" if versions > wanted else "run `edgetally migrate`"
         raise EdgetallyError(
-            f"the database '{config.name}' at {config.address} has schema version {_versions(found)}, "
+            f"the database '{config.name}' at {config.address} has schema version {_versions(versions)}, "
             f"and this program needs {_versions(wanted)}: {mend}, or roll the aggregator role out again"
         )
+
+
+def _greeted(host: str, port: int) -> socket.socket:
+    """A connection to a server that has begun its greeting: a frozen one takes connections, but says nothing."""
+    link = dial(host, port, CONNECT_TIMEOUT)
+    try:
+        link.recv(1, socket.MSG_PEEK)  # dial's time-out is still on
+    except OSError:
+        link.close()
+        raise
+    return link
 
 
 def _versions(numbers: Collection[int]) -> str:

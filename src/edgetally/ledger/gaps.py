@@ -1,4 +1,4 @@
-"""Where a stream is not whole: the one rule of what a gap is, which the bill and the status share.
+"""The ledger's streams, and where one is not whole: the one rule of gaps, which the bill and the status share.
 
 Time between two batches that no batch covers, a number that is not there, and what a batch itself calls broken, absent
 or disk_full, are gaps. v_stream_gaps says the same in SQL.
@@ -14,6 +14,31 @@ from edgetally.limits import LATE_SLOT_SECONDS, SAME_SECONDS, SLOT_SECONDS
 from edgetally.wire.batch import CANARY_STREAM
 
 MISSING = "missing"  # the reason of a gap that no batch vouches for
+
+# Only notable batches leave the database: those where something is missing, late or empty, the first and the last. The
+# batch before the period and the one after it are looked at too, so that a gap at its ends is known as one.
+_NOTABLE = """
+WITH b AS (
+  SELECT generation, seq, COALESCE(covers_from, covers_to) AS low, covers_to AS high, `lines` AS n,
+         CASE WHEN continuity <> 'ok' THEN continuity WHEN log <> 'ok' THEN log ELSE '' END AS reason,
+         UNIX_TIMESTAMP(committed_at) AS committed
+    FROM batch a WHERE stream_id = %(stream)s AND state = 'committed' AND part = 0
+     AND (parts = 1 OR parts = (SELECT COUNT(*) FROM batch c WHERE c.stream_id = a.stream_id AND c.seq = a.seq
+          AND c.generation = a.generation AND c.revision = a.revision AND c.state = 'committed'))
+     AND covers_to BETWEEN
+         COALESCE((SELECT MAX(covers_to) FROM batch WHERE stream_id = %(stream)s AND covers_to <= %(start)s), 0) AND
+         COALESCE((SELECT MIN(covers_to) FROM batch WHERE stream_id = %(stream)s AND covers_to >= %(end)s), 1e11)),
+o AS (
+  SELECT b.*, LAG(high) OVER w AS before_to, LEAD(high) OVER w AS after_to,
+         LAG(generation) OVER w AS before_generation, LAG(seq) OVER w AS before_seq
+    FROM b WINDOW w AS (ORDER BY high, low, seq))
+SELECT LOWER(HEX(generation)), seq, low, high, reason, n, committed, before_to,
+       CASE WHEN before_generation = generation AND seq > before_seq + 1 THEN before_seq + 1 END AS lost
+  FROM o
+ WHERE before_to IS NULL OR after_to IS NULL OR low > before_to + %(same)s
+    OR (before_generation = generation AND seq > before_seq + 1) OR reason <> '' OR n = 0
+    OR committed > low - low %% %(slot)s + %(late)s
+ ORDER BY high, low, seq"""
 
 
 @dataclass(frozen=True)
@@ -31,9 +56,10 @@ class Gap:
 
 @dataclass(frozen=True)
 class Cover:
-    """One batch of a stream, whole. before: until when the batch before it covers; None where there is none.
+    """The time that one batch of a stream covers (epoch s); of a batch in parts all are there.
 
-    lost: the first number that is missing before it, where its generation shows that.
+    reason: why it does not vouch for that time, empty where it does. before: until when the batch before it covers;
+    None where there is none. lost: the first number that is missing before it, where its generation shows that.
     """
 
     generation: str
@@ -90,34 +116,8 @@ def streams(cursor: Any) -> list[LedgerStream]:
     ]
 
 
-# Only what is notable leaves the database: where something is missing, late or empty, the first batch and the last. The
-# batch before the period and the one after it are looked at too, so that a gap at its ends is known as one.
-_NOTABLE = """
-WITH b AS (
-  SELECT generation, seq, COALESCE(covers_from, covers_to) AS low, covers_to AS high, `lines` AS n,
-         CASE WHEN continuity <> 'ok' THEN continuity WHEN log <> 'ok' THEN log ELSE '' END AS reason,
-         UNIX_TIMESTAMP(committed_at) AS committed
-    FROM batch a WHERE stream_id = %(stream)s AND state = 'committed' AND part = 0
-     AND (parts = 1 OR parts = (SELECT COUNT(*) FROM batch c WHERE c.stream_id = a.stream_id AND c.seq = a.seq
-          AND c.generation = a.generation AND c.revision = a.revision AND c.state = 'committed'))
-     AND covers_to BETWEEN
-         COALESCE((SELECT MAX(covers_to) FROM batch WHERE stream_id = %(stream)s AND covers_to <= %(start)s), 0) AND
-         COALESCE((SELECT MIN(covers_to) FROM batch WHERE stream_id = %(stream)s AND covers_to >= %(end)s), 1e11)),
-o AS (
-  SELECT b.*, LAG(high) OVER w AS before_to, LEAD(high) OVER w AS after_to,
-         LAG(generation) OVER w AS before_generation, LAG(seq) OVER w AS before_seq
-    FROM b WINDOW w AS (ORDER BY high, low, seq))
-SELECT LOWER(HEX(generation)), seq, low, high, reason, n, committed, before_to,
-       CASE WHEN before_generation = generation AND seq > before_seq + 1 THEN before_seq + 1 END AS lost
-  FROM o
- WHERE before_to IS NULL OR after_to IS NULL OR low > before_to + %(same)s
-    OR (before_generation = generation AND seq > before_seq + 1) OR reason <> '' OR n = 0
-    OR committed > low - low %% %(slot)s + %(late)s
- ORDER BY high, low, seq"""
-
-
 def notable_covers(cursor: Any, stream: LedgerStream, start: float, end: float) -> list[Cover]:
-    """The batches of a stream, in order, from one moment to another (epoch s) that `gaps_of` has to know."""
+    """The batches of a stream from one moment to another (epoch s) that `gaps_of` has to know, in order."""
     given = {"stream": stream.id, "start": start, "end": end}
     fixed = {"same": SAME_SECONDS, "slot": SLOT_SECONDS, "late": SLOT_SECONDS + LATE_SLOT_SECONDS}
     cursor.execute(_NOTABLE, {**given, **fixed})
@@ -142,7 +142,7 @@ def gaps_of(stream: LedgerStream, covers: Iterable[Cover]) -> Iterator[Gap]:
 
 
 def _hole_before(stream: LedgerStream, cover: Cover) -> Gap | None:
-    """What is missing right before a batch."""
+    """The gap right before a batch, if there is one."""
     if cover.before is None:
         if cover.seq > 1 and cover.end <= stream.first:  # the stream's very first numbers: at least so long before
             start = cover.start - (cover.seq - 1) * SLOT_SECONDS

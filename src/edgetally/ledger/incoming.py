@@ -1,4 +1,4 @@
-"""What arrives in a job: from a payload to a batch that may be counted, or the reason why it is not."""
+"""Opens and checks what arrives in a job: a payload becomes a batch that may be counted, or a reason why it is not."""
 
 from __future__ import annotations
 
@@ -49,16 +49,9 @@ class Incoming:
         return _pack(self.body)
 
     def prepare(self) -> Incoming:
-        """Compute now what is wanted once it is written, as another thread than the one that writes has the time."""
+        """Compute hash and packed body now, in the thread that checks: the one that writes has less time."""
         _ready = self.sha256, self.packed
         return self
-
-
-def _pack(body: bytes) -> bytes:
-    """Compress (zlib). A small body in a small window: the usual one takes three times as long to set up as to fill."""
-    window, memory = (12, 5) if len(body) <= 4096 else (15, 8)
-    packer = zlib.compressobj(1, zlib.DEFLATED, window, memory)
-    return packer.compress(body) + packer.flush()
 
 
 class Admitted(NamedTuple):
@@ -71,11 +64,18 @@ class Admitted(NamedTuple):
 
     @property
     def number(self) -> tuple[int, bytes, int]:
-        """What all revisions and parts of a batch have in common: (stream_id, generation, seq)."""
+        """The key that all revisions and parts of a batch share: (stream_id, generation, seq)."""
         return self.stream_id, bytes.fromhex(self.batch.generation), self.batch.seq
 
     @property
     def begin(self) -> float:
-        """From when on it covers, epoch seconds."""
+        """When the time that it covers begins, epoch seconds."""
         low, high = self.batch.covers
         return high if low is None else low
+
+
+def _pack(body: bytes) -> bytes:
+    """Compress (zlib). A small body in a small window: the usual one takes three times as long to set up as to fill."""
+    window, memory = (12, 5) if len(body) <= 4096 else (15, 8)
+    packer = zlib.compressobj(1, zlib.DEFLATED, window, memory)
+    return packer.compress(body) + packer.flush()

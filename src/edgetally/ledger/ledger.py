@@ -1,4 +1,4 @@
-"""The ledger: the one place that writes to the counters, and the answer to what became of a batch."""
+"""The ledger as others use it: commit batches, put payloads aside, keep house, and say what became of a batch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ READERS_SECONDS = 5  # to wait for those who read a table that is to be changed
 
 
 class Ledger(Writer):
-    """What is written under the writer's row, and what is asked of it."""
+    """The ledger of a database: what is written to it under the writer's row, and what is asked of it."""
 
     # --- batches
 
@@ -43,8 +43,8 @@ class Ledger(Writer):
     def maintain(self, detail_days: int = 0) -> None:
         """Make daily partitions for the next 30 days; forget old canaries, and what unassigned hosts there were.
 
-        detail_days: how many days of detail are kept, 0 for all of them. The days before are dropped. What somebody
-        reads just now is left for the next time.
+        detail_days: how many days of detail are kept, 0 for all of them. The days before are dropped. A table that
+        somebody reads just now is left for the next time.
         """
         self._in_time("CALL make_partitions()")
         with self.holder_transaction() as transaction:
@@ -55,7 +55,7 @@ class Ledger(Writer):
         self._in_time("CALL drop_old_partitions()")
 
     def _in_time(self, statement: str) -> None:
-        """Change a table that nobody reads just now; else another time: a long reader must not hold up the commits."""
+        """Change a table, but not while somebody reads it: a long reader must not hold up the commits."""
         with self.connection.cursor() as cursor:
             cursor.execute("SET SESSION lock_wait_timeout = %s", (READERS_SECONDS,))
             try:
@@ -77,12 +77,12 @@ class Ledger(Writer):
         return str(ledger or ""), float(now)
 
     def states(self, stream: str, asked: Iterable[Asked]) -> list[str]:
-        """What became of batches of a stream: the state of each, as receipts carry it."""
+        """The state of each of a stream's batches that are asked for, as receipts carry it: what became of it."""
         keys = [(bytes.fromhex(generation), seq, revision, sha.lower()) for generation, seq, revision, sha in asked]
         by_generation: dict[bytes, list[int]] = {}
         for generation, seq, _revision, _sha in keys:
             by_generation.setdefault(generation, []).append(seq)
-        found: dict[tuple[bytes, int, int, str], str] = {}
+        states: dict[tuple[bytes, int, int, str], str] = {}
         refused: dict[str, str] = {}
         with self.connection.cursor() as cursor:
             for generation, seqs in by_generation.items():
@@ -91,7 +91,7 @@ class Ledger(Writer):
                     "AND stream_id = (SELECT id FROM stream WHERE name = %s)",
                     (generation, seqs, stream.encode()),
                 )
-                found.update({(generation, seq, revision, sha): state for seq, revision, sha, state in cursor})
+                states.update({(generation, seq, revision, sha): state for seq, revision, sha, state in cursor})
             if keys:
                 cursor.execute(
                     "SELECT LOWER(HEX(body_sha256)), reason FROM quarantine WHERE stream = %s AND body_sha256 IN %s",
@@ -99,4 +99,4 @@ class Ledger(Writer):
                 )
                 refused.update(dict(cursor))
         self.connection.rollback()
-        return [found.get(key) or state_of_refusal(refused.get(key[3])) for key in keys]
+        return [states.get(key) or state_of_refusal(refused.get(key[3])) for key in keys]

@@ -16,8 +16,9 @@ class Newest:
 
 @dataclass
 class LedgerMemory:
-    """True as long as nobody else has written, which the numbers of the transactions tell, and all of them committed.
+    """What our transactions have learnt of the ledger.
 
+    It is true as long as all of them were committed and nobody else has written, which their numbers tell.
     ids: name to id, by table. streams: those whose batches were looked at, by stream_id.
     """
 
@@ -26,7 +27,7 @@ class LedgerMemory:
     _commit_no: int = 0
 
     def follow(self, commit_no: int) -> None:
-        """A transaction begins: forget all where another's came between it and the one before."""
+        """A transaction begins: forget all where somebody else's came between it and our last one."""
         if commit_no != self._commit_no + 1:
             self.clear()
         self._commit_no = commit_no

@@ -1,4 +1,4 @@
-"""`edgetally migrate`: bring a database up to this program: database, tables, accounts. Runs as an administrator.
+"""Migrations: bring database, tables and accounts up to this program, as an administrator.
 
 Every step looks before it changes, so that a second run has nothing to do.
 """
@@ -15,6 +15,10 @@ from edgetally.config import AggregatorConfig, DatabaseConfig
 from edgetally.errors import EdgetallyError
 from edgetally.ledger.database import DatabaseError, connect, migrations
 
+LOCK_SECONDS = 50
+SERVICE = ("SELECT", "INSERT", "UPDATE", "DELETE", "EXECUTE")
+READONLY = ("SELECT", "SHOW VIEW")
+
 
 @dataclass(frozen=True)
 class Account:
@@ -24,11 +28,6 @@ class Account:
     host: str
     password: str
     privileges: tuple[str, ...]
-
-
-LOCK_SECONDS = 50
-SERVICE = ("SELECT", "INSERT", "UPDATE", "DELETE", "EXECUTE")
-READONLY = ("SELECT", "SHOW VIEW")
 
 
 def migrate(
@@ -45,7 +44,7 @@ def migrate(
     connection = connect(admin, database=None, autocommit=True)
     try:
         with connection.cursor() as cursor:
-            # One at a time, as far as they come to the same server; the role lets aggregators in one by one
+            # One at a time. The lock is this server's alone: on a cluster the role lets aggregators in one by one
             cursor.execute("SELECT GET_LOCK('edgetally migrate', %s)", (LOCK_SECONDS,))
             done = _database(cursor, config.database.name) + _tables(cursor)
             for account in accounts:
@@ -58,6 +57,12 @@ def migrate(
     finally:
         connection.close()
     return done
+
+
+def statements(text: str) -> list[str]:
+    """Cut a migration at its empty lines."""
+    blocks = (block.strip() for block in re.split(r"\n\s*\n", text))
+    return [block for block in blocks if block and not all(line.startswith("--") for line in block.splitlines())]
 
 
 def _database(cursor: Any, name: str) -> list[str]:
@@ -92,12 +97,6 @@ def _tables(cursor: Any) -> list[str]:
     if applied:
         cursor.execute("CALL make_partitions()")
     return applied
-
-
-def statements(text: str) -> list[str]:
-    """Cut a migration at its empty lines."""
-    blocks = (block.strip() for block in re.split(r"\n\s*\n", text))
-    return [block for block in blocks if block and not all(line.startswith("--") for line in block.splitlines())]
 
 
 def _account(cursor: Any, database: DatabaseConfig, account: Account) -> list[str]:

@@ -71,25 +71,25 @@ class Quarantine:
         self.ledger = Ledger(config.database, "edgetally quarantine")
 
     def entries(self, choice: Choice | None = None) -> list[Entry]:
-        """What lies there, the newest last. Raises EdgetallyError for an id that names none, or several."""
+        """Payloads, all or of a choice, the newest last. Raises EdgetallyError for an id that names none or several."""
         with self.ledger.connection.cursor() as cursor:
             cursor.execute(
                 "SELECT LOWER(HEX(sha256)), reason, COALESCE(stream, x''), size, count, "
                 "DATE_FORMAT(first_seen, '%Y-%m-%dT%H:%i:%sZ'), DATE_FORMAT(last_seen, '%Y-%m-%dT%H:%i:%sZ'), detail "
                 "FROM quarantine ORDER BY last_seen, sha256"
             )
-            found = [
+            entries = [
                 Entry(digest, reason, _text(stream), size, count, first, last, _text(detail))
                 for digest, reason, stream, size, count, first, last, detail in cursor
             ]
         self.ledger.connection.rollback()
         if choice is None:
-            return found
+            return entries
         for text in choice.ids:
-            same = [entry for entry in found if entry.id.startswith(text)]
+            same = [entry for entry in entries if entry.id.startswith(text)]
             if len(same) != 1:
                 raise EdgetallyError(f"'{text}' names {len(same)} payloads: see `edgetally quarantine list`")
-        return [entry for entry in found if choice.fits(entry)]
+        return [entry for entry in entries if choice.fits(entry)]
 
     def payload(self, entry: Entry) -> bytes:
         """A payload, or the first MiB of a larger one."""
@@ -107,6 +107,12 @@ class Quarantine:
             states += self.ledger.recommit([self._open(entry) for entry in group])
         return states
 
+    def drop(self, entries: Sequence[Entry]) -> None:
+        """Delete them."""
+        with self.ledger.fenced_transaction() as transaction:
+            for entry in entries:
+                transaction.cursor.execute("DELETE FROM quarantine WHERE sha256 = %s", (bytes.fromhex(entry.id),))
+
     def _open(self, entry: Entry) -> Incoming:
         payload = self.payload(entry)
         if len(payload) < entry.size:
@@ -115,12 +121,6 @@ class Quarantine:
                 "cannot be retried: mend the cause, drop it, and move the batch on its edge from held/ back to outbox/"
             )
         return open_batch(self.config, payload)
-
-    def drop(self, entries: Sequence[Entry]) -> None:
-        """Delete them."""
-        with self.ledger.fenced_transaction() as transaction:
-            for entry in entries:
-                transaction.cursor.execute("DELETE FROM quarantine WHERE sha256 = %s", (bytes.fromhex(entry.id),))
 
 
 def _text(value: bytes) -> str:

@@ -1,4 +1,4 @@
-"""The SQL of a transaction: what it asks the database, and what it writes. What is to be written `transaction` decides.
+"""The SQL of a transaction: what it asks the database, and what it writes. `transaction` decides what is written.
 
 Rows hold integers, checked words and hexadecimal literals alone: a hand-built statement of them is safe, and several
 times faster than one with placeholders.
@@ -52,17 +52,6 @@ class Statements:
             for stream_id, generation in generations
         )
 
-    def _union(self, queries: Iterable[str]) -> Iterator[Any]:
-        """The rows of many queries of one row.
-
-        Each is a look at the end of an index, 10 microseconds however long the ledger is; one query over all of them
-        MariaDB may answer by reading the whole ledger.
-        """
-        every = list(queries)
-        for start in range(0, len(every), UNION_QUERIES):
-            self.cursor.execute(" UNION ALL ".join(every[start : start + UNION_QUERIES]))
-            yield from self.cursor
-
     def content(self, item: Admitted) -> bytes:
         """The content hash that the ledger has under a batch's key."""
         self.cursor.execute(
@@ -94,7 +83,7 @@ class Statements:
         return self.cursor.fetchone() is not None
 
     def older(self, item: Admitted) -> list[Batch]:
-        """What the counters hold of earlier revisions of a batch."""
+        """The earlier revisions of a batch that the counters hold, all their parts."""
         self.cursor.execute(
             "SELECT body FROM batch JOIN batch_body USING (stream_id, generation, seq, revision, part) "
             "WHERE stream_id = %s AND generation = %s AND seq = %s AND revision < %s AND state = 'committed'",
@@ -102,10 +91,21 @@ class Statements:
         )
         return [Batch.decode(zlib.decompress(body)) for (body,) in self.cursor.fetchall()]
 
+    def _union(self, queries: Iterable[str]) -> Iterator[Any]:
+        """The rows of many queries that have one row each.
+
+        Each is a look at the end of an index, 10 microseconds however long the ledger is; one query over all of them
+        MariaDB may answer by reading the whole ledger.
+        """
+        every = list(queries)
+        for start in range(0, len(every), UNION_QUERIES):
+            self.cursor.execute(" UNION ALL ".join(every[start : start + UNION_QUERIES]))
+            yield from self.cursor
+
     # --- the ledger: what is written to it
 
     def insert_all(self, items: Sequence[Admitted], commit_no: int) -> bool:
-        """Write many batches into the ledger; false, and nothing is written, where the number of one is there."""
+        """Write many batches into the ledger; false, and nothing is written, where the ledger has the key of one."""
         if not items:
             return True
         self.cursor.execute("SAVEPOINT following")
@@ -115,7 +115,7 @@ class Statements:
         return False
 
     def insert(self, items: Sequence[Admitted], state: str, commit_no: int) -> bool:
-        """The ledger's rows and the bodies; false where the ledger has a row of the same key."""
+        """Write the ledger's rows and the bodies; false where the ledger has a row of the same key."""
         try:
             self._execute_rows(
                 "INSERT INTO batch (stream_id, generation, seq, revision, part, parts, sha256, covers_from, covers_to, "
@@ -133,7 +133,7 @@ class Statements:
         return True
 
     def supersede_older(self, item: Admitted) -> None:
-        """Every earlier revision of a batch counts no more."""
+        """Have no earlier revision of a batch counted any more."""
         self.cursor.execute(
             "UPDATE batch SET state = 'superseded' "
             "WHERE stream_id = %s AND generation = %s AND seq = %s AND revision < %s",
@@ -169,7 +169,7 @@ class Statements:
             )
 
     def _upsert(self, table: str, keys: Sequence[str], rows: Iterable[tuple[int, ...]]) -> None:
-        """Rows of integers, which Python writes in a list as SQL does: nothing is faster."""
+        """Add rows of integers to a table. Python writes them in a list as SQL does: nothing is faster."""
         head = f"INSERT INTO {table} ({', '.join((*keys, *COUNTERS))}) VALUES "  # noqa: S608
         tail = f" ON DUPLICATE KEY UPDATE {', '.join(f'{name} = {name} + VALUES({name})' for name in COUNTERS)}"
         every = iter(rows)
@@ -220,11 +220,11 @@ class Statements:
     # --- what is not kept
 
     def forget_hosts(self, now: float) -> None:
-        """Delete what unassigned hosts there were long ago."""
+        """Delete the unassigned hosts of long ago."""
         self.cursor.execute("DELETE FROM unassigned_host WHERE day < %s", (now - HOST_SECONDS,))
 
     def forget_canaries(self, now: float) -> None:
-        """Delete what a day of health checks has left: canaries count nothing. A canary's revision is its time."""
+        """Delete canaries that are older than a day; they count nothing. A canary's revision is its time."""
         upto = now - CANARY_SECONDS
         for table in ("batch_body", "batch"):
             self.cursor.execute(

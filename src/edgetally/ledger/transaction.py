@@ -1,4 +1,4 @@
-"""What one transaction makes of a group of batches: rows, all of them or none.
+"""Decides what becomes of each batch of a group, and writes the whole group in one transaction, or nothing.
 
 A batch is a row of the ledger, a body, and sums in the counters. Batches that follow the newest of their stream, which
 is nearly all, are written together in a few statements; each of the others is looked at alone.
@@ -21,7 +21,7 @@ RECORDED = ("committed", "superseded", "already")  # the states of what the ledg
 
 
 class Transaction:
-    """The inside of one transaction: everything here is undone together.
+    """The inside of one transaction: everything in it is committed together, or undone together.
 
     memory: what is kept from one transaction to the next. commit_no: this transaction's number. now: the database's
     clock, epoch seconds. detail_from: the first slot of which there is detail.
@@ -63,7 +63,7 @@ class Transaction:
     # --- which batches may be counted, and which of them just follow
 
     def _admit(self, incoming: Sequence[Incoming], states: list[str]) -> list[Admitted]:
-        """Put aside what must not be counted whatever the ledger says; the rest, with the ids of its streams."""
+        """Put aside what must not be counted whatever the ledger has; return the rest, with the ids of its streams."""
         good: list[tuple[int, Incoming, Batch]] = []
         for index, item in enumerate(incoming):
             try:
@@ -76,7 +76,7 @@ class Transaction:
         ids, new = self.ids_of("stream", {batch.stream for _index, _item, batch in good})
         self.ids_of("channel", set().union(*(batch.channels for _index, _item, batch in good)))
         for _index, _item, batch in good:
-            if batch.stream in new:  # so it has no batch
+            if batch.stream in new:  # a new stream has no batch yet
                 newest = self.memory.streams.setdefault(ids[batch.stream], Newest())
                 newest.top[batch.generation] = 0
         return [Admitted(index, item, batch, ids[batch.stream]) for index, item, batch in good]
@@ -90,10 +90,11 @@ class Transaction:
             raise BatchError("clock", "its rows lie hours outside the time that it covers")
 
     def _divide(self, items: Sequence[Admitted]) -> tuple[list[Admitted], list[Admitted]]:
-        """Batches that follow all that the ledger has of their stream, and all others: (following, others).
+        """Tell batches that follow all that the ledger has of their stream from the others: (following, others).
 
         A batch that begins where the newest ends, or later, overlaps nothing, and of a number above all others of its
-        generation there is no other revision. Behind one of the others a stream's batches stay in their order.
+        generation there is no other revision. Once one batch of a stream is among the others, all after it are, too:
+        they stay in their order.
         """
         self._look_at_newest(items)
         behind: set[int] = set()
@@ -123,7 +124,7 @@ class Transaction:
     # --- batches that do not just follow: late, repeated, corrected, overlapping
 
     def _count(self, item: Admitted, changes: CounterChanges) -> str:
-        """One batch: ledger, body, sums. Raises BatchError for what must be put aside."""
+        """Write one batch: ledger, body, sums. Raises BatchError for what must be put aside."""
         other = self.sql.overlapping(item)  # a restored or cloned machine
         if other:
             raise BatchError("overlap", f"it covers time that batch {other[0]}/{other[1]} of its stream covers already")

@@ -1,7 +1,7 @@
 """The writer's row: whoever holds it is the one process that may write, and every transaction proves that it does.
 
-The fencing UPDATE of the row, with which each begins, is check, renewal and fence in one. What happens inside of one is
-transaction.py.
+The fencing UPDATE of the row, with which each begins, is check, renewal and fence in one. What comes after it in a
+transaction is in transaction.py.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from edgetally.ledger.transaction import Transaction
 
 STATEMENT_SECONDS = 20
 
-# A database that was restored from a backup counts some epochs twice, for other holders.
+# An epoch does not tell enough: a database that was restored from a backup counts some twice, for other holders.
 _HELD = "id = 1 AND epoch = %s AND holder = %s"
 
 
@@ -67,7 +67,7 @@ class Writer:
             patience = max(STATEMENT_SECONDS, self.lease_seconds)
             connection = connect(self.config, self._losses, read_timeout=patience, write_timeout=patience)
             check_schema(connection, self.config)
-            # A frozen holder must not block a takeover; MySQL does not know this one
+            # A frozen holder must not block a takeover; MySQL does not have this variable
             set_where_known(connection, "idle_write_transaction_timeout = 10")
             self._connection = connection
         return self._connection
@@ -77,10 +77,10 @@ class Writer:
         self._memory.clear()
         self._losses += 1
         if self._connection is not None:
-            with_error = self._connection
+            lost = self._connection
             self._connection = None
             with suppress(pymysql.MySQLError):
-                with_error.close()
+                lost.close()
 
     def acquire(self) -> bool:
         """Take the writer's row if nobody holds it or its holder has been silent for lease_seconds."""
@@ -104,7 +104,7 @@ class Writer:
         return row
 
     def renew(self) -> None:
-        """An empty transaction: the lease goes on."""
+        """Let the lease go on: an empty transaction does."""
         with self.holder_transaction():
             pass
 
@@ -114,10 +114,6 @@ class Writer:
             cursor.execute(f"UPDATE writer SET holder = '' WHERE {_HELD}", self._held)  # noqa: S608
         self.connection.commit()
         self.epoch = 0
-
-    @property
-    def _held(self) -> tuple[int, bytes]:
-        return self.epoch, self.holder.encode()
 
     @contextmanager
     def holder_transaction(self) -> Iterator[Transaction]:
@@ -138,8 +134,13 @@ class Writer:
         with self._under("UPDATE writer SET txn = txn + 1 WHERE id = 1", ()) as transaction:
             yield transaction
 
+    @property
+    def _held(self) -> tuple[int, bytes]:
+        return self.epoch, self.holder.encode()
+
     @contextmanager
     def _under(self, fence: str, arguments: tuple[Any, ...]) -> Iterator[Transaction]:
+        """A transaction that begins with an UPDATE of the writer's row. Raises FenceLostError where none fits it."""
         connection = self.connection
         cursor = connection.cursor()
         try:

@@ -1,7 +1,7 @@
 """The batch, version 1: one rotation of one stream, as it travels and as the ledger knows it.
 
-On the wire a payload is `edgetally/1 <stream> <key id> <hmac-sha256, hex>`, a newline, and the body. Requests for
-receipts and their answers travel in the same envelope. docs/reference/batch.md describes all of it.
+A batch becomes the body of a payload, or several where it is too large for one, and a body is read strictly. The
+envelope around it is wire/envelope's. docs/reference/batch.md describes all of it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from edgetally.limits import MAX_BATCH_BYTES, SLOT_SECONDS, UNASSIGNED_HOSTS
 from edgetally.wire.envelope import BatchError, edge_of
 
 FUNCTION = "edgetally.batch"
-CANARY_STREAM = "edgetally/canary"  # a health check's batches: on no bill and in no gap list, see canary.py
+CANARY_STREAM = "edgetally/canary"  # a health check's batches: on no bill and in no gap list, see health/canary.py
 # A row: slot (epoch s, UTC), index into channels, requests, bytes, hits, hit bytes (None: the format does not say).
 Row = tuple[int, int, int, int, Optional[int], Optional[int]]
 
@@ -29,6 +29,10 @@ _SIZE: Callable[[Row], int] = itemgetter(3)
 
 _GENERATION = re.compile(r"[0-9a-f]{16}")
 _BIGGEST = 1 << 63
+_FIELDS = (
+    *("stream", "generation", "seq", "revision", "covers", "continuity", "log"),
+    *("lines", "rejected", "skewed", "bytes", "channels", "rows", "unassigned_hosts"),
+)
 
 
 def unique_id(stream: str, generation: str, seq: int, revision: int, part: int, attempt: int) -> str:
@@ -81,8 +85,15 @@ class Batch:
         size = -(-len(self.rows) // parts)
         first = replace(self, rows=self.rows[:size], part=0, parts=parts)
         rest = [
-            replace(first, rows=self.rows[n * size : (n + 1) * size], rejected=0, skewed=0, unassigned_hosts=(), part=n)
-            for n in range(1, parts)
+            replace(
+                first,
+                rows=self.rows[number * size : (number + 1) * size],
+                rejected=0,
+                skewed=0,
+                unassigned_hosts=(),
+                part=number,
+            )
+            for number in range(1, parts)
         ]
         return [part._body() for part in (first, *rest)]
 
@@ -120,6 +131,17 @@ class Batch:
         return batch
 
 
+def is_count(value: Any) -> bool:
+    """Whether a decoded value is a number of things that fits everywhere."""
+    return type(value) is int and 0 <= value < _BIGGEST
+
+
+@lru_cache(maxsize=10_000)
+def is_name(value: Any) -> bool:
+    """Whether a decoded value can be a channel's name: printable text of 1 to 255 bytes."""
+    return isinstance(value, str) and 0 < len(value.encode()) <= 255 and value.isprintable()
+
+
 def _from_json(data: dict[str, Any]) -> Batch:
     """Check every field of a decoded body, and its sums."""
     optional = {"part", "parts"}
@@ -155,28 +177,12 @@ def _from_json(data: dict[str, Any]) -> Batch:
     return batch
 
 
-_FIELDS = (
-    *("stream", "generation", "seq", "revision", "covers", "continuity", "log"),
-    *("lines", "rejected", "skewed", "bytes", "channels", "rows", "unassigned_hosts"),
-)
-
-
-def is_count(value: Any) -> bool:
-    """Whether a decoded value is a number of things that fits everywhere."""
-    return type(value) is int and 0 <= value < _BIGGEST
-
-
 def _is_time(value: Any) -> bool:
     return type(value) in (int, float) and 0 <= value < 1 << 32
 
 
-@lru_cache(maxsize=10_000)
-def is_name(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value.encode()) <= 255 and value.isprintable()
-
-
 def _are_rows(rows: Sequence[Row], channels: int) -> bool:
-    """Whether all rows are rows of a batch with so many channels. Looked at by columns: many times as fast."""
+    """Whether all rows are rows of a batch with so many channels. It looks at columns, which is many times as fast."""
     if not rows:
         return True
     if set(map(len, rows)) != {6}:
@@ -203,7 +209,7 @@ def _are_counts(values: Sequence[Any]) -> bool:
 
 
 def _checks(batch: Batch) -> list[tuple[str, bool]]:
-    """What is said of a batch, and whether it holds."""
+    """What can be wrong with a decoded batch, a sentence each, and whether the batch is fine in this."""
     low, high = batch.covers
     names = len(batch.channels)
     return [

@@ -10,7 +10,7 @@ from typing import TypedDict
 
 from edgetally.files import read_plain
 
-OFFSET_SECONDS = 30.0  # a line a minute off the rotation's time is booked in the nearest slot
+OFFSET_SECONDS = 30.0  # a problem, as lines that are a minute off the rotation's time are booked in the nearest slot
 
 
 class Clock(TypedDict):

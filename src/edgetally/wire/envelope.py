@@ -54,19 +54,10 @@ def derive_key(master: str, edge: str) -> Key:
     return Key(_key_id(master), hashlib.sha256(f"{master}:{inner}".encode()).digest())
 
 
-@lru_cache(maxsize=16)
-def _key_id(master: str) -> str:
-    return hashlib.sha256(f"key id:{master}".encode()).hexdigest()[:8]
-
-
 def edge_of(stream: str) -> str:
     """The edge that a stream belongs to, or an empty text where the stream's name is not `<edge>/<log name>`."""
     edge, _, log = stream.partition("/")
     return edge if NAME.fullmatch(edge) and NAME.fullmatch(log) else ""
-
-
-def _mac(stream: str, key: Key, body: bytes) -> str:
-    return hmac.digest(key.secret, f"{stream} {key.id}\n".encode() + body, "sha256").hex()
 
 
 def seal(stream: str, key: Key, body: bytes) -> bytes:
@@ -100,7 +91,7 @@ def unseal(payload: bytes, find_key: Callable[[str, str], Key | None], max_bytes
 
 
 def content_hash(body: bytes) -> str:
-    """What the ledger and the receipts know a body by: sha256 of the body alone, hex."""
+    """The sha256 of a body alone, hex: the ledger and the receipts know a body by it."""
     return hashlib.sha256(body).hexdigest()
 
 
@@ -113,3 +104,12 @@ def find_key(config: AggregatorConfig, edge: str, key_id: str) -> Key | None:
 def open_envelope(config: AggregatorConfig, payload: bytes) -> Envelope:
     """Check a payload's envelope. Raises BatchError."""
     return unseal(payload, lambda edge, key_id: find_key(config, edge, key_id), config.max_batch_bytes)
+
+
+@lru_cache(maxsize=16)
+def _key_id(master: str) -> str:
+    return hashlib.sha256(f"key id:{master}".encode()).hexdigest()[:8]
+
+
+def _mac(stream: str, key: Key, body: bytes) -> str:
+    return hmac.digest(key.secret, f"{stream} {key.id}\n".encode() + body, "sha256").hex()

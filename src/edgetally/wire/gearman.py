@@ -1,11 +1,12 @@
-"""The link to the job servers: a thin layer over the `gearman` library that mends its traps.
+"""The link to the job servers, under `submit` and `worker`: a layer over the `gearman` library that mends its traps.
 
-What the library does by itself, and what is done here instead:
+What the library does by itself, and what is done instead:
 - an ERROR reply is only logged, and the next JOB_CREATED is credited to the rejected job: here it fails that job;
 - connecting has no time-out, and a dead peer is never noticed: here both have one;
-- fail-over between servers is broken: here each attempt is one client object on one server;
-- one job at a time: here a worker holds many jobs at once, and completes them when their transaction is committed;
-- 4 KB a read: here 256 KB. gearman3 0.2.1 fails at its first read on Python 3.9 and later; pygearman does not.
+- fail-over between servers is broken: in `submit` each attempt is one client object on one server;
+- one job at a time: in `worker` many jobs are held at once, and completed when their transaction is committed;
+- 4 KB a read: here 256 KB.
+The package that brings the library is pygearman: gearman3 0.2.1 fails at its first read on Python 3.9 and later.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class NoAnswerError(LinkError):
 class Connection(GearmanConnection):
     """A connection with a connect time-out, keepalive and large reads."""
 
-    connect_cooldown_seconds = 0.0  # the worker below has its own pauses
+    connect_cooldown_seconds = 0.0  # wire/worker has its own pauses
 
     def _create_client_socket(self) -> None:
         try:
@@ -65,7 +66,7 @@ class Connection(GearmanConnection):
 
 
 class Guard:
-    """Turns whatever a garbled answer makes the library raise into a lost connection. For client and worker."""
+    """Makes a lost connection of whatever the library raises at a garbled answer. Client and worker inherit from it."""
 
     def handle_read(self, connection: Any) -> None:
         try:
@@ -88,6 +89,8 @@ class _ClientHandler(GearmanClientCommandHandler):
 
 
 class Client(Guard, GearmanClient):
+    """A client on one server. cause: why it lost its connection, empty where it has not."""
+
     connection_class = Connection
     command_handler_class = _ClientHandler
     cause = ""
@@ -130,4 +133,5 @@ def cause_of(error: BaseException) -> str:
 
 
 def text_of(value: Any) -> str:
+    """Bytes of a job server as text; empty for none."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value or "")

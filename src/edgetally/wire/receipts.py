@@ -21,7 +21,7 @@ from edgetally.wire.envelope import BatchError, Envelope, Key, open_envelope, se
 RECEIPT_FUNCTION = "edgetally.receipt"
 
 CONFIRMED = ("committed", "superseded")  # the ledger has it: the edge may let it go
-UNKNOWN = "unknown"  # the ledger has it not, or not yet
+UNKNOWN = "unknown"  # the ledger does not have it, or not yet
 UNDECIDED = ""  # no answer: nothing is moved
 
 Asked = tuple[str, int, int, str]  # generation, seq, revision and sha256 of one batch
@@ -104,6 +104,13 @@ def open_request(config: AggregatorConfig, payload: bytes) -> Request:
     return Request(envelope, nonce, ask)
 
 
+def seal_answer(request: Request, ledger: str, now: float, states: Sequence[str]) -> bytes:
+    """The answer to a request, signed with the key that signed it. now: the database's clock, epoch s."""
+    stream, key, _body = request.envelope
+    answer = {"ledger": ledger, "time": now, "nonce": request.nonce, "state": list(states)}
+    return seal(stream, key, json.dumps(answer).encode())
+
+
 def _is_asked(generation: Any, seq: Any, revision: Any, sha256: Any) -> bool:
     return (
         is_count(seq)
@@ -112,10 +119,3 @@ def _is_asked(generation: Any, seq: Any, revision: Any, sha256: Any) -> bool:
         and isinstance(sha256, str)
         and bool(re.fullmatch(r"[0-9a-f]{16} [0-9a-f]{64}", f"{generation} {sha256}"))
     )
-
-
-def seal_answer(request: Request, ledger: str, now: float, states: Sequence[str]) -> bytes:
-    """The answer to a request, signed with the key that signed it. now: the database's clock, epoch s."""
-    stream, key, _body = request.envelope
-    answer = {"ledger": ledger, "time": now, "nonce": request.nonce, "state": list(states)}
-    return seal(stream, key, json.dumps(answer).encode())

@@ -1,4 +1,4 @@
-"""The sending end of the link to the job servers: submit batches, and ask for an answer."""
+"""The sending end of the link to the job servers: submit batches, or ask a question and wait for the answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gearman.errors import GearmanError
 from edgetally.wire.gearman import LinkError, NoAnswerError, connect, text_of
 
 CALL_BYTES = 8 << 20  # the library copies its send buffer at every write
-ASK_SECONDS = 4.0  # for an answer over a job server, while there is another
+ASK_SECONDS = 4.0  # to wait for an answer over a job server while there is another to try
 
 
 class Answer(NamedTuple):
@@ -58,6 +58,32 @@ def submit(servers: Sequence[str], function: str, jobs: Sequence[Job], timeout: 
     return accepted
 
 
+def ask(servers: Sequence[str], function: str, payload: bytes, timeout: float = 10.0) -> Answer:
+    """Run one foreground job of high priority on the first job server over which an aggregator answers.
+
+    An aggregator that a server has lost, or never had, may answer over the next: each but the last has ASK_SECONDS at
+    most. Raises NoAnswerError when no aggregator answers within timeout seconds, LinkError when no job server can be
+    used.
+    """
+    deadline = time.monotonic() + timeout
+    causes = []
+    silent: NoAnswerError | None = None
+    for number, server in enumerate(servers, 1):
+        room = max(0.1, deadline - time.monotonic())
+        try:
+            share = room if number == len(servers) else min(ASK_SECONDS, room / 2)
+            return Answer(server, _ask_one(server, function, payload, share))
+        except NoAnswerError as error:
+            silent = silent or error
+        except GearmanError as error:
+            causes.append(f"{server}: {error}")
+    if silent:
+        raise silent
+    raise LinkError(
+        f"no job server answers ({'; '.join(causes)}): check that gearmand runs there and that its port can be reached"
+    )
+
+
 def _submit_to(server: str, function: str, jobs: Sequence[Job], timeout: float) -> tuple[set[str], str]:
     """Submit to one server, a bounded number of bytes a call. Returns the accepted ids and why others were not."""
     deadline = time.monotonic() + timeout
@@ -98,32 +124,6 @@ def _groups(jobs: Sequence[Job]) -> Iterable[list[Job]]:
         size += len(job.payload)
     if group:
         yield group
-
-
-def ask(servers: Sequence[str], function: str, payload: bytes, timeout: float = 10.0) -> Answer:
-    """Run one foreground job of high priority on the first job server over which an aggregator answers.
-
-    An aggregator that a server has lost, or never had, may answer over the next: each but the last has ASK_SECONDS at
-    most. Raises NoAnswerError when no aggregator answers within timeout seconds, LinkError when no job server can be
-    used.
-    """
-    deadline = time.monotonic() + timeout
-    causes = []
-    silent: NoAnswerError | None = None
-    for number, server in enumerate(servers, 1):
-        room = max(0.1, deadline - time.monotonic())
-        try:
-            share = room if number == len(servers) else min(ASK_SECONDS, room / 2)
-            return Answer(server, _ask_one(server, function, payload, share))
-        except NoAnswerError as error:
-            silent = silent or error
-        except GearmanError as error:
-            causes.append(f"{server}: {error}")
-    if silent:
-        raise silent
-    raise LinkError(
-        f"no job server answers ({'; '.join(causes)}): check that gearmand runs there and that its port can be reached"
-    )
 
 
 def _ask_one(server: str, function: str, payload: bytes, timeout: float) -> bytes:

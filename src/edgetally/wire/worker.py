@@ -46,7 +46,7 @@ class _WorkerHandler(GearmanWorkerCommandHandler):
         self.done: list[tuple[TakenJob, bytes]] = []
 
     def begin(self) -> None:
-        """A new group."""
+        """A new group begins: ask for its jobs, or, where the server has none, send the answers of the group before."""
         if self.asleep:
             self.answer()
         elif not self.asked:
@@ -64,11 +64,13 @@ class _WorkerHandler(GearmanWorkerCommandHandler):
             self.asked += 1
 
     def recv_noop(self) -> bool:
+        """The server says that there are jobs again."""
         self.asleep = False
         self._ask(1)
         return True
 
     def recv_no_job(self) -> bool:
+        """The server has no job left."""
         self.asked -= 1
         if not self.asked:
             self.answer()
@@ -80,7 +82,7 @@ class _WorkerHandler(GearmanWorkerCommandHandler):
     def recv_job_assign_uniq(self, job_handle: bytes, task: bytes, unique: bytes, data: bytes) -> bool:
         self.asked -= 1
         self.connection_manager.collect(TakenJob(text_of(task), text_of(unique), bytes(data), job_handle, self))
-        self._ask(2)  # one for this answer, one more: soon GRAB_WINDOW are on their way, and with a short queue few
+        self._ask(2)  # in place of this one and one more: soon GRAB_WINDOW are on their way, with a short queue few
         return True
 
 
@@ -207,6 +209,14 @@ class Worker(Guard, GearmanWorker):
         if job.handler in self.handler_to_connection_map:
             job.handler.done.append((job, result))
 
+    def close(self, timeout: float = 5.0) -> None:
+        """Send what is still to be sent, and disconnect: the servers give unfinished jobs to another worker."""
+        for handler in self._handlers:
+            handler.answer()
+        self._send(timeout)
+        self.shutdown()
+        self._bell.close()
+
     def _live(self) -> set[Any]:
         return {connection for connection in self.connection_list if connection.connected}
 
@@ -217,14 +227,6 @@ class Worker(Guard, GearmanWorker):
     def _send(self, timeout: float) -> None:
         live = self._live()
         self._poll(live, lambda: any(connection.writable() for connection in live), timeout)
-
-    def close(self, timeout: float = 5.0) -> None:
-        """Send what is still to be sent, and disconnect: the servers give unfinished jobs to another worker."""
-        for handler in self._handlers:
-            handler.answer()
-        self._send(timeout)
-        self.shutdown()
-        self._bell.close()
 
     def _connect_all(self) -> None:
         """Connect to every server that is not connected and whose pause is over."""

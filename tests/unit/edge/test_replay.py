@@ -87,6 +87,7 @@ def test_a_late_batch_and_a_spread_one_come_out_the_same(edge: Edge) -> None:
         child.write(f'{stamp} 900000000 "GET / HTTP/1.1" 200 1000 a.example.com\n')
         child.flush()
         os.utime(child.fileno(), (ended, ended))
+    edge.set(close_timeout=10)
     edge.rotate()
     (late,) = (body for body in edge.bodies() if body["bytes"] == 1000)
     assert len(late["rows"]) > 2

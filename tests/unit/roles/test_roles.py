@@ -129,3 +129,17 @@ def test_readme_lists_the_keys_of_a_log_that_preflight_allows() -> None:
     allowed = re.search(r"difference\((\['name'.*?\])\)", preflight)
     assert allowed
     assert sorted(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == sorted(yaml.safe_load(allowed[1]))
+
+
+def test_the_programs_path_is_written_once() -> None:
+    """edgetally_bin: whoever moves the program changes one variable."""
+    files = [
+        path
+        for folder in ("roles", "playbooks")
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in (".yml", ".j2")
+    ]
+    named = {
+        path.relative_to(ROOT).as_posix() for path in files if "/usr/local/bin/edgetally" in path.read_text("utf-8")
+    }
+    assert named == {"roles/edgetally/defaults/main.yml", "roles/edgetally/meta/argument_specs.yml"}

@@ -194,7 +194,9 @@ def test_gzip_is_known_by_its_content(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", [gzip.compress(line() * 100)[:40], gzip.compress(line())[:-4] + b"xxxx", b"\x1f\x8b"]
+    "damage",
+    [gzip.compress(line() * 100)[:40], gzip.compress(line())[:-4] + b"xxxx", b"\x1f\x8b"],
+    ids=["cut", "wrong", "begun"],  # not by their bytes, which tell the time
 )
 def test_what_cannot_be_read_is_one_sentence(tmp_path: Path, damage: bytes) -> None:
     file = tmp_path / "damaged.gz"

@@ -1,4 +1,4 @@
-"""What a channel's page shows: its curve, its days, its figures."""
+"""Makes the sheet of a channel, which is what its page shows: its curve, its days, its figures."""
 
 from __future__ import annotations
 
@@ -81,22 +81,22 @@ def identify(channel: str) -> str:
 
 def _merged(spans: Sequence[tuple[int, ...]]) -> list[tuple[int, int]]:
     """Spans of slots without overlaps: two streams can be missing at once."""
-    found: list[tuple[int, int]] = []
+    merged: list[tuple[int, int]] = []
     for first, after, *_ in sorted(spans):
-        if found and first <= found[-1][1]:
-            found[-1] = (found[-1][0], max(found[-1][1], after))
+        if merged and first <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], after))
         else:
-            found.append((first, after))
-    return found
+            merged.append((first, after))
+    return merged
 
 
 def _line(line: dict[str, Any], contracts: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What goes across the curve: the percentile that this channel is billed by, else the 95th."""
-    for one in contracts:
-        if one["terms"]["rule"] == "percentile" and not one["group"]:
-            return {"label": f"p{one['terms']['percent']}", "mbps": round(mbps(one["measured_bytes"]), 6)}
-    found = line["percentiles"][0]
-    return {"label": f"p{found['percent']}", "mbps": found["mbps"]}
+    """The line across the curve: the percentile that this channel is billed by, else the 95th."""
+    for contract in contracts:
+        if contract["terms"]["rule"] == "percentile" and not contract["group"]:
+            return {"label": f"p{contract['terms']['percent']}", "mbps": round(mbps(contract["measured_bytes"]), 6)}
+    percentile = line["percentiles"][0]
+    return {"label": f"p{percentile['percent']}", "mbps": percentile["mbps"]}
 
 
 def _day(missing: Sequence[tuple[int, int]], series: Series, period: dict[str, Any], number: int) -> Day:
@@ -109,8 +109,8 @@ def _day(missing: Sequence[tuple[int, int]], series: Series, period: dict[str, A
         name=_local(period, first).strftime("%a %d %b %Y"),
         bytes=sums.bytes,
         requests=sums.requests,
-        hit_ratio=_ratio(sums.hits, sums.cache_requests),
-        byte_hit_ratio=_ratio(sums.hit_bytes, sums.cache_bytes),
+        hit_ratio=sums.hit_ratio,
+        byte_hit_ratio=sums.byte_hit_ratio,
         peak_mbps=round(mbps(peak), 6),
         peak_at=_local(period, first + sizes.index(peak)).strftime("%H:%M") if peak else "",
         missing=sum(max(0, min(after, first + slots) - max(low, first)) for low, after in missing),
@@ -120,10 +120,6 @@ def _day(missing: Sequence[tuple[int, int]], series: Series, period: dict[str, A
 def _local(period: dict[str, Any], slot: int) -> datetime:
     """When a slot of the period begins, in its zone."""
     return datetime.fromtimestamp(period["from"] + slot * SLOT_SECONDS, ZoneInfo(period["zone"]))
-
-
-def _ratio(part: int, whole: int) -> float | None:
-    return round(part / whole, 6) if whole else None
 
 
 def _spark(sizes: Sequence[int], peak: int) -> str:

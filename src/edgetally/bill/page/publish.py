@@ -1,9 +1,8 @@
-"""The bill as HTML: an overview of all channels and a page for each, with all they need inside.
+"""Writes the pages of a bill: a folder with index.html and a page for each channel, or one file with everything.
 
-`write` makes a folder (index.html and a page for each channel), or one file with everything. Nothing is loaded from
-elsewhere: uPlot, styles and figures stand in each page. The figures are those of the JSON output, the curves the bytes
-of each slot as the database has them. Channels' names are operators' data: they are escaped everywhere, and the name of
-a channel's file is made of a digest.
+Nothing is loaded from elsewhere: uPlot, styles and figures stand in each page. The figures are those of the JSON
+output, the curves the bytes of each slot as the database has them. Channels' names are operators' data: they are
+escaped everywhere, and the name of a channel's file is made of a digest.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from edgetally.errors import EdgetallyError
 from edgetally.files import exchange
 
 LARGEST = 2_000_000  # bytes of a page
+GENERATOR = b'<meta name="generator" content="edgetally'
 
 
 def write(bill: AnyBill, out: str | None, links: Sequence[tuple[str, str]] = ()) -> None:
     """Write the pages to the folder `out`, or to one file where its name ends in .html, or to standard output.
 
-    links: (label, URL) at the head of every page.
-    For a folder one channel at a time is in memory.
+    links: (label, URL) at the head of every page. For a folder one channel at a time is in memory.
     """
     renderer = Renderer(bill.data, links)
     lines, period, contracts = bill.data["channels"], bill.data["period"], renderer.contracts
@@ -38,37 +37,6 @@ def write(bill: AnyBill, out: str | None, links: Sequence[tuple[str, str]] = ())
         write_file(out, _one_file(renderer, sheets))
     else:
         write_folder(out, _pages(renderer, sheets))
-
-
-def _pages(renderer: Renderer, sheets: Iterable[Sheet]) -> Iterator[tuple[str, str]]:
-    """The files' names and texts, a channel at a time; the overview comes last."""
-    links = []
-    for sheet in sheets:
-        links.append((f"{sheet.id}.html", sheet.spark))
-        yield f"{sheet.id}.html", renderer.page(sheets=[sheet])
-    yield "index.html", renderer.page(overview=links)
-
-
-def _one_file(renderer: Renderer, sheets: Iterable[Sheet]) -> str:
-    """The overview and all channels. Refused, before it is made, where it would be larger than a page may be."""
-    kept: list[Sheet] = []
-    size = 0
-    for sheet in sheets:
-        kept.append(sheet)
-        size += len(sheet.data)
-        if size > LARGEST:
-            break
-    else:
-        text = renderer.page(overview=[(f"#{sheet.id}", sheet.spark) for sheet in kept], sheets=kept)
-        if len(text.encode()) <= LARGEST:
-            return text
-    raise EdgetallyError(
-        f"one file with all channels would be larger than {LARGEST // 1_000_000} MB: let --out name a folder, or "
-        "choose fewer channels with --channel"
-    )
-
-
-GENERATOR = b'<meta name="generator" content="edgetally'
 
 
 def write_file(out: str | None, text: str) -> None:
@@ -97,6 +65,34 @@ def write_folder(out: str, pages: Iterable[tuple[str, str]]) -> None:
             exchange(made, out)
     except OSError as error:
         raise EdgetallyError(f"{out} cannot be written ({error.strerror}): name another folder with --out") from None
+
+
+def _pages(renderer: Renderer, sheets: Iterable[Sheet]) -> Iterator[tuple[str, str]]:
+    """The files' names and texts, a channel at a time; the overview comes last."""
+    links = []
+    for sheet in sheets:
+        links.append((f"{sheet.id}.html", sheet.spark))
+        yield f"{sheet.id}.html", renderer.page(sheets=[sheet])
+    yield "index.html", renderer.page(overview=links)
+
+
+def _one_file(renderer: Renderer, sheets: Iterable[Sheet]) -> str:
+    """The overview and all channels. Refused, before it is made, where it would be larger than a page may be."""
+    kept: list[Sheet] = []
+    size = 0
+    for sheet in sheets:
+        kept.append(sheet)
+        size += len(sheet.data)
+        if size > LARGEST:
+            break
+    else:
+        text = renderer.page(overview=[(f"#{sheet.id}", sheet.spark) for sheet in kept], sheets=kept)
+        if len(text.encode()) <= LARGEST:
+            return text
+    raise EdgetallyError(
+        f"one file with all channels would be larger than {LARGEST // 1_000_000} MB: let --out name a folder, or "
+        "choose fewer channels with --channel"
+    )
 
 
 def _refuse_foreign(out: str) -> None:

@@ -1,4 +1,4 @@
-"""The pages' templates, filled. Autoescape is on: what is not escaped here is made by this program alone."""
+"""Fills the templates of a bill's pages. Autoescape is on: what is not escaped here is made by this program alone."""
 
 from __future__ import annotations
 
@@ -105,13 +105,13 @@ def _own(name: str) -> str:
 
 def _uplot(name: str) -> str:
     """A file of uPlot. The package that carries it is not imported, only read."""
-    found = importlib.util.find_spec(UPLOT)
-    if found is None or not found.submodule_search_locations or found.loader is None:
+    spec = importlib.util.find_spec(UPLOT)
+    if spec is None or not spec.submodule_search_locations or spec.loader is None:
         raise EdgetallyError(
             f"the library {UPLOT}, which carries uPlot, is not there: pip install {UPLOT}, or use the .pyz"
         )
-    path = os.path.join(next(iter(found.submodule_search_locations)), "vendor", name)
-    data: bytes = found.loader.get_data(path)  # type: ignore[attr-defined]
+    path = os.path.join(next(iter(spec.submodule_search_locations)), "vendor", name)
+    data: bytes = spec.loader.get_data(path)  # type: ignore[attr-defined]
     return data.decode()
 
 
@@ -140,20 +140,20 @@ def _short(number: float) -> str:
     return f"{number:.4g} {unit}" if unit else str(number)
 
 
-def _completeness(found: dict[str, Any]) -> list[str]:
-    """What of the period is vouched for, in words."""
-    expected, streams = found["expected"], found["streams"]
+def _completeness(complete: dict[str, Any]) -> list[str]:
+    """How much of the period is vouched for, in words."""
+    expected, streams = complete["expected"], complete["streams"]
     if not expected:
         return ["No stream has delivered anything for this time."]
     many = f"{streams:,} streams, each a log of an edge, have" if streams != 1 else "One stream, a log of an edge, has"
     words = [f"{many} {expected:,} slots of five minutes in this period."]
-    words += [f"{found['received']:,} had traffic, {found['empty']:,} had none although the log was whole."]
-    if found["late"]:
-        words += [f"{found['late']:,} of them came more than half an hour late, and are counted."]
-    if found["complete"]:
+    words += [f"{complete['received']:,} had traffic, {complete['empty']:,} had none although the log was whole."]
+    if complete["late"]:
+        words += [f"{complete['late']:,} of them came more than half an hour late, and are counted."]
+    if complete["complete"]:
         return [" ".join([*words, "Nothing is missing."])]
-    words += [f"{found['missing']:,} are missing: nobody vouches for them."]
-    if found.get("accepted"):
+    words += [f"{complete['missing']:,} are missing: nobody vouches for them."]
+    if complete.get("accepted"):
         words += ["The period was closed with these gaps accepted."]
-    bounds = found["bounds"]
+    bounds = complete["bounds"]
     return [" ".join(words), bounds[:1].upper() + bounds[1:]]

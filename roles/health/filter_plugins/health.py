@@ -33,15 +33,15 @@ def health_report(
 ) -> dict[str, list[str]]:
     """The screen and the problems of what the hosts have answered.
 
-    variables: of the hosts; among them __edgetally_job_server, __edgetally_aggregator, __edgetally_canary and
-    __edgetally_edge, as tasks/health.yml registers them.
+    variables: of the hosts; among them __health_job_server, __health_aggregator, __health_canary and __health_edge,
+    as tasks/main.yml registers them.
     known: regular expressions of problems that are shown, and are none.
     Returns {"problems": [sentence], "screen": [line]}.
     """
     report = Report()
     for host in sorted(hosts):
         for kind, read in _READERS.items():
-            answer = variables[host].get(f"__edgetally_{kind}") or {}
+            answer = variables[host].get(f"__health_{kind}") or {}
             if not answer or answer.get("skipped"):
                 continue
             if answer.get("unreachable"):

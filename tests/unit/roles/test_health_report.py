@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from roles.edgetally.filter_plugins.health import health_report
+from roles.health.filter_plugins.health import health_report
 
 QUEUE = {"waiting": 2, "running": 1, "total": 3, "workers": 1, "registered": True}
 
@@ -18,12 +18,12 @@ def job_server(**values: Any) -> dict[str, Any]:
     worker = {"address": "192.0.2.20", "client_id": "edgetally agg1:7", "queues": ["edgetally.batch"]}
     server = {"host": "192.0.2.10", "port": 7003, "version": "0.14"}
     good = {"server": server, "queues": {"edgetally.batch": QUEUE}, "workers": [worker], "problems": []}
-    return {"__edgetally_job_server": {**good, **values}}
+    return {"__health_job_server": {**good, **values}}
 
 
 def program(kind: str, **values: Any) -> dict[str, Any]:
     """What a run of the program leaves: its JSON."""
-    return {f"__edgetally_{kind}": {"rc": 0, "stdout": json.dumps(values), "stderr": ""}}
+    return {f"__health_{kind}": {"rc": 0, "stdout": json.dumps(values), "stderr": ""}}
 
 
 def aggregator(**values: Any) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def test_what_is_known_is_shown_and_is_no_problem() -> None:
 
 @pytest.mark.parametrize("kind", ["job_server", "aggregator", "canary", "edge"])
 def test_a_dead_host_is_a_problem_once_and_the_others_are_told(kind: str) -> None:
-    dead = {**canary(), f"__edgetally_{kind}": {"unreachable": True, "msg": "Connection timed out\n"}}
+    dead = {**canary(), f"__health_{kind}": {"unreachable": True, "msg": "Connection timed out\n"}}
     problems, screen = report(dead=dead, edge1=edge())
     (problem,) = problems
     assert problem == "dead: it is not reached (Connection timed out): look at `ansible dead -m ping`"
@@ -124,7 +124,7 @@ def test_a_dead_host_is_a_problem_once_and_the_others_are_told(kind: str) -> Non
     ],
 )
 def test_a_program_that_fails_is_quoted(kind: str, said: dict[str, Any], words: str) -> None:
-    problems, _ = report(host={f"__edgetally_{kind}": said})
+    problems, _ = report(host={f"__health_{kind}": said})
     (problem,) = problems
     assert problem.startswith(f"host: {words}: look at `edgetally ")
 
@@ -132,16 +132,16 @@ def test_a_program_that_fails_is_quoted(kind: str, said: dict[str, Any], words: 
 def test_a_job_server_that_cannot_be_asked() -> None:
     refused = "The job server 192.0.2.10:7003 refused the connection; look at `systemctl status gearmand`."
     gone = job_server(queues={}, workers=[], problems=[refused], failed=True, msg=refused)
-    gone["__edgetally_job_server"]["server"]["version"] = ""
+    gone["__health_job_server"]["server"]["version"] = ""
     problems, screen = report(job1=gone)
     assert problems == [f"job1: {refused}"]
     assert screen[-1].endswith("not answering")
-    problems, _ = report(job1={"__edgetally_job_server": {"failed": True, "msg": "no python"}})
+    problems, _ = report(job1={"__health_job_server": {"failed": True, "msg": "no python"}})
     assert problems == ["job1: no python: look at `ansible job1 -m gearman_queue_info -vvv`"]
 
 
 def test_what_was_not_asked_is_no_line() -> None:
-    skipped = {f"__edgetally_{kind}": {"skipped": True} for kind in ("job_server", "aggregator", "canary")}
+    skipped = {f"__health_{kind}": {"skipped": True} for kind in ("job_server", "aggregator", "canary")}
     problems, screen = report(edge1={**skipped, **edge()})
     assert (problems, len(screen)) == ([], 3)
 
