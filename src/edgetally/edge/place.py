@@ -172,6 +172,16 @@ class Place:
         with suppress(FileNotFoundError):
             os.unlink(self.private / name)
 
+    def leave(self) -> bool:
+        """Take the private place away: the pin, and an empty file that never came under the log's name."""
+        had = self.status(PIN) is not None
+        self.forget_next()
+        self.remove(PIN)
+        for folder in (self.private, self.private.parent):  # the second where this was the last log of it
+            with suppress(OSError):
+                os.rmdir(folder)
+        return had
+
     def put_away(self, name: str, time: float) -> str:
         """Remove what is no file, or where it is a folder that holds something, give it a name without a meaning."""
         path = self.private / name

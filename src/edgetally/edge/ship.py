@@ -45,6 +45,7 @@ class Options(NamedTuple):
     dry_run: bool = False
     pause: bool = False
     resume: bool = False
+    leave: bool = False
     reconcile: bool = False
 
 
@@ -63,6 +64,9 @@ def run(config: EdgeConfig, options: Options) -> int:
     if options.pause or options.resume:
         with ship.guard():
             _pause(spool, options.pause)
+        return ship.status
+    if options.leave:
+        ship.phase("rotate", ship.leave_all, wait=True)
         return ship.status
     if spool.paused.exists():
         return 0
@@ -223,6 +227,17 @@ class Ship:
                 f"{item.path} is still open for writing: the next run takes it; see that the reopen command of log "
                 f"'{stream.log}' makes its server open a new log"
             )
+
+    def leave_all(self) -> None:
+        """Take the private places away where nothing waits in them. What a live log holds is not counted then."""
+        streams, _problems = find_streams(self.config, known_logs(self.spool))
+        for stream in streams:
+            with self.guard(), stream.place() as place:
+                waiting = place.batches()
+                if waiting or place.is_taken():
+                    self.warn(f"{place.private} holds what is not tallied yet: run `edgetally ship` first")
+                elif place.leave():
+                    print(f"took away {place.private}")
 
     # --- send
 
