@@ -16,14 +16,11 @@ from edgetally.edge.deliver import Delivery, Item
 from edgetally.ledger.ledger import Ledger
 from edgetally.ledger.statements import Statements
 
-# Module attributes are replaced, so the checkers cannot follow.
-_deliver: Any = deliver
-_rotation: Any = rotation
-_ship: Any = ship
-_Delivery: Any = Delivery
-_Ledger: Any = Ledger
-_Statements: Any = Statements
-_Rotation: Any = rotation._Rotation
+
+def put(owner: Any, name: str, defect: Any) -> None:
+    """Put a defect in the place of what the program has there. Fails where it has nothing of the name any more."""
+    getattr(owner, name)
+    setattr(owner, name, defect)
 
 
 def unique_key() -> None:
@@ -41,12 +38,13 @@ def outbox_on_created() -> None:
                 os.rename(item.path, self.spool.sent / str(item.name))
         return False
 
-    _Delivery._submit = hasty
+    put(Delivery, "_submit", hasty)
 
 
 def no_closed_check() -> None:
     """A renamed log is tallied at once, whoever still writes to it."""
-    _rotation.is_closed = _ship.is_closed = lambda _path: True
+    for module in (rotation, ship):
+        put(module, "is_closed", lambda _path: True)
 
 
 def rename_overwrites() -> None:
@@ -54,14 +52,14 @@ def rename_overwrites() -> None:
     take = rotation._Rotation._take
 
     def overwrite(self: Any, source: Path, end: float, mark: str, seen: Any = None) -> None:
-        newest = self._newest_renamed()
+        newest = next(filter(self.state.is_newest, self.stream.renamed()), None)
         if newest is None or mark == "absent":
             take(self, source, end, mark, seen)
         else:
             os.rename(source, newest.path)
             self.made.append(newest)
 
-    _Rotation._take = overwrite
+    put(rotation._Rotation, "_take", overwrite)
 
 
 def no_fence() -> None:
@@ -73,7 +71,7 @@ def no_fence() -> None:
         self.epoch, self.holder = row["epoch"], row["holder"]
         return transaction(self)
 
-    _Ledger.holder_transaction = unfenced
+    put(Ledger, "holder_transaction", unfenced)
 
 
 def receipts_by_number() -> None:
@@ -93,22 +91,22 @@ def receipts_by_number() -> None:
         self.connection.rollback()
         return found
 
-    _Ledger.states = states
+    put(Ledger, "states", states)
 
 
 def no_attempts() -> None:
     """A batch has the same unique id for ever."""
-    _deliver.attempt = lambda _age: 0
+    put(deliver, "attempt", lambda _age: 0)
 
 
 def no_overlap_rule() -> None:
     """Two generations of a stream may cover the same time."""
-    _Statements.overlapping = lambda _self, _item: None
+    put(Statements, "overlapping", lambda _self, _item: None)
 
 
 def foreign_ignored() -> None:
     """Nobody looks whether the live log is still the one that was left there."""
-    _Rotation._continuity = lambda _self, _live: ""
+    put(rotation._Rotation, "_continuity", lambda _self, _live: "")
 
 
 MUTANTS: dict[str, tuple[Callable[[], None], str]] = {
