@@ -37,6 +37,8 @@ def schedule(seed: int, number: int, kinds: Sequence[str]) -> Iterator[tuple[flo
 def campaign(seed: int, number: int, kinds: Sequence[str], mutant: str = "", keep: Path | None = None) -> Verdict:
     """Run one, and print what happened. keep: a folder that gets what is needed to look for a cause."""
     started = time.monotonic()
+    if mutant:
+        MUTANTS[mutant][0]()  # the bill is read here
     with tempfile.TemporaryDirectory(prefix="et-chaos-") as folder, World(seed, Path(folder), EDGES, mutant) as world:
         world.start()
         _break(world, list(schedule(seed, number, kinds)))

@@ -5,14 +5,17 @@ Each takes away one of the rules that keep the bill right. A campaign that does 
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgetally.edge import deliver, rotation, ship
+from edgetally.bill import coverage
+from edgetally.edge import deliver, live_log, rotation, ship, state
 from edgetally.edge.deliver import Delivery, Item
+from edgetally.ledger import gaps
 from edgetally.ledger.ledger import Ledger
 from edgetally.ledger.statements import Statements
 
@@ -109,6 +112,33 @@ def foreign_ignored() -> None:
     put(rotation._Rotation, "_continuity", lambda _self, _live: "")
 
 
+def copies_ignored() -> None:
+    """Nobody looks whether the live log has lost what it had: it is the same file."""
+    for module in (rotation, live_log):
+        put(module, "is_still", lambda _known, path: path.exists())
+
+
+def beside_ignored() -> None:
+    """Nobody looks at the files beside the live log, which another rotator may have made of it."""
+    for module in (rotation, ship, state):
+        put(module, "rotated_since", lambda _stream, _before: [])
+
+
+def shrunk_ignored() -> None:
+    """Nobody looks whether a renamed log is truncated under our hands."""
+    put(ship, "is_shorter", lambda _state, _item: False)
+
+
+def marks_unread() -> None:
+    """The bill does not read what a batch says of itself."""
+    found = gaps.gaps_of
+
+    def unmarked(stream: Any, covers: Any) -> Any:
+        return found(stream, [dataclasses.replace(cover, reason="") for cover in covers])
+
+    put(coverage, "gaps_of", unmarked)
+
+
 MUTANTS: dict[str, tuple[Callable[[], None], str]] = {
     "unique-key": (unique_key, "repeat batches,lose a COMMIT,kill ship"),
     "outbox-on-created": (outbox_on_created, "wipe queue,kill aggregator,kill ship"),
@@ -119,6 +149,10 @@ MUTANTS: dict[str, tuple[Callable[[], None], str]] = {
     "no-attempts": (no_attempts, "abandon aggregator,kill ship"),
     "no-overlap-rule": (no_overlap_rule, "clone a machine,kill ship,freeze ship"),
     "foreign-ignored": (foreign_ignored, "foreign rotation,kill ship"),
+    "copies-ignored": (copies_ignored, "copy and truncate"),
+    "beside-ignored": (beside_ignored, "foreign rotation,kill ship"),
+    "shrunk-ignored": (shrunk_ignored, "copy and truncate,freeze ship"),
+    "marks-unread": (marks_unread, "deleting rotator,kill ship"),
 }
 
 

@@ -6,10 +6,11 @@ import gzip
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from edgetally.bill.coverage import coverage
@@ -66,23 +67,29 @@ def judge(world: World) -> Verdict:
     verdict = Verdict()
     counted = _counted(world)
     gaps = _gaps(world)
-    places: dict[int, str] = {}
+    teller = _Teller(world, gaps)
     for stream, lines in _written(world).items():
         verdict.written += len(lines)
         verdict.gaps += sum(gap.end - gap.start for gap in gaps[stream])
-        absent = _compare(verdict, stream, lines, counted.pop(stream, {}))
-        silent = [line for line in absent if not any(_holds(gap, line) for gap in gaps[stream])]
-        verdict.missing += len(absent) - len(silent)
+        count = _compare(lines, counted.pop(stream, {}))
+        silent = [line for line in count.absent if not any(_holds(gap, line) for gap in gaps[stream])]
+        verdict.missing += len(count.absent) - len(silent)
         verdict.lost += len(silent)
-        if silent:
-            places = places or _places(world)
-            verdict.problems += _say(world, stream, silent, places, gaps[stream])
+        verdict.misplaced += len(count.moved)
+        verdict.doubled += len(count.again) + sum(max(1, requests) for _cell, requests, _size in count.strange)
+        verdict.problems += teller.say(stream, "lost", silent)
+        verdict.problems += teller.say(stream, "counted again", count.again)
+        verdict.problems += teller.say(stream, "counted in another slot", count.moved)
+        verdict.problems += [
+            f"{stream} {cell[0]} {cell[1]}: {requests:+d} requests, {size:+d} bytes, and nobody wrote that"
+            for cell, requests, size in count.strange
+        ]
     verdict.problems += [f"the database has a stream {name} that nobody wrote" for name in counted]
     verdict.problems += _invariants(world)
+    every = [gap for some in gaps.values() for gap in some]
+    verdict.problems += [f"a gap of the bill ends before it begins: {gap}" for gap in every if gap.end < gap.start]
     if not any(world.counts.get(f"fault: {kind}") for kind in LOSING):
-        verdict.problems += [
-            f"the bill calls time missing, and none is: {gap}" for some in gaps.values() for gap in some
-        ]
+        verdict.problems += [f"the bill calls time missing, and none is: {gap}" for gap in every]
     return verdict
 
 
@@ -110,40 +117,43 @@ def _counted(world: World) -> dict[str, Found]:
 # --- which lines the bill counts
 
 
-def _compare(verdict: Verdict, stream: str, lines: Sequence[Line], found: Found) -> list[Line]:
-    """The lines that are not counted. Notes what is counted besides, where there should be nothing."""
+class _Count(NamedTuple):
+    """Lines that are not counted, those that are counted once more, those counted in another slot, and what nobody
+    wrote: cell, requests, bytes."""
+
+    absent: list[Line]
+    again: list[Line]
+    moved: list[Line]
+    strange: list[tuple[Cell, int, int]]
+
+
+def _compare(lines: Sequence[Line], found: Found) -> _Count:
+    """Tell of each line whether it is counted."""
     cells: defaultdict[Cell, list[Line]] = defaultdict(list)
     for line in lines:
         cells[line.cell].append(line)
-    absent: list[Line] = []
-    odd: list[tuple[Cell, int, int]] = []  # cells with more than their lines: requests, bytes
+    count = _Count([], [], [], [])
+    odd: list[tuple[Cell, int, int]] = []  # cells whose own lines do not explain what they have
     for cell in sorted({*cells, *found}):
-        requests, size = found.get(cell, (0, 0))
         here = cells.get(cell, [])
-        fewer, less = len(here) - requests, sum(line.size for line in here) - size
-        lost = _with_sum(here, fewer, less)
-        if lost is not None:
-            absent += lost
-            continue
-        lost, again = _with_repeats(here, fewer, less)
-        absent += lost
-        odd += [(cell, 1, line.size) for line in again]
-        rest = less - sum(line.size for line in lost) + sum(line.size for line in again)
-        number = fewer - len(lost) + len(again)
-        if number or rest:
-            odd.append((cell, -number, -rest))
+        requests, size = found.get(cell, (0, 0))
+        lost, again = _with_repeats(here, len(here) - requests, sum(line.size for line in here) - size) or ([], [])
+        count.absent.extend(lost)
+        count.again.extend(again)
+        requests -= len(here) - len(lost) + len(again)
+        size -= sum(line.size for line in here) - sum(line.size for line in lost) + sum(line.size for line in again)
+        if requests or size:
+            odd.append((cell, requests, size))
     for cell, requests, size in odd:
-        moved = next((line for line in absent if line.size == size and line.cell[1] == cell[1]), None)
-        what = f"{stream} {cell[0]} {cell[1]}: {requests:+d} requests, {size:+d} bytes"
-        if moved is not None:
-            absent.remove(moved)
-            verdict.misplaced += 1
-            verdict.problems.append(f"{what}: of slot {moved.cell[0]}")
+        elsewhere = [line for line in count.absent if line.cell[1] == cell[1]]
+        moved = _with_sum(elsewhere, requests, size)
+        if moved:
+            count.moved.extend(moved)
+            for line in moved:
+                count.absent.remove(line)
         else:
-            verdict.doubled += max(1, requests)
-            own = any(line.size == size for line in cells.get(cell, []))
-            verdict.problems.append(f"{what}: {'a line is counted again' if own else 'nobody wrote that'}")
-    return absent
+            count.strange.append((cell, requests, size))
+    return count
 
 
 def _with_sum(lines: Sequence[Line], number: int, size: int) -> list[Line] | None:
@@ -153,14 +163,14 @@ def _with_sum(lines: Sequence[Line], number: int, size: int) -> list[Line] | Non
     return next((list(some) for some in combinations(lines, number) if sum(line.size for line in some) == size), None)
 
 
-def _with_repeats(lines: Sequence[Line], fewer: int, less: int) -> tuple[list[Line], list[Line]]:
-    """The lines that are not counted, and those that are counted once more, where that explains it; else none."""
-    for number in (1, 2):
+def _with_repeats(lines: Sequence[Line], fewer: int, less: int) -> tuple[list[Line], list[Line]] | None:
+    """The lines that are not counted, and those that are counted once more, where that explains the cell; else None."""
+    for number in (0, 1, 2):
         for again in combinations(lines, number):
             lost = _with_sum(lines, fewer + number, less + sum(line.size for line in again))
             if lost is not None:
                 return lost, list(again)
-    return [], []
+    return None
 
 
 # --- what the bill says of the others
@@ -191,30 +201,41 @@ def _holds(gap: Gap, line: Line) -> bool:
     return math.floor(line.began * 1000) / 1000 <= gap.end and gap.start <= math.ceil(line.ended * 1000) / 1000
 
 
-def _say(world: World, stream: str, lines: Sequence[Line], places: dict[int, str], gaps: Sequence[Gap]) -> list[str]:
-    """A sentence for each file with lines that were lost without a word, and what had happened before."""
-    said = []
-    folders = {machine.folder.name for machine in world.machines if f"{machine.name}/" in stream}
-    groups: defaultdict[str, list[Line]] = defaultdict(list)
-    for line in lines:
-        groups[places.get(line.size, "nowhere")].append(line)
-    for place, group in groups.items():
-        first, last = group[0].began, max(line.ended for line in group)
-        near = sorted(gaps, key=lambda gap: max(gap.start - last, first - gap.end))[:2]
-        said.append(
-            f"{stream}: {len(group)} lines lost, written {first - world.began:.3f} to {last - world.began:.3f}; "
-            f"they lie in {place}; nearest gaps: "
-            + (
-                ", ".join(f"{gap.start - world.began:.3f} to {gap.end - world.began:.3f} {gap.reason}" for gap in near)
-                or "none"
-            )
-            + "".join(
-                f"\n        {moment - world.began:.3f} {folder}: {what}"
-                for moment, folder, what in sorted(world.history)
-                if folder in folders and first - BEFORE < moment < last + AFTER
-            )
+class _Teller:
+    """Tells what became of lines, as far as it helps to find out why."""
+
+    def __init__(self, world: World, gaps: Mapping[str, Sequence[Gap]]) -> None:
+        self._world = world
+        self._gaps = gaps
+        self._places: dict[int, str] = {}
+
+    def say(self, stream: str, what: str, lines: Sequence[Line]) -> list[str]:
+        """A sentence for each file that has some of these lines."""
+        if not lines:
+            return []
+        self._places = self._places or _places(self._world)
+        groups: defaultdict[str, list[Line]] = defaultdict(list)
+        for line in lines:
+            groups[self._places.get(line.size, "no file")].append(line)
+        return [self._sentence(stream, what, place, group) for place, group in groups.items()]
+
+    def _sentence(self, stream: str, what: str, place: str, lines: Sequence[Line]) -> str:
+        first, last = min(line.began for line in lines), max(line.ended for line in lines)
+        nearest = sorted(self._gaps[stream], key=lambda gap: max(gap.start - last, first - gap.end))[:2]
+        gaps = [f"{self._span(gap.start, gap.end)} {gap.reason}" for gap in nearest]
+        folders = {machine.folder.name for machine in self._world.machines if machine.name == stream.partition("/")[0]}
+        history = [
+            f"\n        {moment - self._world.began:.3f} {folder}: {said}"
+            for moment, folder, said in sorted(self._world.history)
+            if folder in folders and first - BEFORE < moment < last + AFTER
+        ]
+        return (
+            f"{stream}: {len(lines)} lines {what}, written {self._span(first, last)}; they lie in {place}; nearest "
+            f"gaps: {', '.join(gaps) or 'none'}{''.join(history)}"
         )
-    return said
+
+    def _span(self, start: float, end: float) -> str:
+        return f"{start - self._world.began:.3f} to {end - self._world.began:.3f}"
 
 
 def _places(world: World) -> dict[int, str]:
