@@ -38,7 +38,7 @@ def campaign(seed: int, number: int, kinds: Sequence[str], mutant: str = "", kee
     """Run one, and print what happened. keep: a folder that gets what is needed to look for a cause."""
     started = time.monotonic()
     if mutant:
-        MUTANTS[mutant][0]()  # the bill is read here
+        MUTANTS[mutant].put_in()  # the bill is read here
     with tempfile.TemporaryDirectory(prefix="et-chaos-") as folder, World(seed, Path(folder), EDGES, mutant) as world:
         world.start()
         _break(world, list(schedule(seed, number, kinds)))
@@ -131,28 +131,31 @@ def _keep(world: World, folder: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """0: the bill was right; 1: it was not; 2: wrong use."""
     parser = argparse.ArgumentParser(prog="bin/chaos", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1, metavar="S")
-    parser.add_argument("--faults", type=int, default=100, metavar="N")
+    parser.add_argument("--seed", type=int, metavar="S", help="1, or the one that is known to find the mutant")
+    parser.add_argument("--faults", type=int, metavar="N", help="100, or as many as the mutant needs")
     parser.add_argument("--kinds", default="", metavar="KIND,…", help="only these")
     parser.add_argument(
         "--mutant",
         default="",
         choices=MUTANTS,
         metavar="NAME",
-        help=f"with a defect put in, which must be found; without --kinds, by those that can: {', '.join(MUTANTS)}",
+        help=f"with a defect put in, which must be found: {', '.join(MUTANTS)}",
     )
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="copy the edges and the ledger there, if it failed")
     options = parser.parse_args(arguments)
-    kinds = (options.kinds or (MUTANTS[options.mutant][1] if options.mutant else ",".join(faults.KINDS))).split(",")
+    mutant = MUTANTS.get(options.mutant)
+    kinds = (options.kinds or (mutant.kinds if mutant else ",".join(faults.KINDS))).split(",")
+    seed = options.seed if options.seed is not None else mutant.seed if mutant else 1
+    number = options.faults if options.faults is not None else mutant.faults if mutant else 100
     unknown = [kind for kind in kinds if kind not in faults.KINDS]
     if unknown:
         parser.error(f"there is no fault '{unknown[0]}': it is one of {', '.join(faults.KINDS)}")
     if "kill at a call" in kinds and not shutil.which("strace"):
         parser.error("strace is not installed: apt-get install strace")
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)  # either way what was started is ended
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.default_int_handler)  # either way what was started is ended
     with contextlib.suppress(KeyboardInterrupt):
-        return 0 if campaign(options.seed, options.faults, kinds, options.mutant, options.keep).good else 1
+        return 0 if campaign(seed, number, kinds, options.mutant, options.keep).good else 1
     return 130
 
 

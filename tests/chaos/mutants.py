@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from edgetally.bill import coverage
 from edgetally.edge import deliver, live_log, rotation, ship, state
@@ -139,20 +139,29 @@ def marks_unread() -> None:
     put(coverage, "gaps_of", unmarked)
 
 
-MUTANTS: dict[str, tuple[Callable[[], None], str]] = {
-    "unique-key": (unique_key, "repeat batches,lose a COMMIT,kill ship"),
-    "outbox-on-created": (outbox_on_created, "wipe queue,kill aggregator,kill ship"),
-    "no-closed-check": (no_closed_check, "kill ship,freeze ship"),
-    "rename-overwrites": (rename_overwrites, "kill ship,freeze ship"),
-    "no-fence": (no_fence, "freeze aggregator,kill ship"),
-    "receipts-by-number": (receipts_by_number, "restore a spool,kill ship"),
-    "no-attempts": (no_attempts, "abandon aggregator,kill ship"),
-    "no-overlap-rule": (no_overlap_rule, "clone a machine,kill ship,freeze ship"),
-    "foreign-ignored": (foreign_ignored, "foreign rotation,kill ship"),
-    "copies-ignored": (copies_ignored, "copy and truncate"),
-    "beside-ignored": (beside_ignored, "foreign rotation,kill ship"),
-    "shrunk-ignored": (shrunk_ignored, "copy and truncate,freeze ship"),
-    "marks-unread": (marks_unread, "deleting rotator,kill ship"),
+class Mutant(NamedTuple):
+    """A defect, and the campaign that finds it."""
+
+    put_in: Callable[[], None]
+    kinds: str
+    seed: int = 2
+    faults: int = 25
+
+
+MUTANTS = {
+    "unique-key": Mutant(unique_key, "repeat batches,lose a COMMIT,kill ship"),
+    "outbox-on-created": Mutant(outbox_on_created, "wipe queue,kill aggregator,kill ship"),
+    "no-closed-check": Mutant(no_closed_check, "kill ship,freeze ship"),
+    "rename-overwrites": Mutant(rename_overwrites, "kill ship,freeze ship"),
+    "no-fence": Mutant(no_fence, "freeze aggregator,kill ship"),
+    "receipts-by-number": Mutant(receipts_by_number, "restore a spool,kill ship"),
+    "no-attempts": Mutant(no_attempts, "abandon aggregator,kill ship"),
+    "no-overlap-rule": Mutant(no_overlap_rule, "clone a machine,kill ship,freeze ship"),
+    "foreign-ignored": Mutant(foreign_ignored, "foreign rotation"),
+    "copies-ignored": Mutant(copies_ignored, "copy and truncate"),
+    "beside-ignored": Mutant(beside_ignored, "foreign rotation,kill ship"),
+    "shrunk-ignored": Mutant(shrunk_ignored, "copy and truncate,freeze ship"),
+    "marks-unread": Mutant(marks_unread, "deleting rotator"),
 }
 
 
@@ -161,7 +170,7 @@ def main() -> int:
     from edgetally.cli.main import main as edgetally
 
     name, *arguments = sys.argv[1:]
-    MUTANTS[name][0]()
+    MUTANTS[name].put_in()
     return edgetally(arguments)
 
 

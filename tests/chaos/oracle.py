@@ -71,8 +71,8 @@ def judge(world: World) -> Verdict:
     for stream, lines in _written(world).items():
         verdict.written += len(lines)
         verdict.gaps += sum(gap.end - gap.start for gap in gaps[stream])
-        count = _compare(lines, counted.pop(stream, {}))
-        silent = [line for line in count.absent if not any(_holds(gap, line) for gap in gaps[stream])]
+        count = compare(lines, counted.pop(stream, {}))
+        silent = [line for line in count.absent if not any(holds(gap, line) for gap in gaps[stream])]
         verdict.missing += len(count.absent) - len(silent)
         verdict.lost += len(silent)
         verdict.misplaced += len(count.moved)
@@ -127,7 +127,7 @@ class _Count(NamedTuple):
     strange: list[tuple[Cell, int, int]]
 
 
-def _compare(lines: Sequence[Line], found: Found) -> _Count:
+def compare(lines: Sequence[Line], found: Found) -> _Count:
     """Tell of each line whether it is counted."""
     cells: defaultdict[Cell, list[Line]] = defaultdict(list)
     for line in lines:
@@ -193,7 +193,7 @@ def _gaps(world: World) -> defaultdict[str, list[Gap]]:
     return gaps
 
 
-def _holds(gap: Gap, line: Line) -> bool:
+def holds(gap: Gap, line: Line) -> bool:
     """Whether a gap holds the moment in which a line was written, which is as long as its writing took.
 
     The bill's times are whole milliseconds.
