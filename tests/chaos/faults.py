@@ -359,10 +359,10 @@ def two_machines(world: World, chance: random.Random) -> bool:
     world.note(cache.folder, f"{twin.folder.name} begins")
     world.run_machine(twin)
     time.sleep(chance.uniform(2.0, 6.0))
-    for writer in twin.writers:
-        writer.quiet.set()
-    twin.stop.set()
-    twin.join()
+    twin.end_writing()
+    deadline = time.monotonic() + 6
+    while twin.under_way() and time.monotonic() < deadline:  # else the end will have the rest
+        twin.ship()
     world.note(cache.folder, f"{twin.folder.name} ends")
     return True
 

@@ -34,7 +34,7 @@ LOSING = {
     "two machines",
     "clock hours ahead",
 }
-BEFORE, AFTER = 12.0, 3.0  # what is told of an edge's history beside a loss, seconds
+BEFORE, AFTER, TOLD = 12.0, 4.0, 15  # what is told of an edge's history beside a loss: seconds, and events at most
 TRIES = 300_000  # to tell which lines of a cell are missing
 
 Found = dict[Cell, tuple[int, int]]  # requests, bytes
@@ -130,44 +130,52 @@ class _Count(NamedTuple):
 def compare(lines: Sequence[Line], found: Found) -> _Count:
     """Tell of each line whether it is counted."""
     cells: defaultdict[Cell, list[Line]] = defaultdict(list)
+    channels: defaultdict[str, list[Line]] = defaultdict(list)
     for line in lines:
         cells[line.cell].append(line)
+        channels[line.cell[1]].append(line)
     count = _Count([], [], [], [])
     odd: list[tuple[Cell, int, int]] = []  # cells whose own lines do not explain what they have
     for cell in sorted({*cells, *found}):
         here = cells.get(cell, [])
         requests, size = found.get(cell, (0, 0))
-        lost, again = _with_repeats(here, len(here) - requests, sum(line.size for line in here) - size) or ([], [])
+        lost, repeated = _with_repeats(here, len(here) - requests, _sum(here) - size) or ([], [])
         count.absent.extend(lost)
-        count.again.extend(again)
-        requests -= len(here) - len(lost) + len(again)
-        size -= sum(line.size for line in here) - sum(line.size for line in lost) + sum(line.size for line in again)
+        count.again.extend(repeated)
+        requests -= len(here) - len(lost) + len(repeated)
+        size -= _sum(here) - _sum(lost) + _sum(repeated)
         if requests or size:
             odd.append((cell, requests, size))
     for cell, requests, size in odd:
-        elsewhere = [line for line in count.absent if line.cell[1] == cell[1]]
-        moved = _with_sum(elsewhere, requests, size)
+        moved = _with_sum([line for line in count.absent if line.cell[1] == cell[1]], requests, size)
+        again = _with_sum(channels[cell[1]], requests, size)
         if moved:
             count.moved.extend(moved)
             for line in moved:
                 count.absent.remove(line)
+        elif again:
+            count.again.extend(again)
         else:
             count.strange.append((cell, requests, size))
     return count
+
+
+def _sum(lines: Iterable[Line]) -> int:
+    return sum(line.size for line in lines)
 
 
 def _with_sum(lines: Sequence[Line], number: int, size: int) -> list[Line] | None:
     """Those lines, so many, whose sizes have this sum; None where there are no such."""
     if not 0 <= number <= len(lines) or math.comb(len(lines), number) > TRIES:
         return None
-    return next((list(some) for some in combinations(lines, number) if sum(line.size for line in some) == size), None)
+    return next((list(some) for some in combinations(lines, number) if _sum(some) == size), None)
 
 
 def _with_repeats(lines: Sequence[Line], fewer: int, less: int) -> tuple[list[Line], list[Line]] | None:
     """The lines that are not counted, and those that are counted once more, where that explains the cell; else None."""
     for number in (0, 1, 2):
         for again in combinations(lines, number):
-            lost = _with_sum(lines, fewer + number, less + sum(line.size for line in again))
+            lost = _with_sum(lines, fewer + number, less + _sum(again))
             if lost is not None:
                 return lost, list(again)
     return None
@@ -227,11 +235,11 @@ class _Teller:
         history = [
             f"\n        {moment - self._world.began:.3f} {folder}: {said}"
             for moment, folder, said in sorted(self._world.history)
-            if folder in folders and first - BEFORE < moment < last + AFTER
+            if folder in folders and first - BEFORE < moment < first + AFTER
         ]
         return (
             f"{stream}: {len(lines)} lines {what}, written {self._span(first, last)}; they lie in {place}; nearest "
-            f"gaps: {', '.join(gaps) or 'none'}{''.join(history)}"
+            f"gaps: {', '.join(gaps) or 'none'}{''.join(history[-TOLD:])}"
         )
 
     def _span(self, start: float, end: float) -> str:

@@ -161,6 +161,17 @@ class Cache(threading.Thread):
         with self.rest:
             yield
 
+    def end_writing(self) -> None:
+        """End cron after the run under way; all writers write their last line, and close their old logs."""
+        self.stop.set()
+        self.signal(signal.SIGCONT)
+        for writer in self.writers:
+            writer.quiet.set()
+        self.join()
+        for writer in self.writers:
+            writer.last.set()
+            writer.ended.wait()
+
     def end(self) -> None:
         """End cron, and the run under way."""
         self.stop.set()
@@ -333,15 +344,7 @@ class World(contextlib.ExitStack):
         Every edge has had a whole run that began when all writers were quiet, and all downstream could answer.
         """
         for machine in self.machines:
-            machine.stop.set()
-            machine.signal(signal.SIGCONT)
-            for writer in machine.writers:
-                writer.quiet.set()
-                writer.last.set()
-        for machine in self.machines:
-            machine.join()
-            for writer in machine.writers:
-                writer.ended.wait()
+            machine.end_writing()
         deadline = time.monotonic() + timeout
         wait_for("all servers", self._answers, timeout)
         left: list[str] = []
