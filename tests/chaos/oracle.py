@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import math
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -72,12 +72,14 @@ def judge(world: World) -> Verdict:
         verdict.written += len(lines)
         verdict.gaps += sum(gap.end - gap.start for gap in gaps[stream])
         count = compare(lines, counted.pop(stream, {}))
-        silent = [line for line in count.absent if not any(holds(gap, line) for gap in gaps[stream])]
-        verdict.missing += len(count.absent) - len(silent)
+        said = [line for line in count.absent if any(holds(gap, line) for gap in gaps[stream])]
+        told = {line.size for line in said}
+        silent = [line for line in count.absent if line.size not in told]
+        verdict.missing += len(said)
         verdict.lost += len(silent)
         verdict.misplaced += len(count.moved)
         verdict.doubled += len(count.again) + sum(max(1, requests) for _cell, requests, _size in count.strange)
-        verdict.problems += teller.say(stream, "lost", silent)
+        verdict.problems += teller.say(stream, "lost", silent, said)
         verdict.problems += teller.say(stream, "counted again", count.again)
         verdict.problems += teller.say(stream, "counted in another slot", count.moved)
         verdict.problems += [
@@ -217,15 +219,19 @@ class _Teller:
         self._gaps = gaps
         self._places: dict[int, str] = {}
 
-    def say(self, stream: str, what: str, lines: Sequence[Line]) -> list[str]:
-        """A sentence for each file that has some of these lines."""
+    def say(self, stream: str, what: str, lines: Sequence[Line], said: Sequence[Line] = ()) -> list[str]:
+        """A sentence for each file that has some of these lines. said: lost ones of which the bill tells."""
         if not lines:
             return []
         self._places = self._places or _places(self._world)
         groups: defaultdict[str, list[Line]] = defaultdict(list)
         for line in lines:
             groups[self._places.get(line.size, "no file")].append(line)
-        return [self._sentence(stream, what, place, group) for place, group in groups.items()]
+        more = Counter(self._places.get(line.size, "no file") for line in said)
+        return [
+            self._sentence(stream, what, f"{place}, of which the bill tells {more[place]} more", group)
+            for place, group in groups.items()
+        ]
 
     def _sentence(self, stream: str, what: str, place: str, lines: Sequence[Line]) -> str:
         first, last = min(line.began for line in lines), max(line.ended for line in lines)
