@@ -161,7 +161,7 @@ MUTANTS = {
     "copies-ignored": Mutant(copies_ignored, "copy and truncate"),
     "beside-ignored": Mutant(beside_ignored, "foreign rotation,kill ship"),
     "shrunk-ignored": Mutant(shrunk_ignored, "copy and truncate,freeze ship"),
-    "marks-unread": Mutant(marks_unread, "deleting rotator"),
+    "marks-unread": Mutant(marks_unread, "copy and truncate"),
 }
 
 
