@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from edgetally.bill import coverage
-from edgetally.edge import deliver, live_log, rotation, ship, state
+from edgetally.edge import deliver, rotation, ship, state
 from edgetally.edge.deliver import Delivery, Item
 from edgetally.ledger import gaps
 from edgetally.ledger.ledger import Ledger
@@ -112,12 +112,6 @@ def foreign_ignored() -> None:
     put(rotation._Rotation, "_continuity", lambda _self, _live: "")
 
 
-def copies_ignored() -> None:
-    """Nobody looks whether the live log has lost what it had: it is the same file."""
-    for module in (rotation, live_log):
-        put(module, "is_still", lambda _known, path: path.exists())
-
-
 def beside_ignored() -> None:
     """Nobody looks at the files beside the live log, which another rotator may have made of it."""
     for module in (rotation, ship, state):
@@ -157,8 +151,7 @@ MUTANTS = {
     "receipts-by-number": Mutant(receipts_by_number, "restore a spool,kill ship"),
     "no-attempts": Mutant(no_attempts, "abandon aggregator,kill ship"),
     "no-overlap-rule": Mutant(no_overlap_rule, "clone a machine,kill ship,freeze ship"),
-    "foreign-ignored": Mutant(foreign_ignored, "foreign rotation"),
-    "copies-ignored": Mutant(copies_ignored, "copy and truncate"),
+    "foreign-ignored": Mutant(foreign_ignored, "foreign rotation,kill ship"),
     "beside-ignored": Mutant(beside_ignored, "foreign rotation,kill ship"),
     "shrunk-ignored": Mutant(shrunk_ignored, "copy and truncate,freeze ship"),
     "marks-unread": Mutant(marks_unread, "copy and truncate"),
