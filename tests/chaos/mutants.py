@@ -118,11 +118,6 @@ def beside_ignored() -> None:
         put(module, "rotated_since", lambda _stream, _before: [])
 
 
-def shrunk_ignored() -> None:
-    """Nobody looks whether a renamed log is truncated under our hands."""
-    put(ship, "is_shorter", lambda _state, _item: False)
-
-
 def marks_unread() -> None:
     """The bill does not read what a batch says of itself."""
     found = gaps.gaps_of
@@ -153,7 +148,6 @@ MUTANTS = {
     "no-overlap-rule": Mutant(no_overlap_rule, "clone a machine,kill ship,freeze ship"),
     "foreign-ignored": Mutant(foreign_ignored, "foreign rotation,kill ship"),
     "beside-ignored": Mutant(beside_ignored, "foreign rotation,kill ship"),
-    "shrunk-ignored": Mutant(shrunk_ignored, "copy and truncate,freeze ship"),
     "marks-unread": Mutant(marks_unread, "copy and truncate"),
 }
 
