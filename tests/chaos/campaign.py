@@ -99,7 +99,7 @@ def _print(world: World, verdict: Verdict, seconds: float) -> None:
         f"quarantined {', '.join(line.replace(chr(9), ' ') for line in refused) or 'nothing'}; "
         f"lines whose moment the bill calls missing {verdict.missing}, in gaps of together {verdict.gaps:.0f} s"
     )
-    for problem in verdict.problems[:20]:
+    for problem in verdict.problems[:40]:
         print(f"WRONG: {problem}")
     print(f"lines {verdict.written}: lost {verdict.lost}, doubled {verdict.doubled}, misplaced {verdict.misplaced}")
 

@@ -35,7 +35,7 @@ LOSING = {
     "clock hours ahead",
 }
 BEFORE, AFTER, TOLD = 12.0, 4.0, 15  # what is told of an edge's history beside a loss: seconds, and events at most
-TRIES = 300_000  # to tell which lines of a cell are missing
+TRIES = 100_000  # to tell which lines a cell counts
 
 Found = dict[Cell, tuple[int, int]]  # requests, bytes
 
@@ -70,7 +70,7 @@ def judge(world: World) -> Verdict:
     teller = _Teller(world, gaps)
     for stream, lines in _written(world).items():
         verdict.written += len(lines)
-        verdict.gaps += sum(gap.end - gap.start for gap in gaps[stream])
+        verdict.gaps += sum(max(0.0, gap.end - gap.start) for gap in gaps[stream])
         count = compare(lines, counted.pop(stream, {}))
         said = [line for line in count.absent if any(holds(gap, line) for gap in gaps[stream])]
         told = {line.size for line in said}
@@ -78,7 +78,7 @@ def judge(world: World) -> Verdict:
         verdict.missing += len(said)
         verdict.lost += len(silent)
         verdict.misplaced += len(count.moved)
-        verdict.doubled += len(count.again) + sum(max(1, requests) for _cell, requests, _size in count.strange)
+        verdict.doubled += len(count.again) + sum(max(1, abs(requests)) for _cell, requests, _size in count.strange)
         verdict.problems += teller.say(stream, "lost", silent, said)
         verdict.problems += teller.say(stream, "counted again", count.again)
         verdict.problems += teller.say(stream, "counted in another slot", count.moved)
@@ -136,29 +136,21 @@ def compare(lines: Sequence[Line], found: Found) -> _Count:
     for line in lines:
         cells[line.cell].append(line)
         channels[line.cell[1]].append(line)
+    lost: dict[int, Line] = {}
+    more: list[Line] = []  # in cells that are not theirs, or once more in theirs
     count = _Count([], [], [], [])
-    odd: list[tuple[Cell, int, int]] = []  # cells whose own lines do not explain what they have
     for cell in sorted({*cells, *found}):
         here = cells.get(cell, [])
         requests, size = found.get(cell, (0, 0))
-        lost, repeated = _with_repeats(here, len(here) - requests, _sum(here) - size) or ([], [])
-        count.absent.extend(lost)
-        count.again.extend(repeated)
-        requests -= len(here) - len(lost) + len(repeated)
-        size -= _sum(here) - _sum(lost) + _sum(repeated)
-        if requests or size:
-            odd.append((cell, requests, size))
-    for cell, requests, size in odd:
-        moved = _with_sum([line for line in count.absent if line.cell[1] == cell[1]], requests, size)
-        again = _with_sum(channels[cell[1]], requests, size)
-        if moved:
-            count.moved.extend(moved)
-            for line in moved:
-                count.absent.remove(line)
-        elif again:
-            count.again.extend(again)
+        told = _explain(here, channels[cell[1]], requests, size)
+        if told is None:
+            count.strange.append((cell, requests - len(here), size - _sum(here)))
         else:
-            count.strange.append((cell, requests, size))
+            lost.update((line.size, line) for line in told[0])
+            more += told[1]
+    for line in more:
+        (count.moved if lost.pop(line.size, None) else count.again).append(line)
+    count.absent.extend(lost.values())
     return count
 
 
@@ -166,20 +158,35 @@ def _sum(lines: Iterable[Line]) -> int:
     return sum(line.size for line in lines)
 
 
-def _with_sum(lines: Sequence[Line], number: int, size: int) -> list[Line] | None:
+def _explain(
+    here: Sequence[Line], every: Sequence[Line], requests: int, size: int
+) -> tuple[Sequence[Line], Sequence[Line]] | None:
+    """What makes a cell's sums of its lines: those that are not counted, and those of its channel that are besides.
+
+    As few as possible of either; None where nothing explains it, or only what takes too long to find.
+    """
+    tries = 0
+    for fewer in range(max(0, len(here) - requests), len(here) + 1):
+        besides = requests - len(here) + fewer
+        tries += math.comb(len(here), fewer) * math.comb(len(every), max(0, besides - 1))
+        if tries > TRIES:
+            return None
+        for lost in combinations(here, fewer):
+            more = _with_sum(every, besides, size - _sum(here) + _sum(lost))
+            if more is not None:
+                return lost, more
+    return None
+
+
+def _with_sum(lines: Sequence[Line], number: int, size: int) -> Sequence[Line] | None:
     """Those lines, so many, whose sizes have this sum; None where there are no such."""
-    if not 0 <= number <= len(lines) or math.comb(len(lines), number) > TRIES:
-        return None
-    return next((list(some) for some in combinations(lines, number) if _sum(some) == size), None)
-
-
-def _with_repeats(lines: Sequence[Line], fewer: int, less: int) -> tuple[list[Line], list[Line]] | None:
-    """The lines that are not counted, and those that are counted once more, where that explains the cell; else None."""
-    for number in (0, 1, 2):
-        for again in combinations(lines, number):
-            lost = _with_sum(lines, fewer + number, less + _sum(again))
-            if lost is not None:
-                return lost, list(again)
+    if not number:
+        return None if size else ()
+    last = {line.size: line for line in lines}
+    for some in combinations(lines, number - 1):
+        rest = last.get(size - _sum(some))
+        if rest is not None and rest not in some:
+            return *some, rest
     return None
 
 
