@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -33,25 +34,26 @@ def schedule(seed: int, number: int, kinds: Sequence[str]) -> Iterator[tuple[flo
         yield chance.expovariate(1 / PAUSE_SECONDS), kind, f"{seed} {index}"
 
 
-def campaign(seed: int, number: int, kinds: Sequence[str], mutant: str = "") -> Verdict:
-    """Run one, and print what happened."""
+def campaign(seed: int, number: int, kinds: Sequence[str], mutant: str = "", keep: Path | None = None) -> Verdict:
+    """Run one, and print what happened. keep: a folder that gets what is needed to look for a cause."""
     started = time.monotonic()
+    if mutant:
+        MUTANTS[mutant].put_in()  # the bill is read here
     with tempfile.TemporaryDirectory(prefix="et-chaos-") as folder, World(seed, Path(folder), EDGES, mutant) as world:
         world.start()
         _break(world, list(schedule(seed, number, kinds)))
-        settled = world.settle(SETTLE_SECONDS)
-        for cache in world.caches:
-            cache.end()
-            cache.join()
+        left = world.settle(SETTLE_SECONDS)
         verdict = judge(world)
-        if not settled:
-            verdict.problems.append(f"not all was delivered {SETTLE_SECONDS:g} s after the last fault")
+        if left:
+            verdict.problems.append(f"not all was delivered {SETTLE_SECONDS:g} s after the last fault: {left[:5]}")
         late = world.counts.get(faults.LATE_TAKEOVER, 0)
         if late:
             verdict.problems.append(f"{late} takeovers took longer than {faults.TAKEOVER_SECONDS:g} s")
         _print(world, verdict, time.monotonic() - started)
         if not verdict.good:
-            _keep(Path(folder))
+            _show_logs(Path(folder))
+            if keep:
+                _keep(world, keep)
     return verdict
 
 
@@ -95,43 +97,65 @@ def _print(world: World, verdict: Verdict, seconds: float) -> None:
     )
     print(
         f"quarantined {', '.join(line.replace(chr(9), ' ') for line in refused) or 'nothing'}; "
-        f"lines in held batches {verdict.held}, in files moved away and declared missing {verdict.missing}"
+        f"lines whose moment the bill calls missing {verdict.missing}, in gaps of together {verdict.gaps:.0f} s"
     )
-    for problem in verdict.problems[:20]:
+    for problem in verdict.problems[:40]:
         print(f"WRONG: {problem}")
     print(f"lines {verdict.written}: lost {verdict.lost}, doubled {verdict.doubled}, misplaced {verdict.misplaced}")
 
 
-def _keep(folder: Path) -> None:
+def _show_logs(folder: Path) -> None:
     """Show what the programs said, for whoever looks for the cause."""
     for log in sorted(folder.glob("*.log")) + sorted(folder.glob("*/ship.log")):
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-        for line in list(dict.fromkeys(lines))[-8:]:
+        for line in list(dict.fromkeys(line for line in lines if not line.startswith("-- ")))[-8:]:
             print(f"    {log.relative_to(folder)}: {line}")
+
+
+def _keep(world: World, folder: Path) -> None:
+    """Copy the edges, what happened to them, and the ledger's tables."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for machine in world.machines:
+        ignore = shutil.ignore_patterns("copy", "away", "reopen-*")
+        shutil.copytree(machine.folder, folder / machine.folder.name, symlinks=True, ignore=ignore, dirs_exist_ok=True)
+    history = [f"{moment:.3f} {moment - world.began:8.3f} {who}: {what}\n" for moment, who, what in world.history]
+    (folder / "history").write_text("".join(history))
+    for name, query in {
+        "batch": "SELECT s.name, LOWER(HEX(generation)), seq, revision, covers_from, covers_to, continuity, log, "
+        "`lines`, state, UNIX_TIMESTAMP(committed_at) FROM batch JOIN stream s ON s.id = stream_id ORDER BY 1, 6",
+        "quarantine": "SELECT reason, detail, stream, UNIX_TIMESTAMP(first_seen), count FROM quarantine ORDER BY 4",
+    }.items():
+        (folder / f"{name}.tsv").write_text(world.mariadb.sql(query, "edgetally"))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0: the bill was right; 1: it was not; 2: wrong use."""
     parser = argparse.ArgumentParser(prog="bin/chaos", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1, metavar="S")
-    parser.add_argument("--faults", type=int, default=100, metavar="N")
+    parser.add_argument("--seed", type=int, metavar="S", help="1, or the one that is known to find the mutant")
+    parser.add_argument("--faults", type=int, metavar="N", help="100, or as many as the mutant needs")
     parser.add_argument("--kinds", default="", metavar="KIND,…", help="only these")
     parser.add_argument(
         "--mutant",
         default="",
         choices=MUTANTS,
         metavar="NAME",
-        help=f"with a defect put in, which must be found; without --kinds, by those that can: {', '.join(MUTANTS)}",
+        help=f"with a defect put in, which must be found: {', '.join(MUTANTS)}",
     )
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="copy the edges and the ledger there, if it failed")
     options = parser.parse_args(arguments)
-    kinds = (options.kinds or (MUTANTS[options.mutant][1] if options.mutant else ",".join(faults.KINDS))).split(",")
+    mutant = MUTANTS.get(options.mutant)
+    kinds = (options.kinds or (mutant.kinds if mutant else ",".join(faults.KINDS))).split(",")
+    seed = options.seed if options.seed is not None else mutant.seed if mutant else 1
+    number = options.faults if options.faults is not None else mutant.faults if mutant else 100
     unknown = [kind for kind in kinds if kind not in faults.KINDS]
     if unknown:
         parser.error(f"there is no fault '{unknown[0]}': it is one of {', '.join(faults.KINDS)}")
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)  # either way what was started is ended
+    if "kill at a call" in kinds and not shutil.which("strace"):
+        parser.error("strace is not installed: apt-get install strace")
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.default_int_handler)  # either way what was started is ended
     with contextlib.suppress(KeyboardInterrupt):
-        return 0 if campaign(options.seed, options.faults, kinds, options.mutant).good else 1
+        return 0 if campaign(seed, number, kinds, options.mutant, options.keep).good else 1
     return 130
 
 

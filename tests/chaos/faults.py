@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import os
 import random
 import shutil
 import signal
+import stat
 import subprocess
 import time
 from collections.abc import Callable
@@ -18,7 +20,9 @@ from edgetally.errors import EdgetallyError
 from edgetally.wire import submit
 from edgetally.wire.batch import FUNCTION, Batch
 from edgetally.wire.envelope import seal
+from tests.chaos import rotators
 from tests.chaos.world import LEASE_SECONDS, Cache, World, age_outbox, copy_tree, reconcile
+from tests.chaos.writer import Writer
 from tests.support import servers
 
 Fault = Callable[[World, random.Random], bool]  # false where there was nothing to break
@@ -37,15 +41,54 @@ def kill_ship(world: World, chance: random.Random) -> bool:
         time.sleep(0.01)
     time.sleep(chance.uniform(0.1, 0.7))
     cache.signal(signal.SIGKILL)
+    world.note(cache.folder, "ship killed")
     return True
+
+
+# Those that do something, or tell something of the world; the others only work in memory.
+_CALLS = (
+    "rename renameat renameat2 link linkat symlink unlink unlinkat mkdir open openat close read write pwrite64 fsync "
+    "fdatasync ftruncate fallocate utimensat fchmod fchown stat fstat lstat newfstatat statx getdents64 fcntl flock "
+    "lseek socket connect sendto recvfrom poll vfork clone wait4 seteuid setresuid"
+)
+
+
+def kill_at_a_call(world: World, chance: random.Random) -> bool:
+    """Right before any one of a run's system calls. The kernel kills: nothing of the program runs after that."""
+    cache = chance.choice(world.caches)
+    with cache.resting():
+        if not world.calls:
+            world.calls = _count_calls(world, cache)
+        if not world.calls:
+            return False
+        name = chance.choice(sorted(world.calls))
+        number = world.calls[name]
+        # A start of Python opens and reads a lot before the program begins
+        which = chance.randint(1 if number < 100 else number * 2 // 3, number)
+        kill = [f"--inject={name}:signal=KILL:when={which}", f"--trace={name}"]
+        killed = cache.ship(under=["strace", "-qqq", "-o", "/dev/null", *kill]) < 0
+        if killed:
+            world.note(cache.folder, f"ship killed at {name} {which}")
+        return killed
+
+
+def _count_calls(world: World, cache: Cache) -> dict[str, int]:
+    """How often a run makes each system call."""
+    table = world.folder / "calls"
+    if cache.ship(under=["strace", "-qqq", "-c", "-o", str(table)]) < 0:
+        return {}
+    rows = [line.split() for line in table.read_text().splitlines()]
+    return {row[-1]: int(row[3]) for row in rows if row and row[-1] in _CALLS.split()}
 
 
 def freeze_ship(world: World, chance: random.Random) -> bool:
     """A run stands still for a while."""
     cache = chance.choice(world.caches)
     cache.signal(signal.SIGSTOP)
+    world.note(cache.folder, "ship frozen")
     time.sleep(chance.uniform(0.1, 1.5))
     cache.signal(signal.SIGCONT)
+    world.note(cache.folder, "ship goes on")
     return True
 
 
@@ -78,8 +121,7 @@ def freeze_aggregator(world: World, chance: random.Random) -> bool:
 
 def abandon_aggregator(world: World, chance: random.Random) -> bool:
     """The active one stops with jobs in hand and never goes on. Its connection stays, so its jobs come from nowhere."""
-    if len(world.aggregators.abandoned) > 3:
-        _end_one(world)
+    world.aggregators.end_abandoned(keep=3)
     victim = world.active()
     if victim is None:
         return False
@@ -91,12 +133,6 @@ def abandon_aggregator(world: World, chance: random.Random) -> bool:
     for cache in world.caches:
         age_outbox(cache)
     return True
-
-
-def _end_one(world: World) -> None:
-    oldest = world.aggregators.abandoned.pop(0)
-    oldest.kill()
-    oldest.wait()
 
 
 def _await_takeover(world: World, victim: subprocess.Popen[bytes]) -> None:
@@ -201,7 +237,7 @@ def clone_machine(world: World, chance: random.Random) -> bool:
         if long:
             original = chance.choice(long)
             copy = dataclasses.replace(original, generation=f"{chance.getrandbits(64):016x}", seq=2)
-            world.clones[original.stream, original.generation, original.seq] = copy.generation
+            world.note(cache.folder, f"batch {original.generation}-{original.seq} comes as {copy.generation}-2, too")
             return _submit(world, cache, copy.encode(), chance)
         time.sleep(0.2)
     return False
@@ -216,43 +252,147 @@ def _bodies(cache: Cache, folder: str) -> list[bytes]:
 
 
 def _submit(world: World, cache: Cache, bodies: list[bytes], chance: random.Random) -> bool:
-    jobs = [submit.Job(f"{chance.getrandbits(128):032x}", seal(cache.stream, cache.key, body)) for body in bodies]
+    jobs = [
+        submit.Job(f"{chance.getrandbits(128):032x}", seal(json.loads(body)["stream"], cache.key, body))
+        for body in bodies
+    ]
     with contextlib.suppress(EdgetallyError):
         return bool(submit.submit([world.gearmand.address], FUNCTION, jobs, 3.0))
     return False
 
 
+def _one_log(world: World, chance: random.Random) -> tuple[Cache, Writer]:
+    cache = chance.choice(world.caches)
+    return cache, chance.choice(cache.writers)
+
+
+def _perhaps_between_runs(cache: Cache, chance: random.Random) -> contextlib.AbstractContextManager[None]:
+    return cache.resting() if chance.random() < 0.5 else contextlib.nullcontext()
+
+
 def foreign_rotation(world: World, chance: random.Random) -> bool:
     """Somebody else's logrotate moves the log away and has the server reopen it, also in the middle of a run."""
-    cache = chance.choice(world.caches)
-    with cache.resting() if chance.random() < 0.5 else contextlib.nullcontext():
-        log = cache.writer.log
-        if not log.exists() or cache.edge.stream.live() is None:
-            return False
-        os.rename(log, log.with_name(f"{log.name}.{time.time_ns()}"))
-        cache.writer.wish.touch()
-        time.sleep(chance.uniform(0.0, 0.3))
-    return True
+    cache, writer = _one_log(world, chance)
+    with _perhaps_between_runs(cache, chance):
+        return rotators.rename(world, cache, writer, chance)
 
 
 def copy_and_truncate(world: World, chance: random.Random) -> bool:
     """Somebody else's logrotate copies the log and truncates it, at any moment."""
-    writer = chance.choice(world.caches).writer
-    before = writer.copies
-    writer.copying.set()
-    deadline = time.monotonic() + 3
-    while writer.copying.is_set() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return writer.copies > before
+    return rotators.copy_and_truncate(world, *_one_log(world, chance), chance)
+
+
+def pair_of_rotators(world: World, chance: random.Random) -> bool:
+    """Two after each other, up to five seconds apart; often no run comes between."""
+    cache, writer = _one_log(world, chance)
+    first, second = chance.choice(
+        [
+            (rotators.rename, rotators.rename),
+            (rotators.copy_and_truncate, rotators.rename),
+            (rotators.rename, rotators.copy_and_truncate),
+        ]
+    )
+    apart = chance.choice([0.0, chance.uniform(0.0, 0.5), chance.uniform(0.0, 2.0), chance.uniform(0.0, 5.0)])
+    with _perhaps_between_runs(cache, chance):
+        done = first(world, cache, writer, chance)
+        time.sleep(apart)
+        return second(world, cache, writer, chance) or done
+
+
+def three_rotators(world: World, chance: random.Random) -> bool:
+    """Three programs rotate a log at the same time."""
+    cache, writer = _one_log(world, chance)
+    three = chance.choices([rotators.rename, rotators.copy_and_truncate, rotators.delete], [4, 3, 2], k=3)
+    with _perhaps_between_runs(cache, chance):
+        return rotators.at_once(three, world, cache, writer, chance)
+
+
+def deleting_rotator(world: World, chance: random.Random) -> bool:
+    """A rotator that keeps no old log."""
+    cache, writer = _one_log(world, chance)
+    with _perhaps_between_runs(cache, chance):
+        return rotators.delete(world, cache, writer, chance)
+
+
+def hostile_names(world: World, chance: random.Random) -> bool:
+    """Who may write to the log's folder puts links, FIFOs, devices and forged names there, and takes them away."""
+    cache, writer = _one_log(world, chance)
+    made = [rotators.strange_thing(cache, writer, chance) for _ in range(chance.randint(1, 3))]
+    things = [path for path in made if path]
+    for path in things:
+        world.note(cache.folder, f"made {path.name}, {stat.filemode(path.lstat().st_mode)}")
+    time.sleep(chance.uniform(0.5, 3.0))
+    for path in things:
+        rotators.remove(path)
+    return bool(things)
+
+
+def glob_log_goes(world: World, chance: random.Random) -> bool:
+    """A log that only a glob names is away for a while: it comes back as it was, or its server makes a new one."""
+    globbed = [cache for cache in world.caches if len(cache.writers) > 1]
+    cache = chance.choice(globbed)
+    log = (writer := chance.choice(cache.writers)).log
+    away = cache.folder / "away"
+    away.mkdir(exist_ok=True)
+    taken = away / f"{log.name}.{time.time_ns()}"
+    with _perhaps_between_runs(cache, chance):
+        os.rename(log, taken)
+        world.note(cache.folder, f"{log.name} taken away")
+    time.sleep(chance.uniform(0.0, 3.0))
+    if chance.random() < 0.5:
+        with contextlib.suppress(FileExistsError):  # the server may have made a new one meanwhile
+            os.link(taken, log)
+            taken.unlink()
+            world.note(cache.folder, f"{log.name} brought back")
+            return True
+    writer.wish.touch()
+    world.note(cache.folder, f"{log.name} asked for")
+    return True
+
+
+def two_machines(world: World, chance: random.Random) -> bool:
+    """A second machine has the name and the key of an edge, and ships its own log for a while."""
+    cache = chance.choice(world.caches)
+    logs = [writer.log.stem for writer in cache.writers]
+    twin = world.machine(cache.name, logs, f"{cache.name}-twin{len(world.twins) + 1}")
+    world.twins.append(twin)
+    world.note(cache.folder, f"{twin.folder.name} begins")
+    world.run_machine(twin)
+    time.sleep(chance.uniform(2.0, 6.0))
+    twin.end_writing()
+    deadline = time.monotonic() + 6
+    while twin.under_way() and time.monotonic() < deadline:  # else the end will have the rest
+        twin.ship()
+    world.note(cache.folder, f"{twin.folder.name} ends")
+    return True
+
+
+def clock_hours_ahead(world: World, chance: random.Random) -> bool:
+    """An edge's clock is hours ahead for a run or two. Afterwards a person has it begin a new generation."""
+    cache = chance.choice(world.caches)
+    hours = chance.uniform(1.0, 20.0)
+    enough = cache.runs + chance.choice([2, 3])
+    cache.faketime = f"+{hours:.2f}h"
+    world.note(cache.folder, f"clock {hours:.2f} hours ahead")
+    deadline = time.monotonic() + 6
+    while cache.runs < enough and time.monotonic() < deadline:
+        time.sleep(0.05)
+    cache.faketime = ""
+    with cache.resting():
+        world.note(cache.folder, "clock right, and the state removed")
+        for path in (cache.folder / "spool" / "state").glob("*.json"):
+            path.unlink()
+    return True
 
 
 def step_clock(world: World, chance: random.Random) -> bool:
     """An edge's clock is wrong for a run or two, and right again."""
     cache = chance.choice(world.caches)
-    cache.steps.append(time.time())
     cache.faketime = f"{chance.choice([-50, -20, -5, 5, 60, 150]):+d}s"
+    world.note(cache.folder, f"clock {cache.faketime}")
     time.sleep(chance.uniform(0.3, 1.5))
     cache.faketime = ""
+    world.note(cache.folder, "clock right")
     return True
 
 
@@ -271,16 +411,18 @@ def restore_spool(world: World, chance: random.Random) -> bool:
     with world.disaster:
         if cache.rolled_back or not _at_rest(cache, lambda: copy_tree(spool, copy)):
             return False
+        world.note(cache.folder, "spool copied")
         time.sleep(chance.uniform(0.5, 2.0))
-        return _at_rest(cache, restore)
+        restored = _at_rest(cache, restore)
+        world.note(cache.folder, f"spool restored: {restored}")
+        return restored
 
 
 def _at_rest(cache: Cache, action: Callable[[], None]) -> bool:
     """Do it between two runs, as soon as all is delivered; false where that does not come soon."""
     for _attempt in range(20):
         with cache.resting():
-            waiting = any((cache.folder / "spool" / "outbox").iterdir())
-            if not waiting and not any(".edgetally-" in name for name in cache.edge.files()):
+            if not set(cache.under_way()).difference(writer.log for writer in cache.writers):
                 action()
                 return True
         time.sleep(0.1)
@@ -312,8 +454,10 @@ def roll_back_database(world: World, chance: random.Random) -> bool:
             copy_tree(source, target)
             world.mariadb.start()
             time.sleep(pause)
+        for machine in world.machines:
+            machine.rolled_back = True
         for cache in world.caches:
-            cache.rolled_back = True
+            world.note(cache.folder, "database rolled back")
             reconcile(cache)
     return True
 
@@ -336,7 +480,7 @@ def fill_database(world: World, chance: random.Random) -> bool:
 
 
 # Those of one victim come one after the other, those of different victims at the same time.
-EDGE, JOB_SERVER, AGGREGATOR, DATABASE = "edge", "job server", "aggregator", "database"
+EDGE, LOG, JOB_SERVER, AGGREGATOR, DATABASE = "edge", "log", "job server", "aggregator", "database"
 
 
 class Kind(NamedTuple):
@@ -348,13 +492,21 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "kill ship": Kind(kill_ship, EDGE, 24),
+    "kill ship": Kind(kill_ship, EDGE, 14),
+    "kill at a call": Kind(kill_at_a_call, EDGE, 14),
     "freeze ship": Kind(freeze_ship, EDGE, 4),
-    "foreign rotation": Kind(foreign_rotation, EDGE, 8),
-    "copy and truncate": Kind(copy_and_truncate, EDGE, 5),
     "step a clock": Kind(step_clock, EDGE, 5),
+    "clock hours ahead": Kind(clock_hours_ahead, EDGE, 1),
     "restore a spool": Kind(restore_spool, EDGE, 3),
     "fill a spool": Kind(fill_spool, EDGE, 5),
+    "two machines": Kind(two_machines, EDGE, 1),
+    "foreign rotation": Kind(foreign_rotation, LOG, 6),
+    "copy and truncate": Kind(copy_and_truncate, LOG, 4),
+    "pair of rotators": Kind(pair_of_rotators, LOG, 6),
+    "three rotators": Kind(three_rotators, LOG, 3),
+    "deleting rotator": Kind(deleting_rotator, LOG, 3),
+    "hostile names": Kind(hostile_names, LOG, 4),
+    "a glob's log goes": Kind(glob_log_goes, LOG, 3),
     "kill gearmand": Kind(kill_gearmand, JOB_SERVER, 10),
     "wipe queue": Kind(wipe_queue, JOB_SERVER, 10),
     "freeze gearmand": Kind(freeze_gearmand, JOB_SERVER, 4),

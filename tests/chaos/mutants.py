@@ -5,14 +5,18 @@ Each takes away one of the rules that keep the bill right. A campaign that does 
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from edgetally.bill import coverage
 from edgetally.edge import deliver, rotation, ship
 from edgetally.edge.deliver import Delivery, Item
+from edgetally.edge.place import PIN, Place
+from edgetally.edge.rotation import Rotation
+from edgetally.ledger import gaps
 from edgetally.ledger.ledger import Ledger
 from edgetally.ledger.statements import Statements
 
@@ -49,17 +53,17 @@ def no_closed_check() -> None:
 
 def rename_overwrites() -> None:
     """A rotation takes the name of the one before where that is still there, and renames over it."""
-    take = rotation._Rotation._take
+    batch = Rotation._batch
 
-    def overwrite(self: Any, source: Path, end: float, mark: str, seen: Any = None) -> None:
-        newest = next(filter(self.state.is_newest, self.stream.renamed()), None)
-        if newest is None or mark == "absent":
-            take(self, source, end, mark, seen)
+    def overwrite(self: Rotation, name: str, end: float, mark: str = "") -> None:
+        newest = next(filter(self.state.is_newest, self.place.batches()), None)
+        if newest is None:
+            batch(self, name, end, mark)
         else:
-            os.rename(source, newest.path)
+            os.rename(self.place.private / name, newest.path)
             self.made.append(newest)
 
-    put(rotation._Rotation, "_take", overwrite)
+    put(Rotation, "_batch", overwrite)
 
 
 def no_fence() -> None:
@@ -106,19 +110,56 @@ def no_overlap_rule() -> None:
 
 def foreign_ignored() -> None:
     """Nobody looks whether the live log is still the one that was left there."""
-    put(rotation._Rotation, "_continuity", lambda _self, _live: "")
+    put(Place, "is_pinned", lambda _self, status: status is not None)
 
 
-MUTANTS: dict[str, tuple[Callable[[], None], str]] = {
-    "unique-key": (unique_key, "repeat batches,lose a COMMIT,kill ship"),
-    "outbox-on-created": (outbox_on_created, "wipe queue,kill aggregator,kill ship"),
-    "no-closed-check": (no_closed_check, "kill ship,freeze ship"),
-    "rename-overwrites": (rename_overwrites, "kill ship,freeze ship"),
-    "no-fence": (no_fence, "freeze aggregator,kill ship"),
-    "receipts-by-number": (receipts_by_number, "restore a spool,kill ship"),
-    "no-attempts": (no_attempts, "abandon aggregator,kill ship"),
-    "no-overlap-rule": (no_overlap_rule, "clone a machine,kill ship,freeze ship"),
-    "foreign-ignored": (foreign_ignored, "foreign rotation,kill ship"),
+def pin_thrown_away() -> None:
+    """What is pinned, and no longer stands under the log's name, is thrown away."""
+
+    def retire(self: Rotation, end: float, mark: str) -> None:
+        self.place.remove(PIN)
+        self._empty(end, mark)
+
+    put(Rotation, "_retire", retire)
+
+
+def birth_ignored() -> None:
+    """Where another program has rotated, nobody asks until when a third file can have stood under the log's name."""
+    put(Rotation, "_born", lambda self, _turn: (self.state.last_to or 0.0) + 0.001)
+
+
+def marks_unread() -> None:
+    """The bill does not read what a batch says of itself."""
+    found = gaps.gaps_of
+
+    def unmarked(stream: Any, covers: Any) -> Any:
+        return found(stream, [dataclasses.replace(cover, reason="") for cover in covers])
+
+    put(coverage, "gaps_of", unmarked)
+
+
+class Mutant(NamedTuple):
+    """A defect, and the campaign that finds it."""
+
+    put_in: Callable[[], None]
+    kinds: str
+    seed: int = 2
+    faults: int = 25
+
+
+MUTANTS = {
+    "unique-key": Mutant(unique_key, "repeat batches,lose a COMMIT,kill ship"),
+    "outbox-on-created": Mutant(outbox_on_created, "wipe queue,kill aggregator,kill ship"),
+    "no-closed-check": Mutant(no_closed_check, "kill ship,freeze ship"),
+    "rename-overwrites": Mutant(rename_overwrites, "kill ship,freeze ship"),
+    "no-fence": Mutant(no_fence, "freeze aggregator,kill ship"),
+    "receipts-by-number": Mutant(receipts_by_number, "restore a spool,kill ship"),
+    "no-attempts": Mutant(no_attempts, "abandon aggregator,kill ship"),
+    "no-overlap-rule": Mutant(no_overlap_rule, "clone a machine,kill ship,freeze ship"),
+    "foreign-ignored": Mutant(foreign_ignored, "foreign rotation,kill ship"),
+    "pin-thrown-away": Mutant(pin_thrown_away, "foreign rotation,kill ship"),
+    "birth-ignored": Mutant(birth_ignored, "foreign rotation,pair of rotators,deleting rotator"),
+    "marks-unread": Mutant(marks_unread, "copy and truncate"),
 }
 
 
@@ -127,7 +168,7 @@ def main() -> int:
     from edgetally.cli.main import main as edgetally
 
     name, *arguments = sys.argv[1:]
-    MUTANTS[name][0]()
+    MUTANTS[name].put_in()
     return edgetally(arguments)
 
 

@@ -1,34 +1,59 @@
-"""The verdict: every (stream, slot, channel) of the database against what the writers wrote."""
+"""The verdict: every line that was written against the bill, which counts it once, or calls its moment missing."""
 
 from __future__ import annotations
 
-import json
-from collections import Counter
+import gzip
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
-from tests.chaos.world import Cache, World
-from tests.chaos.writer import Account, read_line
+from edgetally.bill.coverage import coverage
+from edgetally.bill.period import Period
+from edgetally.ledger.database import connect
+from edgetally.ledger.gaps import Gap
+from edgetally.limits import DAY, SLOT_SECONDS
+from tests.chaos.world import World
+from tests.chaos.writer import Cell, Line
 
-NEAR_SECONDS = 5.0  # a run's time: what was taken away in its middle may be called missing with the time after it
-FARTHEST_STEP = 160.0  # of a clock; covers that it pushed ahead stay ahead for so long
+# Without these, nothing is ever missing: those of other programs, and what makes an edge forget what it knew.
+LOSING = {
+    "foreign rotation",
+    "copy and truncate",
+    "pair of rotators",
+    "three rotators",
+    "deleting rotator",
+    "hostile names",
+    "a glob's log goes",
+    "restore a spool",
+    "two machines",
+    "clock hours ahead",
+}
+BEFORE, AFTER, TOLD = 12.0, 4.0, 15  # what is told of an edge's history beside a loss: seconds, and events at most
+TRIES = 100_000  # to tell which lines a cell counts
+
+Found = dict[Cell, tuple[int, int]]  # requests, bytes
 
 
 @dataclass
 class Verdict:
-    """Requests lost, doubled and misplaced, of those written; problems: all that is wrong, in words.
+    """Lines lost, doubled and misplaced, of those written; problems: all that is wrong, in words.
 
-    held: in batches that a person must look at. missing: in files that another program moved away, in time that a
-    batch of their stream calls missing.
+    missing: not counted, and at the moment when they were written the bill has a gap. gaps: how long all of them are
+    together, seconds.
     """
 
     lost: int = 0
     doubled: int = 0
     misplaced: int = 0
     written: int = 0
-    held: int = 0
     missing: int = 0
+    gaps: float = 0.0
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -41,85 +66,229 @@ def judge(world: World) -> Verdict:
     """Compare all."""
     verdict = Verdict()
     counted = _counted(world)
-    for cache in world.caches:
-        _judge(verdict, world, cache, counted.pop(cache.stream, Account()))
+    gaps = _gaps(world)
+    teller = _Teller(world, gaps)
+    for stream, lines in _written(world).items():
+        verdict.written += len(lines)
+        verdict.gaps += sum(max(0.0, gap.end - gap.start) for gap in gaps[stream])
+        count = compare(lines, counted.pop(stream, {}))
+        said = [line for line in count.absent if any(holds(gap, line) for gap in gaps[stream])]
+        told = {line.size for line in said}
+        silent = [line for line in count.absent if line.size not in told]
+        verdict.missing += len(said)
+        verdict.lost += len(silent)
+        verdict.misplaced += len(count.moved)
+        verdict.doubled += len(count.again) + sum(max(1, abs(requests)) for _cell, requests, _size in count.strange)
+        verdict.problems += teller.say(stream, "lost", silent, said)
+        verdict.problems += teller.say(stream, "counted again", count.again)
+        verdict.problems += teller.say(stream, "counted in another slot", count.moved)
+        verdict.problems += [
+            f"{stream} {cell[0]} {cell[1]}: {requests:+d} requests, {size:+d} bytes, and nobody wrote that"
+            for cell, requests, size in count.strange
+        ]
     verdict.problems += [f"the database has a stream {name} that nobody wrote" for name in counted]
     verdict.problems += _invariants(world)
+    every = [gap for some in gaps.values() for gap in some]
+    verdict.problems += [f"a gap of the bill ends before it begins: {gap}" for gap in every if gap.end < gap.start]
+    if not any(world.counts.get(f"fault: {kind}") for kind in LOSING):
+        verdict.problems += [f"the bill calls time missing, and none is: {gap}" for gap in every]
     return verdict
 
 
-def _judge(verdict: Verdict, world: World, cache: Cache, found: Account) -> None:
-    """Compare one stream. found: what the database has of it; what is held or declared missing is added to that."""
-    written = cache.writer.account
-    verdict.written += cache.writer.lines
-    for path in (cache.folder / "spool" / "held").glob("*.json"):
-        body = json.loads(path.read_bytes())
-        if not _counted_as_clone(world, body):
-            verdict.held += _add_batch(found, body)
-    for path in cache.writer.log.parent.glob("access.log.[0-9]*"):
-        if _calls_missing(world, cache, int(path.suffix[1:]) / 1e9):
-            verdict.missing += _add_lines(found, path)
-    less = more = 0
-    for cell in sorted({*written.requests, *found.requests}):
-        difference = found.requests[cell] - written.requests[cell]
-        size = found.bytes[cell] - written.bytes[cell]
-        less += max(0, -difference)
-        more += max(0, difference)
-        if difference or size:
-            verdict.problems.append(f"{cache.stream} {cell[0]} {cell[1]}: {difference:+d} requests, {size:+d} bytes")
-    verdict.misplaced += min(less, more)
-    verdict.lost += less - min(less, more)
-    verdict.doubled += more - min(less, more)
+def _written(world: World) -> dict[str, list[Line]]:
+    """The lines of each stream, in the order in which they were written."""
+    found: dict[str, list[Line]] = {}
+    for writer in world.writers:
+        found.setdefault(writer.stream, []).extend(writer.lines)
+    return {stream: sorted(lines, key=lambda line: line.began) for stream, lines in sorted(found.items())}
 
 
-def _counted_as_clone(world: World, body: dict[str, Any]) -> bool:
-    """Whether the copy of a batch was first: where the database had been rolled back, and the copy came before it."""
-    clone = world.clones.get((body["stream"], body["generation"], body["seq"]))
-    query = f"SELECT COUNT(*) FROM batch WHERE HEX(generation) = UPPER('{clone}')"
-    return clone is not None and world.mariadb.sql(query, "edgetally") == "1\n"
-
-
-def _add_batch(account: Account, body: dict[str, Any]) -> int:
-    for slot, channel, requests, size, *_hits in body["rows"]:
-        account.add((slot, body["channels"][channel]), requests, size)
-    return sum(row[2] for row in body["rows"])
-
-
-def _calls_missing(world: World, cache: Cache, moment: float) -> bool:
-    """Whether a batch calls the time missing in which another program took the log away, as the edge's clock had it."""
-    stepped = any(-NEAR_SECONDS < moment - step < FARTHEST_STEP for step in cache.steps)
-    near = FARTHEST_STEP if stepped else NEAR_SECONDS
-    return world.mariadb.sql(
-        "SELECT COUNT(*) > 0 FROM batch b JOIN stream s ON s.id = b.stream_id "
-        f"WHERE (continuity, log) <> ('ok', 'ok') AND s.name = '{cache.stream}' AND covers_to > {moment - near} "
-        f"AND COALESCE(covers_from, covers_to) < {moment + near}",
-        "edgetally",
-    ).startswith("1")
-
-
-def _add_lines(account: Account, path: Path) -> int:
-    lines = path.read_bytes().splitlines()
-    for line in lines:
-        account.add(*read_line(line))
-    return len(lines)
-
-
-def _counted(world: World) -> dict[str, Account]:
+def _counted(world: World) -> dict[str, Found]:
     rows = world.mariadb.sql(
         "SELECT s.name, slot, c.name, requests, bytes FROM traffic t JOIN stream s ON s.id = t.stream_id "
         "JOIN channel c ON c.id = t.channel_id",
         "edgetally",
     )
-    accounts: dict[str, Account] = {}
-    for line in rows.splitlines():
-        stream, slot, channel, requests, size = line.split("\t")
-        accounts.setdefault(stream, Account()).add((int(slot), channel), int(requests), int(size))
-    return accounts
+    found: dict[str, Found] = {}
+    for row in rows.splitlines():
+        stream, slot, channel, requests, size = row.split("\t")
+        found.setdefault(stream, {})[int(slot), channel] = (int(requests), int(size))
+    return found
 
 
-def _invariants(world: World) -> list[str]:
+# --- which lines the bill counts
+
+
+class _Count(NamedTuple):
+    """Lines that are not counted, those that are counted once more, those counted in another slot, and what nobody
+    wrote: cell, requests, bytes."""
+
+    absent: list[Line]
+    again: list[Line]
+    moved: list[Line]
+    strange: list[tuple[Cell, int, int]]
+
+
+def compare(lines: Sequence[Line], found: Found) -> _Count:
+    """Tell of each line whether it is counted."""
+    cells: defaultdict[Cell, list[Line]] = defaultdict(list)
+    channels: defaultdict[str, list[Line]] = defaultdict(list)
+    for line in lines:
+        cells[line.cell].append(line)
+        channels[line.cell[1]].append(line)
+    lost: dict[int, Line] = {}
+    more: list[Line] = []  # in cells that are not theirs, or once more in theirs
+    count = _Count([], [], [], [])
+    for cell in sorted({*cells, *found}):
+        here = cells.get(cell, [])
+        requests, size = found.get(cell, (0, 0))
+        told = _explain(here, channels[cell[1]], requests, size)
+        if told is None:
+            count.strange.append((cell, requests - len(here), size - _sum(here)))
+        else:
+            lost.update((line.size, line) for line in told[0])
+            more += told[1]
+    for line in more:
+        (count.moved if lost.pop(line.size, None) else count.again).append(line)
+    count.absent.extend(lost.values())
+    return count
+
+
+def _sum(lines: Iterable[Line]) -> int:
+    return sum(line.size for line in lines)
+
+
+def _explain(
+    here: Sequence[Line], every: Sequence[Line], requests: int, size: int
+) -> tuple[Sequence[Line], Sequence[Line]] | None:
+    """What makes a cell's sums of its lines: those that are not counted, and those of its channel that are besides.
+
+    As few as possible of either; None where nothing explains it, or only what takes too long to find.
+    """
+    tries = 0
+    for fewer in range(max(0, len(here) - requests), len(here) + 1):
+        besides = requests - len(here) + fewer
+        tries += math.comb(len(here), fewer) * math.comb(len(every), max(0, besides - 1))
+        if tries > TRIES:
+            return None
+        for lost in combinations(here, fewer):
+            more = _with_sum(every, besides, size - _sum(here) + _sum(lost))
+            if more is not None:
+                return lost, more
+    return None
+
+
+def _with_sum(lines: Sequence[Line], number: int, size: int) -> Sequence[Line] | None:
+    """Those lines, so many, whose sizes have this sum; None where there are no such."""
+    if not number:
+        return None if size else ()
+    last = {line.size: line for line in lines}
+    for some in combinations(lines, number - 1):
+        rest = last.get(size - _sum(some))
+        if rest is not None and rest not in some:
+            return *some, rest
+    return None
+
+
+# --- what the bill says of the others
+
+
+def _gaps(world: World) -> defaultdict[str, list[Gap]]:
+    """The bill's gaps of each stream, as they are when half an hour has passed without anything more."""
+    end = max(line.ended for writer in world.writers for line in writer.lines)
+    first = int(world.began) // SLOT_SECONDS * SLOT_SECONDS - SLOT_SECONDS
+    period = Period(first, int(end) // SLOT_SECONDS * SLOT_SECONDS + SLOT_SECONDS, ZoneInfo("UTC"))
+    connection = connect(world.local)
+    try:
+        with connection.cursor() as cursor:
+            found = coverage(cursor, period, end + DAY)
+    finally:
+        connection.close()
+    gaps: defaultdict[str, list[Gap]] = defaultdict(list)
+    for one in found:
+        gaps[one.stream.name] = [gap for gap in one.gaps if gap.start < end]
+    return gaps
+
+
+def holds(gap: Gap, line: Line) -> bool:
+    """Whether a gap holds the moment in which a line was written, which is as long as its writing took.
+
+    The bill's times are whole milliseconds.
+    """
+    return math.floor(line.began * 1000) / 1000 <= gap.end and gap.start <= math.ceil(line.ended * 1000) / 1000
+
+
+class _Teller:
+    """Tells what became of lines, as far as it helps to find out why."""
+
+    def __init__(self, world: World, gaps: Mapping[str, Sequence[Gap]]) -> None:
+        self._world = world
+        self._gaps = gaps
+        self._places: dict[int, str] = {}
+
+    def say(self, stream: str, what: str, lines: Sequence[Line], said: Sequence[Line] = ()) -> list[str]:
+        """A sentence for each file that has some of these lines. said: lost ones of which the bill tells."""
+        if not lines:
+            return []
+        self._places = self._places or _places(self._world)
+        groups: defaultdict[str, list[Line]] = defaultdict(list)
+        for line in lines:
+            groups[self._places.get(line.size, "no file")].append(line)
+        more = Counter(self._places.get(line.size, "no file") for line in said)
+        return [
+            self._sentence(stream, what, f"{place}, of which the bill tells {more[place]} more", group)
+            for place, group in groups.items()
+        ]
+
+    def _sentence(self, stream: str, what: str, place: str, lines: Sequence[Line]) -> str:
+        first, last = min(line.began for line in lines), max(line.ended for line in lines)
+        nearest = sorted(self._gaps[stream], key=lambda gap: max(gap.start - last, first - gap.end))[:2]
+        gaps = [f"{self._span(gap.start, gap.end)} {gap.reason}" for gap in nearest]
+        folders = {machine.folder.name for machine in self._world.machines if machine.name == stream.partition("/")[0]}
+        history = [
+            f"\n        {moment - self._world.began:.3f} {folder}: {said}"
+            for moment, folder, said in sorted(self._world.history)
+            if folder in folders and first - BEFORE < moment < first + AFTER
+        ]
+        return (
+            f"{stream}: {len(lines)} lines {what}, written {self._span(first, last)}; they lie in {place}; nearest "
+            f"gaps: {', '.join(gaps) or 'none'}{''.join(history[-TOLD:])}"
+        )
+
+    def _span(self, start: float, end: float) -> str:
+        return f"{start - self._world.began:.3f} to {end - self._world.began:.3f}"
+
+
+def _places(world: World) -> dict[int, str]:
+    """Where lines lie, by their sizes; the last place on the way of each."""
+    found: dict[int, str] = {}
+    for machine in world.machines:
+        held = {path.name: path.with_suffix(".reason") for path in (machine.folder / "spool" / "held").glob("*.json")}
+        reasons = {
+            tuple(name.split("-")[-4:-2]): reason.read_text().strip()
+            for name, reason in held.items()
+            if reason.exists()
+        }
+        for path in sorted(machine.folder.rglob("*")):
+            if path.is_symlink() or not path.is_file() or path.suffix == ".json" or "copy" in path.parts:
+                continue
+            why = next((text for (generation, seq), text in reasons.items() if f"{generation}-{seq}-" in path.name), "")
+            for size in _sizes(path):
+                found[size] = f"{path.relative_to(world.folder)}{f' (held: {why})' if why else ''}"
+    return found
+
+
+def _sizes(path: Path) -> Iterable[int]:
+    data = path.read_bytes()
+    data = gzip.decompress(data) if path.suffix == ".gz" and data[:2] == b"\x1f\x8b" else data
+    return map(int, re.findall(rb'" 200 (\d+) "-" "chaos"', data))
+
+
+# --- beside the sums
+
+
+def _invariants(world: World) -> Iterator[str]:
     """What must hold beside the sums."""
-    problems = []
     for what, query in {
         "slots whose sum over the streams is another one": "SELECT COUNT(*) FROM channel_traffic c LEFT JOIN "
         "(SELECT channel_id, slot, SUM(requests) AS r, SUM(bytes) AS b FROM traffic GROUP BY 1, 2) t USING "
@@ -131,15 +300,4 @@ def _invariants(world: World) -> list[str]:
     }.items():
         number = int(world.mariadb.sql(query, "edgetally"))
         if number:
-            problems.append(f"{number} {what}")
-    marks = Counter(world.mariadb.sql("SELECT continuity, log FROM batch", "edgetally").splitlines())
-    marks.pop("ok\tok", None)
-    foreign = any(world.counts.get(f"fault: {kind}") for kind in ("foreign rotation", "copy and truncate"))
-    restored = world.counts.get("fault: restore a spool")
-    if foreign or restored:
-        marks.pop("broken\tok", None)  # who cannot know whether a file is gone must say so
-    if foreign:
-        marks.pop("ok\tabsent", None)  # between the renaming and the new log
-    if marks:
-        problems.append(f"batches that call time missing, and none is: {dict(marks)}")
-    return problems
+            yield f"{number} {what}"

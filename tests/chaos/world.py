@@ -8,18 +8,21 @@ import os
 import random
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from edgetally.config import AggregatorConfig, DatabaseConfig
 from edgetally.ledger import migrate
+from edgetally.wire.batch import FUNCTION
 from edgetally.wire.envelope import Key, derive_key
 from tests.chaos.proxy import Proxy
-from tests.chaos.writer import Writer
+from tests.chaos.writer import Writer, rules
 from tests.support import servers
 from tests.support.edge import Edge, wait_for
 
@@ -57,42 +60,52 @@ def _environment() -> dict[str, str]:
 
 
 class Cache(threading.Thread):
-    """One edge: its log's writer, and cron, which runs `ship` again and again. Others may kill or freeze that."""
+    """One edge: its logs' writers, and cron, which runs `ship` again and again. Others may kill or freeze that.
 
-    def __init__(self, name: str, folder: Path, job_server: str, seed: str, mutant: str) -> None:
+    logs: the names of its logs; of several, a glob is configured.
+    """
+
+    def __init__(
+        self, name: str, folder: Path, job_server: str, seed: str, mutant: str, logs: Sequence[str] = ("access",)
+    ) -> None:
         super().__init__(name=name)
-        mount_disk(folder / "spool", SPOOL_BYTES)
         self.folder, self.mutant = folder, mutant
+        folder.mkdir(exist_ok=True)
         self.key: Key = derive_key(MASTER, name)
+        wishes = {log: folder / f"reopen-{log}" for log in logs}
         self.edge = Edge(
             folder,
             edge=name,
             key_id=self.key.id,
             key=self.key.secret.hex(),
             job_servers=[job_server],
-            reopen=f"touch {folder}/reopen",
+            reopen=f"touch {' '.join(map(str, wishes.values()))}",
             include_existing=True,
             close_timeout=1,
             receipt_wait=1,
             quota_bytes=6 << 20,
             reserve_bytes=1 << 20,
         )
-        rules = [{"channel": "web", "host": "a.example.com"}, {"channel": "web", "host": "b.example.com"}]
-        (folder / "channels.json").write_text(json.dumps([*rules, {"channel": "video", "host": "v.example.com"}]))
-        self.writer = Writer(folder, seed)
+        self.logs = folder / "log"
+        if len(logs) > 1:
+            self.edge.set(path=f"{self.logs}/*.log")
+        (folder / "channels.json").write_text(json.dumps(rules()))
+        self.writers = [
+            Writer(
+                self.logs / f"{log}.log",
+                wish,
+                f"{name}/access{f'.{log}' if len(logs) > 1 else ''}",
+                f"{seed} {folder.name} {log}",
+            )
+            for log, wish in wishes.items()
+        ]
         self.process: subprocess.Popen[bytes] | None = None
         self.rolled_back = False  # the database was, and not all of sent/ is reconciled yet
         self.rest = threading.Lock()  # held: no run begins
         self.stop = threading.Event()
         self.faketime = ""
-        self.steps: list[float] = []  # when its clock was wrong
         self.runs = 0
         self._chance = random.Random(f"{seed} cron")
-
-    @property
-    def stream(self) -> str:
-        """The stream's name."""
-        return f"{self.name}/access"
 
     def run(self) -> None:
         """Cron."""
@@ -101,17 +114,39 @@ class Cache(threading.Thread):
                 self.ship()
             self.stop.wait(self._chance.uniform(0.1, 0.8))
 
-    def ship(self, *options: str) -> int:
-        """One run of `ship`; its exit status, negative where it was killed."""
+    def ship(self, *options: str, under: Sequence[str] = ()) -> int:
+        """One run of `ship`; its exit status, negative where it was killed. under: a command that runs it."""
         environment = _environment()
         if self.faketime:
             library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
             environment.update(LD_PRELOAD=str(library), FAKETIME=self.faketime, FAKETIME_DONT_FAKE_MONOTONIC="1")
-        command = program(self.mutant, "ship", "--config", str(self.edge.file), "--now", *options)
-        with (self.folder / "ship.log").open("ab") as log:
+        command = [*under, *program(self.mutant, "ship", "--config", str(self.edge.file), "--now", *options)]
+        with (self.folder / "ship.log").open("ab", buffering=0) as log:
+            log.write(f"-- {time.time():.3f} {' '.join(options)} {self.faketime}\n".encode())
             self.process = subprocess.Popen(command, env=environment, stderr=log, stdin=subprocess.DEVNULL)
             self.runs += 1
             return self.process.wait()
+
+    def under_way(self) -> list[Path]:
+        """What is not in the hands of those downstream yet: logs with lines, renamed ones, batches in the outbox.
+
+        In this order, in which a line goes its way, so that it cannot slip by between two looks.
+        """
+        live = [writer.log for writer in self.writers if writer.log.exists() and writer.log.stat().st_size]
+        return live + self._renamed() + sorted((self.folder / "spool" / "outbox").glob("*.json"))
+
+    def _renamed(self) -> list[Path]:
+        """Files with lines, in the log's folder or below, that the edge has put there; no other names of a live log."""
+        live = {os.stat(writer.log).st_ino for writer in self.writers if writer.log.exists()}
+        found = []
+        for folder, _folders, names in os.walk(self.logs):
+            for path in (Path(folder, name) for name in sorted(names)):
+                with contextlib.suppress(FileNotFoundError):
+                    status = path.lstat()
+                    ours = "edgetally" in str(path.relative_to(self.logs)) and stat.S_ISREG(status.st_mode)
+                    if ours and status.st_size and status.st_ino not in live:
+                        found.append(path)
+        return found
 
     def signal(self, number: int) -> None:
         """Send a signal to the run under way, if there is one."""
@@ -125,6 +160,17 @@ class Cache(threading.Thread):
         self.signal(signal.SIGCONT)
         with self.rest:
             yield
+
+    def end_writing(self) -> None:
+        """End cron after the run under way; all writers write their last line, and close their old logs."""
+        self.stop.set()
+        self.signal(signal.SIGCONT)
+        for writer in self.writers:
+            writer.quiet.set()
+        self.join()
+        for writer in self.writers:
+            writer.last.set()
+            writer.ended.wait()
 
     def end(self) -> None:
         """End cron, and the run under way."""
@@ -163,14 +209,20 @@ class Aggregators(threading.Thread):
                 self.processes.remove(process)
                 self.abandoned.append(process)
 
+    def end_abandoned(self, keep: int = 0) -> None:
+        """End those that were abandoned, the oldest first."""
+        while len(self.abandoned) > keep:
+            process = self.abandoned.pop(0)
+            process.kill()
+            process.wait()
+
     def end(self) -> None:
         """End all."""
         self._stop_asked.set()
         if self.is_alive():
             self.join()
-        for process in [*self.processes, *self.abandoned]:
-            process.kill()
-            process.wait()
+        self.abandoned += self.processes
+        self.end_abandoned()
 
 
 class World(contextlib.ExitStack):
@@ -196,20 +248,23 @@ class World(contextlib.ExitStack):
         self.aggregators = Aggregators(self._aggregator_file(), folder, mutant)
         self.callback(self.aggregators.end)
         self.caches = [
-            Cache(f"edge{number}", folder / f"edge{number}", self.gearmand.address, f"{seed} {number}", mutant)
+            self.machine(f"edge{number}", ("access", "other") if number == edges else ("access",))
             for number in range(1, edges + 1)
         ]
+        self.twins: list[Cache] = []  # other machines with the name and key of an edge
+        self.began = time.time()
+        self.history: list[tuple[float, str, str]] = []
         self.counts: dict[str, int] = {}
         self.takeovers: list[float] = []
-        self.clones: dict[tuple[str, str, int], str] = {}  # (stream, generation, seq): the last copy's generation
+        self.calls: dict[str, int] = {}  # how often a run of ship makes each system call, once that is known
         self.disaster = threading.Lock()  # what two restored disks have lost together, nobody has
 
     def _database(self) -> DatabaseConfig:
         admin = DatabaseConfig("root", "", "mysql", socket=str(self.mariadb.socket))
         config = admin._replace(user="edgetally", password="secret", name="edgetally", socket="", host="127.0.0.1")
-        local = config._replace(socket=str(self.mariadb.socket))
+        self.local = config._replace(socket=str(self.mariadb.socket), host="")
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
-            migrate.migrate(AggregatorConfig(("127.0.0.1:1",), (MASTER,), local), admin, "%", None)
+            migrate.migrate(AggregatorConfig(("127.0.0.1:1",), (MASTER,), self.local), admin, "%", None)
         self.mariadb.sql(_WITNESS + "INSERT INTO boot VALUES ();", "edgetally")
         if self.mutant == "unique-key":
             for table in ("batch", "batch_body"):
@@ -231,19 +286,40 @@ class World(contextlib.ExitStack):
         )
         return file
 
+    def machine(self, name: str, logs: Sequence[str] = ("access",), folder: str = "") -> Cache:
+        """A machine with a small disk for its spool. It does not run yet."""
+        place = self.folder / (folder or name)
+        mount_disk(place / "spool", SPOOL_BYTES)
+        self.callback(subprocess.run, ["umount", "--lazy", str(place / "spool")], check=True)
+        return Cache(name, place, self.gearmand.address, str(self.seed), self.mutant, logs)
+
+    @property
+    def machines(self) -> list[Cache]:
+        """All edges, and those that pretend to be one."""
+        return self.caches + self.twins
+
+    @property
+    def writers(self) -> list[Writer]:
+        """Of all logs."""
+        return [writer for machine in self.machines for writer in machine.writers]
+
     def start(self) -> None:
         """Let all begin, and see the first batches committed."""
         self.aggregators.start()
         for cache in self.caches:
-            self.callback(subprocess.run, ["umount", "--lazy", str(cache.folder / "spool")], check=True)
-            cache.writer.start()
-            self.callback(cache.writer.join)
-            self.callback(cache.writer.stop.set)
-            cache.start()
-            self.callback(cache.join)
-            self.callback(cache.end)
+            self.run_machine(cache)
         for cache in self.caches:
             wait_for(f"first batch of {cache.name}", lambda: any((cache.folder / "spool" / "sent").glob("*")), 60)  # noqa: B023
+
+    def run_machine(self, machine: Cache) -> None:
+        """Let its servers write, and cron run."""
+        for writer in machine.writers:
+            writer.start()
+            self.callback(writer.join)
+            self.callback(writer.stop.set)
+        machine.start()
+        self.callback(machine.join)
+        self.callback(machine.end)
 
     def active(self) -> subprocess.Popen[bytes] | None:
         """The aggregator that holds the writer's row, if it is one of ours that runs."""
@@ -256,28 +332,59 @@ class World(contextlib.ExitStack):
         """Note that something happened."""
         self.counts[what] = self.counts.get(what, 0) + number
 
-    def settle(self, timeout: float) -> bool:
-        """No more faults: let the writers end and all be delivered. False where something stays under way."""
-        for cache in self.caches:
-            cache.writer.quiet.set()
+    def note(self, folder: Path, what: str) -> None:
+        """Note what happened to an edge, by its folder, and when: for whoever looks for a cause."""
+        self.history.append((time.time(), folder.name, what))
+
+    # --- the end
+
+    def settle(self, timeout: float) -> list[str]:
+        """No more faults: let the writers end, and every edge run until all is in the ledger. What stays under way.
+
+        Every edge has had a whole run that began when all writers were quiet, and all downstream could answer.
+        """
+        for machine in self.machines:
+            machine.end_writing()
         deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline:
-            waiting = [cache for cache in self.caches if self._unfinished(cache)]
-            if not waiting:
-                return True
-            for cache in waiting:
-                age_outbox(cache)
-                reconcile(cache)
-            time.sleep(0.5)
+        wait_for("all servers", self._answers, timeout)
+        left: list[str] = []
+        threads = [threading.Thread(target=self._finish, args=(one, deadline, left)) for one in self.machines]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.aggregators.end_abandoned()  # what they had in hand goes to the others
+        while servers.queue(self.gearmand, FUNCTION)[0] and not left:
+            if time.monotonic() > deadline:
+                left.append("jobs in the queue")
+            time.sleep(0.1)
+        return left
+
+    def _answers(self) -> bool:
+        """Whether the job server, an aggregator and the database answer."""
+        with contextlib.suppress(OSError):
+            return self.active() is not None and servers.queue(self.gearmand, FUNCTION)[2] > 0
         return False
 
-    def _unfinished(self, cache: Cache) -> list[Path]:
-        outbox = list((cache.folder / "spool" / "outbox").glob("*"))
-        return (
-            outbox
-            + [path for path in cache.writer.log.parent.iterdir() if ".edgetally-" in path.name]
-            + ([cache.writer.log] if cache.writer.log.exists() and cache.writer.log.stat().st_size else [])
-        )
+    def _finish(self, machine: Cache, deadline: float, left: list[str]) -> None:
+        """Run `ship` until nothing is under way any more."""
+        while True:
+            whole = machine.ship(*(["--reconcile"] if machine.rolled_back else [])) in (0, 1)
+            waiting = machine.under_way() + (self._forgotten(machine) if machine.rolled_back else [])
+            if whole and not waiting:
+                return
+            if time.monotonic() > deadline:
+                left += [str(path.relative_to(self.folder)) for path in waiting] or [f"a whole run of {machine.name}"]
+                return
+            age_outbox(machine)
+            time.sleep(0.2)
+
+    def _forgotten(self, machine: Cache) -> list[Path]:
+        """Confirmed batches that the ledger does not have, since it was rolled back."""
+        rows = self.mariadb.sql("SELECT LOWER(HEX(generation)), seq FROM batch", "edgetally").splitlines()
+        known = {tuple(row.split("\t")) for row in rows}
+        sent = (machine.folder / "spool" / "sent").glob("*.json")
+        return [path for path in sent if tuple(path.name.split("-")[-4:-2]) not in known]
 
 
 def mount_disk(folder: Path, size: int) -> None:
