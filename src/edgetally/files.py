@@ -9,6 +9,7 @@ import stat
 import struct
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from edgetally.errors import EdgetallyError
 
@@ -26,11 +27,18 @@ def temporary(path: Path) -> Path:
     return path.with_name(path.name + TEMPORARY)
 
 
+def open_plain(path: Path) -> BinaryIO:
+    """Open a file that another may have put there: a plain one, and no link. Raises OSError for all else."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return open(descriptor, "rb")
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "it is no plain file", str(path))
+
+
 def read_plain(path: Path) -> bytes:
-    """What is in a file that another may have put there: a plain one, and no link. Raises OSError for all else."""
-    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "it is no plain file", str(path))
+    """What is in a file that another may have put there, as open_plain opens it."""
+    with open_plain(path) as file:
         return file.read()
 
 

@@ -84,7 +84,7 @@ def _stream(stream: Stream, rules: ChannelMap, config: EdgeConfig, edge: Edge) -
         yield defects.LOG_ABSENT.found("the log is not there", where=str(stream.path))
         yield from (_weighed(finding, by_host) for finding in check_format(fmt, where))
         return
-    with logs.opened(str(stream.path)) as file:
+    with stream.place(make=False) as place, logs.opened(str(stream.path), place.path) as file:
         log = logs.read(file, str(stream.path), fmt)
         file.seek(0)
         sums = tally([file], fmt, rules, log=stream.log)

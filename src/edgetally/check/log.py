@@ -20,6 +20,7 @@ from edgetally.check.format import unreadable
 from edgetally.check.measure import LONG_SECONDS, ORDER_SECONDS, Measures, measure
 from edgetally.edge.renamed import Renamed
 from edgetally.errors import EdgetallyError
+from edgetally.files import open_plain
 from edgetally.formats.catalogue import FORMATS, parse_format
 from edgetally.formats.finding import BODY_BYTES, Finding
 from edgetally.formats.log_format import LogFormat
@@ -68,10 +69,13 @@ class Log:
 
 
 @contextmanager
-def opened(name: str) -> Iterator[BinaryIO]:
-    """A file, plain or gzip, that can be read more than once; `-` is standard input. Raises EdgetallyError."""
+def opened(name: str, place: Path | None = None) -> Iterator[BinaryIO]:
+    """A file, plain or gzip, that can be read more than once; `-` is standard input. Raises EdgetallyError.
+
+    place: where it is opened instead, if others could have put a pipe or a link there.
+    """
     try:
-        with open(0 if name == "-" else name, "rb", closefd=name != "-") as file:
+        with open_plain(place) if place else open(0 if name == "-" else name, "rb", closefd=name != "-") as file:
             if file.seekable():
                 yield file
                 return
