@@ -52,6 +52,8 @@ def is_closed(path: Path) -> bool:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         return True
+    except BlockingIOError:  # its owner has taken a lease for itself
+        return False
     try:
         try:
             _take_lease(descriptor)

@@ -2,8 +2,8 @@
 
 The folder of a log may be its server's own, and whoever owns a folder can put a link, a pipe or another file under any
 name in it, at any moment. So a path is walked folder by folder, and a link is followed only where root owns it and the
-folder that it stands in. In the log's own folder only two things are ever done: what stands under the log's name is
-exchanged, or renamed, with a name of the private place, and is linked into that. What else lies there has no meaning.
+folder that it stands in. In the log's own folder only one thing is ever done: what stands under the log's name is
+exchanged, or renamed, with a name of the private place. What else lies there has no meaning.
 """
 
 from __future__ import annotations
@@ -150,17 +150,29 @@ class Place:
                 self.remove(name)
 
     def pin(self) -> bool:
-        """Link the live log into the private place. False where there is none, or it is no plain file."""
+        """Link the live log into the private place. False where there is none, or it is no plain file.
+
+        It is taken for that moment: as long as it has a name in another's folder, nobody can say whose its second is.
+        """
+        status = self.live()
+        if status is None or self.status(PIN) or not self.is_plain(status):
+            return False
         try:
-            os.link(self.name, self.private / PIN, src_dir_fd=self.folder, follow_symlinks=False)
-        except OSError:
+            self.take()
+            with suppress(FileExistsError):  # somebody made a new one in that moment: the next run counts both
+                self._link_taken()
+                rename_exclusively(self.private / TOOK, self.path)
+            sync_folder(self.private)
+        except (OSError, EdgetallyError):
             return False
-        linked = self.status(PIN)
-        if linked is None or not stat.S_ISREG(linked.st_mode) or linked.st_nlink != 2:  # the log's name, and this one
-            self.remove(PIN)
-            return False
-        sync_folder(self.private)
-        return True
+        return self.status(PIN) is not None
+
+    def _link_taken(self) -> None:
+        """Pin what was taken where it is a plain file, and the file system knows hard links."""
+        took = self.status(TOOK)
+        if took is not None and self.is_plain(took):
+            with suppress(PermissionError):
+                os.link(self.private / TOOK, self.private / PIN)
 
     def rename(self, name: str, target: str) -> None:
         """Give a file of the private place another name."""
@@ -249,6 +261,8 @@ def _walk(path: Path, log: str, steps: list[Step]) -> str:
             if not ahead:
                 return name
             raise _unreachable(path, log, steps, name, "it is not there") from None
+        except OSError as error:
+            raise _unreachable(path, log, steps, name, str(error.strerror)) from None
         if stat.S_ISLNK(status.st_mode):
             links += 1
             if not (is_ours(status) and steps[-1].is_roots) or links > _LINKS:

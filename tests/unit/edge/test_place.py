@@ -289,6 +289,33 @@ def test_only_a_plain_file_without_another_name_is_pinned(log: Path, place: Plac
     assert target.read_text() == "live\n"
 
 
+def test_another_name_that_comes_after_the_look_is_seen(
+    log: Path, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hard link to another's file, whose name in the log's folder was gone for a moment."""
+    before = log.stat()
+    os.link(log, log.with_name("other"))
+    monkeypatch.setattr(Place, "live", lambda _self: before)
+    assert not place.pin()
+    assert os.listdir(place.private) == []
+    assert log.stat().st_ino == before.st_ino
+
+
+def test_a_new_log_that_comes_while_one_is_pinned(log: Path, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stays; the other is kept for the next run."""
+    link = Place._link_taken
+
+    def late(self: Place) -> None:
+        log.write_text("new\n")
+        link(self)
+
+    monkeypatch.setattr(Place, "_link_taken", late)
+    place.pin()
+    assert log.read_text() == "new\n"
+    assert (place.private / TOOK).read_text() == "live\n"
+    assert place.is_taken()
+
+
 # --- what lies in it
 
 

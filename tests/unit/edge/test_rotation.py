@@ -162,6 +162,28 @@ def test_a_file_system_without_hard_links_knows_the_log_again(edge: Edge, monkey
     assert "is not there" in problems[0]
 
 
+def test_a_new_log_that_comes_while_the_one_before_is_pinned(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pinning takes the log away for a moment: where a server makes another then, both are counted."""
+    edge.data["logs"][0]["server"] = "trafficserver"
+    edge.set()
+    edge.log.touch()
+    edge.turn(over=False)
+    edge.log.write_text("one\n")
+    link = Place._link_taken
+
+    def late(self: Place) -> None:
+        edge.log.write_text("two\n")
+        link(self)
+
+    with monkeypatch.context() as patch, edge.stream.place() as place:
+        patch.setattr(Place, "_link_taken", late)
+        place.pin()
+    edge.note()
+    wait_a_tick()
+    made, _ = edge.turn()
+    assert [(item.path.read_text(), item.mark) for item in made] == [("one\n", ""), ("", "broken"), ("two\n", "")]
+
+
 # --- what is not as it should be
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -516,6 +517,86 @@ def test_killed_at_every_step(edge: Edge, server: Writer) -> None:
         server.write(1)
         if number % 2:
             assert edge.rotate() == 0
+    for _ in range(2):
+        assert edge.rotate() == 0
+    check_whole(edge, server)
+
+
+_WAIT = """
+import sys
+from edgetally.edge import make_batch, ship
+from edgetally.config import load_edge
+config = load_edge(sys.argv[1])
+work = ship.Ship(config, ship.Spool(config.spool))
+print(flush=True)
+sys.stdin.readline()
+work.phase("rotate", work.rotate_all)
+"""
+# What changes something on the disk, and with it what the next run finds.
+_CHANGING = re.compile(
+    r"(write|ftruncate|fsync|rename\w*|link\w*|unlink\w*|symlink\w*|mkdir\w*|rmdir|\w*chown\w*|\w*chmod\w*|utimensat)\("
+    r"|openat\(.*O_(?:CREAT|TRUNC)"
+)
+
+
+def run_traced(edge: Edge, *options: str) -> list[str]:
+    """A rotation in a process that strace follows with some options; its system calls, one a line."""
+    trace = edge.folder / "trace"
+    with subprocess.Popen(
+        [sys.executable, "-c", _WAIT, str(edge.file)],
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as run:
+        assert run.stdin is not None
+        assert run.stdout is not None
+        run.stdout.readline()
+        command = ["strace", "-p", str(run.pid), "-o", str(trace), *options]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as strace:
+            assert strace.stderr is not None
+            if "attached" not in strace.stderr.readline():
+                run.kill()
+                pytest.skip("this machine lets no process be traced")
+            run.stdin.write("\n")
+            run.stdin.flush()
+            assert run.wait() in (0, -signal.SIGKILL)
+    return trace.read_text().splitlines()
+
+
+def calls_to_kill_at(trace: list[str], every: bool) -> list[tuple[str, int]]:
+    """Which call of its name each is, for those that change something, or for every one."""
+    seen: dict[str, int] = {}
+    found = []
+    for text in trace:
+        name = text.partition("(")[0]
+        if name.isidentifier():
+            seen[name] = seen.get(name, 0) + 1
+            if every or _CHANGING.match(text):
+                found.append((name, seen[name]))
+    return found
+
+
+def test_killed_at_every_system_call(edge: Edge, server: Writer) -> None:
+    """Runs are killed with -9 before a call that changes something on the disk; every other time a whole run follows.
+
+    EDGETALLY_KILLS=1000 kills before every single call.
+    """
+    server.write(1)
+    assert edge.rotate() == 0
+    server.write(1)
+    kills = int(os.environ.get("EDGETALLY_KILLS", "40"))
+    calls = calls_to_kill_at(run_traced(edge), kills >= 1000)
+    assert len(calls) > 30
+    step = max(1, len(calls) // kills)
+    for number, (name, call) in enumerate(calls[::step]):
+        server.write(1)
+        trace = run_traced(edge, f"--inject={name}:signal=KILL:when={call}")
+        assert "killed by SIGKILL" in trace[-1] or "exited with 0" in trace[-1]
+        server.write(1)
+        if number % 2:
+            assert edge.rotate() == 0, (name, call)
     for _ in range(2):
         assert edge.rotate() == 0
     check_whole(edge, server)
