@@ -70,7 +70,7 @@ class BatchMaker:
             covers=(None if item.seq == 1 else item.start, item.end),
             channels=tuple(counted["channels"]),
             rows=tuple(map(tuple, counted["rows"])),
-            continuity="broken" if item.mark == "broken" else "ok",
+            continuity="broken" if item.mark in ("odd", "broken", "blind") else "ok",
             log=_LOG.get(item.mark, "ok"),
             rejected=counted["rejected"],
             skewed=counted["skewed"],

@@ -1,6 +1,6 @@
 """The name of a renamed log in its private place, which fixes its batch's identity before anything else can fail.
 
-`<generation>-<seq>-<from>-<to>[-absent|-broken|-full]`
+`<generation>-<seq>-<from>-<to>[-absent|-odd|-broken|-blind|-full]`
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from edgetally.limits import LATE_TRANSFER_SECONDS
 ARCHIVED = ".gz"  # what the archive adds to the name
 _NAME = (
     r"(?P<generation>[0-9a-f]{16})-(?P<seq>\d{1,18})-(?P<start>\d{1,12}\.\d{3})-(?P<end>\d{1,12}\.\d{3})"
-    r"(?:-(?P<mark>absent|broken|full))?"
+    r"(?:-(?P<mark>absent|odd|broken|blind|full))?"
 )
 _RENAMED = re.compile(_NAME)
 _ARCHIVED = re.compile(
@@ -23,7 +23,12 @@ _ARCHIVED = re.compile(
 
 
 class Renamed(NamedTuple):
-    """A renamed log. start and end are epoch seconds; mark is empty, `absent`, `broken` or `full`."""
+    """A renamed log. start and end are epoch seconds; mark is empty, or says why its time is missing.
+
+    absent: there was no log; odd: what stood there was no plain file; broken: another program has been at it; blind:
+    that, and its server may be writing to a file that nobody knows, until a line is in the one that follows; full: its
+    disk was.
+    """
 
     folder: Path
     generation: str

@@ -104,22 +104,29 @@ class Rotation:
         if took is None or not place.is_plain(took):
             place.put_away(TOOK, turn)
             self._broken("what stood under its name was no plain file")
-            self._retire(turn, "broken")
+            self._retire(turn, "blind")
         elif place.status(PIN) and not place.is_pinned(took):
             if self._is_elsewhere():
                 self._retire(turn, "")
             else:
                 self._broken("it was replaced")
                 self._retire(self._born(turn), "broken")
-            self._batch(TOOK, turn)
+            self._batch(TOOK, turn, "" if took.st_size else "blind")
         elif place.status(PIN) or self.state.last_to is None or self._is_known():
             mark = "" if self._is_whole() else "broken"
+            if self.state.mark in (
+                "absent",
+                "odd",
+            ):  # the server may have gone on with another file, until it made this one
+                self._empty(self._born(turn), "broken")
+            elif self.state.mark == "blind":
+                mark = "broken" if took.st_size else "blind"
             place.remove(PIN)  # first: a file with the name of a batch and this one would be counted twice
             self._batch(TOOK, turn, mark)
         else:
             self._broken("nobody knows what was there before it")
             self._empty(self._born(turn), "broken")
-            self._batch(TOOK, turn)
+            self._batch(TOOK, turn, "" if took.st_size else "blind")
         self._pin_next()
 
     def _born(self, turn: float) -> float:
@@ -217,7 +224,7 @@ class Rotation:
             f"{self.stream.path} is no plain file, or has another name: the time since the last rotation counts as "
             f"missing; remove it, and have the server of log '{self.stream.log}' make a new one"
         )
-        self._retire(turn, "broken")
+        self._retire(turn, "odd")
 
     def _extend(self, status: os.stat_result | None) -> bool:
         """The server never reopened its log and still writes to the last renamed one: let that cover this time too.

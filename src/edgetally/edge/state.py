@@ -26,7 +26,7 @@ class State(NamedTuple):
     path: of the log at the last rotation. last_to: end of its covers, epoch s, None before any. live: the log that was
     there after it. size: of the newest renamed log when it was renamed, bytes. turn: when a rotation began that is not
     over yet, epoch s. private: the log's private place then; empty where an older program has renamed the log beside
-    itself.
+    itself. mark: of the newest renamed log.
     """
 
     stream: str
@@ -38,6 +38,7 @@ class State(NamedTuple):
     size: int = 0
     turn: float | None = None
     private: str = ""
+    mark: str = ""
 
     def is_newest(self, item: Renamed) -> bool:
         """Whether a renamed log is the one of the last rotation."""
@@ -94,7 +95,7 @@ def _mend(spool: Spool, stream: Stream, place: Place, state: State) -> State:
         known = item.seq < state.next_seq - 1 or (item.seq == state.next_seq - 1 and item.end <= last_to)
         if item.generation == state.generation and not known:
             last_to = max(last_to, item.end)
-            state = state._replace(next_seq=item.seq + 1, last_to=last_to, live=None, size=0)
+            state = state._replace(next_seq=item.seq + 1, last_to=last_to, live=None, size=0, mark=item.mark)
     while published := spool.find(BatchName(stream.log, state.generation, state.next_seq)):
         last_to = max(last_to, _covers_end(published))
         state = state._replace(next_seq=state.next_seq + 1, last_to=last_to, live=None, size=0)
@@ -129,7 +130,8 @@ def note_turn(spool: Spool, stream: Stream, state: State, turn: float | None) ->
 
 def note_batch(spool: Spool, stream: Stream, state: State, item: Renamed, size: int) -> State:
     """A file has become the next batch's: its number is used up."""
-    return save_state(spool, stream.log, state._replace(next_seq=item.seq + 1, last_to=item.end, live=None, size=size))
+    noted = state._replace(next_seq=item.seq + 1, last_to=item.end, live=None, size=size, mark=item.mark)
+    return save_state(spool, stream.log, noted)
 
 
 def note_extended(spool: Spool, stream: Stream, item: Renamed) -> None:

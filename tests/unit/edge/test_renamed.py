@@ -28,7 +28,7 @@ def test_a_renamed_logs_name_says_everything(tmp_path: Path, seq: int, mark: str
         "took",
         "odd-1780000000.125",
         f"{GENERATION}-1-0.000-1.000.gz",
-        f"{GENERATION}-1-0.000-1.000-odd",
+        f"{GENERATION}-1-0.000-1.000-strange",
         f"{GENERATION}-1-0.000-1.000\n",
         f"{GENERATION}-1-0.0-1.0",
         f"{GENERATION}--1-0.000-1.000",

@@ -209,8 +209,9 @@ def test_a_log_that_comes_back_within_the_run_is_known(edge: Edge) -> None:
     with edge.stream.place() as place:
         assert place.pin()
     edge.note()
-    (item,), problems = edge.turn()
-    assert (item.mark, problems) == ("", [])
+    (empty, item), problems = edge.turn()
+    assert (empty.mark, item.mark, problems) == ("broken", "", [])
+    assert empty.end - empty.start < 60, "until the log was made, the server may have written to another one"
 
 
 def test_a_log_that_is_gone_leaves_what_was_pinned(edge: Edge) -> None:
@@ -245,9 +246,9 @@ def test_what_is_no_plain_file_is_left_where_it_is(edge: Edge, odd: str) -> None
         os.lchown(edge.log, 12345, 12345)
     before = os.lstat(edge.log)
     (item,), problems = edge.turn()
-    assert (item.mark, item.path.read_text()) == ("broken", "pinned\n")
+    assert (item.mark, item.path.read_text()) == ("odd", "pinned\n")
     (again,), problems = edge.turn()
-    assert (again.mark, again.path.read_text(), len(problems)) == ("broken", "", 1)
+    assert (again.mark, again.path.read_text(), len(problems)) == ("odd", "", 1)
     assert "is no plain file, or has another name" in problems[0]
     assert (os.lstat(edge.log).st_ino, os.lstat(edge.log).st_mode) == (before.st_ino, before.st_mode)
     assert other.read_text() == "other\n"
@@ -435,7 +436,7 @@ def test_what_is_put_under_the_name_between_the_look_and_the_taking_is_removed(
 
     monkeypatch.setattr(Place, "exchange", late)
     (item,), problems = edge.turn()
-    assert (item.mark, item.path.read_text()) == ("broken", "")
+    assert (item.mark, item.path.read_text()) == ("blind", "")
     assert "what stood under its name was no plain file" in problems[0]
     assert (edge.log.is_symlink(), edge.log.stat().st_size) == (False, 0)
     assert other.read_text() == "other\n"
@@ -455,7 +456,7 @@ def test_a_folder_that_is_put_under_the_name_is_kept_apart(edge: Edge, monkeypat
     monkeypatch.setattr(Place, "exchange", late)
     (item,), _ = edge.turn()
     (odd,) = (name for name in edge.kept() if name.startswith("odd-"))
-    assert item.mark == "broken"
+    assert item.mark == "blind"
     assert (edge.private / odd / "what is in it").exists()
     assert edge.log.is_file()
 
@@ -528,7 +529,7 @@ def test_a_new_log_that_lost_lines_is_no_server_that_never_reopened(edge: Edge, 
         wait_a_tick()
         server.write(1)
         made, problems = edge.turn()
-    marks = {"moved away": ["absent"], "truncated": ["broken"], "replaced": ["broken", ""]}
+    marks = {"moved away": ["absent"], "truncated": ["broken"], "replaced": ["broken", "blind"]}
     assert [one.mark for one in made] == marks[how]
     assert len(problems) == 1
 
@@ -799,3 +800,41 @@ def test_an_older_program_that_was_killed_before_it_wrote_its_state(edge: Edge) 
     made, _ = edge.turn()
     assert [(one.seq, one.start, one.mark) for one in made[:1]] == [(6, item.end, "broken")]
     assert [one.path.read_text() for one in edge.stream.renamed()] == ["old\n", "", "line\n"]
+
+
+def test_the_time_is_missing_until_the_server_has_made_the_log_that_was_absent(edge: Edge) -> None:
+    """It may have gone on with a file that was made and moved away since the last look."""
+    edge.log.touch()
+    edge.turn()
+    edge.log.unlink()
+    edge.turn()
+    wait_a_tick()
+    edge.log.write_text("line\n")
+    made = os.stat(edge.log).st_mtime
+    with edge.stream.place() as place:
+        assert place.pin()
+    (empty, item), _ = edge.turn()
+    assert [empty.mark, item.mark, item.path.read_text()] == ["broken", "", "line\n"]
+    assert empty.start < made <= empty.end + 0.05
+
+
+def test_a_server_that_nobody_knows_where_it_writes_is_missing_until_a_line_shows_it(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link was put under the name: the server may hold what stood there before, until it writes to our new file."""
+    edge.log.touch()
+    edge.turn()
+    exchange = Place.exchange
+
+    def late(self: Place, status: os.stat_result) -> bool:
+        edge.log.unlink()
+        edge.log.symlink_to("/nowhere")
+        return exchange(self, status)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Place, "exchange", late)
+        edge.turn()
+    marks = [edge.turn()[0][0].mark]
+    edge.log.write_text("line\n")
+    marks += [edge.turn()[0][0].mark, edge.turn()[0][0].mark]
+    assert marks == ["blind", "broken", ""]
