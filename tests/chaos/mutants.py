@@ -147,7 +147,7 @@ MUTANTS = {
     "no-attempts": Mutant(no_attempts, "abandon aggregator,kill ship"),
     "no-overlap-rule": Mutant(no_overlap_rule, "clone a machine,kill ship,freeze ship"),
     "foreign-ignored": Mutant(foreign_ignored, "foreign rotation,kill ship"),
-    "beside-ignored": Mutant(beside_ignored, "foreign rotation,kill ship"),
+    "beside-ignored": Mutant(beside_ignored, "foreign rotation,kill ship", faults=80),
     "marks-unread": Mutant(marks_unread, "copy and truncate"),
 }
 
