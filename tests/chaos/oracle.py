@@ -35,6 +35,7 @@ LOSING = {
     "clock hours ahead",
 }
 BEFORE, AFTER, TOLD = 12.0, 4.0, 15  # what is told of an edge's history beside a loss: seconds, and events at most
+APART = 5.0  # lines that were written so far apart have not one cause, seconds
 TRIES = 100_000  # to tell which lines a cell counts
 
 Found = dict[Cell, tuple[int, int]]  # requests, bytes
@@ -227,20 +228,25 @@ class _Teller:
         self._places: dict[int, str] = {}
 
     def say(self, stream: str, what: str, lines: Sequence[Line], said: Sequence[Line] = ()) -> list[str]:
-        """A sentence for each file that has some of these lines. said: lost ones of which the bill tells."""
+        """A sentence for lines of one file and about one time. said: lost ones of which the bill tells."""
         if not lines:
             return []
         self._places = self._places or _places(self._world)
-        groups: defaultdict[str, list[Line]] = defaultdict(list)
-        for line in lines:
-            groups[self._places.get(line.size, "no file")].append(line)
-        more = Counter(self._places.get(line.size, "no file") for line in said)
-        return [
-            self._sentence(stream, what, f"{place}, of which the bill tells {more[place]} more", group)
-            for place, group in groups.items()
-        ]
+        more = Counter(map(self._place, said))
+        groups: list[list[Line]] = []
+        for line in sorted(lines, key=lambda line: (self._place(line), line.began)):
+            near = bool(groups) and self._place(groups[-1][-1]) == self._place(line)
+            if near and line.began - groups[-1][-1].began < APART:
+                groups[-1].append(line)
+            else:
+                groups.append([line])
+        groups.sort(key=lambda group: group[0].began)
+        return [self._sentence(stream, what, group, more[self._place(group[0])]) for group in groups]
 
-    def _sentence(self, stream: str, what: str, place: str, lines: Sequence[Line]) -> str:
+    def _place(self, line: Line) -> str:
+        return self._places.get(line.size, "no file")
+
+    def _sentence(self, stream: str, what: str, lines: Sequence[Line], more: int) -> str:
         first, last = min(line.began for line in lines), max(line.ended for line in lines)
         nearest = sorted(self._gaps[stream], key=lambda gap: max(gap.start - last, first - gap.end))[:2]
         gaps = [f"{self._span(gap.start, gap.end)} {gap.reason}" for gap in nearest]
@@ -251,8 +257,9 @@ class _Teller:
             if folder in folders and first - BEFORE < moment < first + AFTER
         ]
         return (
-            f"{stream}: {len(lines)} lines {what}, written {self._span(first, last)}; they lie in {place}; nearest "
-            f"gaps: {', '.join(gaps) or 'none'}{''.join(history[-TOLD:])}"
+            f"{stream}: {len(lines)} lines {what}, written {self._span(first, last)}; they lie in "
+            f"{self._place(lines[0])}, of which the bill tells {more} more; nearest gaps: {', '.join(gaps) or 'none'}"
+            + "".join(history[-TOLD:])
         )
 
     def _span(self, start: float, end: float) -> str:

@@ -64,6 +64,14 @@ def test_a_mutant_fits_the_program(mutant: str) -> None:
     )
 
 
+def test_every_mutant_is_described_with_the_campaign_that_finds_it() -> None:
+    text = (ROOT / "docs" / "reference" / "campaign.md").read_text()
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| `")]
+    assert {row[0].strip("| `"): row[2] for row in rows} == {
+        name: f"{mutant.seed}, {mutant.faults}" for name, mutant in MUTANTS.items()
+    }
+
+
 def test_lines_are_told_apart_by_the_sums_of_their_cells() -> None:
     """Lost, counted again, in another slot, nobody's: the bill has only sums, and one cannot hide another."""
     sizes = {"a": (10, 100, 1000, 5), "b": (20, 30)}
