@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgetally.bill.period import Period
-from edgetally.ledger.gaps import MISSING, Cover, Gap, LedgerStream, gaps_of, notable_covers, streams
+from edgetally.ledger.gaps import MISSING, Cover, Gap, LedgerStream, gaps_of, notable_covers, refused_gaps, streams
 from edgetally.limits import LATE_SLOT_SECONDS, SAME_SECONDS, SLOT_SECONDS
 
 
@@ -54,16 +54,20 @@ def coverage(cursor: Any, period: Period, now: float) -> list[StreamCoverage]:
     """The coverage of every stream that was expected in a period."""
     coverages = []
     for stream in streams(cursor):
-        stream_coverage = examine(stream, notable_covers(cursor, stream, period.start, period.end), period, now)
+        covers = notable_covers(cursor, stream, period.start, period.end)
+        refused = refused_gaps(cursor, stream, period.start, period.end)
+        stream_coverage = examine(stream, covers, period, now, refused)
         if stream_coverage.expected:
             stream_coverage.lines, stream_coverage.rejected, stream_coverage.skewed = _lines(cursor, stream, period)
             coverages.append(stream_coverage)
     return coverages
 
 
-def examine(stream: LedgerStream, covers: Sequence[Cover], period: Period, now: float) -> StreamCoverage:
-    """Judge one stream by its covers, in order: at least those that `notable_covers` gives."""
-    holes = list(gaps_of(stream, covers))
+def examine(
+    stream: LedgerStream, covers: Sequence[Cover], period: Period, now: float, refused: Iterable[Gap] = ()
+) -> StreamCoverage:
+    """Judge one stream by its covers, in order: at least those that `notable_covers` gives; and by what was refused."""
+    holes = [*gaps_of(stream, covers), *refused]
     begin = min([stream.first, *(hole.start for hole in holes if hole.reason == MISSING)])
     low, high = max(period.start, begin), min(period.end, now)
     if not covers or (covers[0].before is None and covers[0].end > stream.first):  # what came before is not whole

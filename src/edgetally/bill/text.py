@@ -11,6 +11,7 @@ from edgetally import table
 from edgetally.bill.bill import lines_text
 from edgetally.bill.closed import AnyBill, Closed
 from edgetally.bill.series import canonical
+from edgetally.ledger.gaps import MISSING, REFUSED
 
 WIDTH = 110
 FORMULA = ("=", "+", "-", "@")  # a spreadsheet takes a text that begins with one of these for a formula
@@ -155,7 +156,7 @@ def _completeness_text(completeness: dict[str, Any]) -> list[str]:
 
 def _gap_text(gap: dict[str, Any]) -> str:
     numbers = ""
-    if gap["reason"] == "missing" and gap["first_seq"] is not None:
+    if gap["reason"] in (MISSING, REFUSED) and gap["first_seq"] is not None:
         several = gap["last_seq"] > gap["first_seq"]
         numbers = f", batch{'es' if several else ''} {gap['first_seq']}"
         numbers += f" to {gap['last_seq']}" if several else ""

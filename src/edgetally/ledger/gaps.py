@@ -1,7 +1,8 @@
 """The ledger's streams, and where one is not whole: the one rule of gaps, which the bill and the status share.
 
-Time between two batches that no batch covers, a number that is not there, and what a batch itself calls broken, absent
-or disk_full, are gaps. v_stream_gaps says the same in SQL.
+Time between two batches that no batch covers, a number that is not there within any generation of the stream, what a
+batch itself calls broken, absent or disk_full, and batches that were refused, are gaps. v_stream_gaps says the same in
+SQL.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from edgetally.limits import LATE_SLOT_SECONDS, SAME_SECONDS, SLOT_SECONDS
 from edgetally.wire.batch import CANARY_STREAM
 
 MISSING = "missing"  # the reason of a gap that no batch vouches for
+REFUSED = "refused"  # the reason of one whose batch lies in quarantine
 
 # Only notable batches leave the database: those where something is missing, late or empty, the first and the last. The
 # batch before the period and the one after it are looked at too, so that a gap at its ends is known as one.
@@ -29,15 +31,19 @@ WITH b AS (
          COALESCE((SELECT MAX(covers_to) FROM batch WHERE stream_id = %(stream)s AND covers_to <= %(start)s), 0) AND
          COALESCE((SELECT MIN(covers_to) FROM batch WHERE stream_id = %(stream)s AND covers_to >= %(end)s), 1e11)),
 o AS (
-  SELECT b.*, LAG(high) OVER w AS before_to, LEAD(high) OVER w AS after_to,
-         LAG(generation) OVER w AS before_generation, LAG(seq) OVER w AS before_seq
-    FROM b WINDOW w AS (ORDER BY high, low, seq))
+  SELECT b.*, LAG(high) OVER w AS before_to, LEAD(high) OVER w AS after_to, LAG(seq) OVER g AS number
+    FROM b WINDOW w AS (ORDER BY high, low, seq), g AS (PARTITION BY generation ORDER BY seq)),
+n AS (
+  SELECT o.*, COALESCE(number, IF(seq > 1, (SELECT MAX(p.seq) FROM batch p WHERE p.stream_id = %(stream)s
+         AND p.generation = o.generation AND p.seq < o.seq AND p.state = 'committed'), 0), 0) AS last_seq
+    FROM o
+   WHERE before_to IS NULL OR after_to IS NULL OR low > before_to + %(same)s OR number IS NULL OR seq > number + 1
+      OR reason <> '' OR n = 0 OR committed > low - low %% %(slot)s + %(late)s)
 SELECT LOWER(HEX(generation)), seq, low, high, reason, n, committed, before_to,
-       CASE WHEN before_generation = generation AND seq > before_seq + 1 THEN before_seq + 1 END AS lost
-  FROM o
- WHERE before_to IS NULL OR after_to IS NULL OR low > before_to + %(same)s
-    OR (before_generation = generation AND seq > before_seq + 1) OR reason <> '' OR n = 0
-    OR committed > low - low %% %(slot)s + %(late)s
+       CASE WHEN seq > last_seq + 1 THEN last_seq + 1 END,
+       CASE WHEN seq > last_seq + 1 THEN (SELECT MAX(p.covers_to) FROM batch p WHERE p.stream_id = %(stream)s
+         AND p.generation = n.generation AND p.seq = n.last_seq AND p.state = 'committed') END
+  FROM n
  ORDER BY high, low, seq"""
 
 
@@ -59,7 +65,8 @@ class Cover:
     """The time that one batch of a stream covers (epoch s); of a batch in parts all are there.
 
     reason: why it does not vouch for that time, empty where it does. before: until when the batch before it covers;
-    None where there is none. lost: the first number that is missing before it, where its generation shows that.
+    None where there is none. lost: the first number of its generation that is missing before it; since: until when the
+    batch before that one covers, None where there is none.
     """
 
     generation: str
@@ -71,6 +78,7 @@ class Cover:
     committed: float
     before: float | None = None
     lost: int | None = None
+    since: float | None = None
 
 
 @dataclass(frozen=True)
@@ -126,8 +134,22 @@ def notable_covers(cursor: Any, stream: LedgerStream, start: float, end: float) 
             *(generation, seq, float(low), float(high), reason, int(lines), float(committed)),
             before=None if before is None else float(before),
             lost=None if lost is None else int(lost),
+            since=None if since is None else float(since),
         )
-        for generation, seq, low, high, reason, lines, committed, before, lost in cursor.fetchall()
+        for generation, seq, low, high, reason, lines, committed, before, lost, since in cursor.fetchall()
+    ]
+
+
+def refused_gaps(cursor: Any, stream: LedgerStream, start: float, end: float) -> list[Gap]:
+    """The time, between two moments (epoch s), of a stream's batches that lie in quarantine: they count nothing."""
+    cursor.execute(
+        "SELECT covers_from, covers_to, LOWER(HEX(generation)), seq FROM v_refused "
+        "WHERE stream_id = %s AND covers_to > %s AND covers_from < %s ORDER BY covers_from, generation, seq",
+        (stream.id, start, end),
+    )
+    return [
+        Gap(stream.name, float(low), float(high), REFUSED, generation, seq, seq)
+        for low, high, generation, seq in cursor.fetchall()
     ]
 
 
@@ -143,14 +165,12 @@ def gaps_of(stream: LedgerStream, covers: Iterable[Cover]) -> Iterator[Gap]:
 
 def _hole_before(stream: LedgerStream, cover: Cover) -> Gap | None:
     """The gap right before a batch, if there is one."""
-    if cover.before is None:
-        if cover.seq > 1 and cover.end <= stream.first:  # the stream's very first numbers: at least so long before
-            start = cover.start - (cover.seq - 1) * SLOT_SECONDS
-            return Gap(stream.name, start, cover.start, MISSING, cover.generation, 1, cover.seq - 1)
-        return None
     if cover.lost is not None:
-        start = min(cover.before, cover.start)
+        since = cover.before if cover.since is None else cover.since
+        if since is None:  # the stream's very first numbers: at least so long before
+            since = cover.start - (cover.seq - cover.lost) * SLOT_SECONDS
+        start = min(since, cover.start)
         return Gap(stream.name, start, cover.start, MISSING, cover.generation, cover.lost, cover.seq - 1)
-    if cover.start > cover.before + SAME_SECONDS:
+    if cover.before is not None and cover.start > cover.before + SAME_SECONDS:
         return Gap(stream.name, cover.before, cover.start, MISSING)
     return None

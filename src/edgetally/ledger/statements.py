@@ -192,7 +192,10 @@ class Statements:
     # --- the quarantine
 
     def put_aside(self, item: Incoming, error: BatchError) -> None:
-        """Keep a payload that is not counted, once, with how often it came; the oldest go when there are too many."""
+        """Keep a payload that is not counted, once, with how often it came.
+
+        When there are too many, the oldest go: first those that are no edge's batch.
+        """
         digest = bytes.fromhex(content_hash(item.payload))
         body = item.sha256 if item.stream else None
         detail = error.detail.encode("utf-8", "backslashreplace")[:1000]
@@ -206,10 +209,24 @@ class Statements:
                 *(len(item.payload), item.payload[:QUARANTINE_PAYLOAD]),
             ),
         )
+        if item.batch is not None:
+            self._note_refused(digest, item.batch)
         self.cursor.execute("SELECT COUNT(*) - %s FROM quarantine", (QUARANTINE_ROWS,))
         (surplus,) = self.cursor.fetchone()
         if surplus > 0:
-            self.cursor.execute("DELETE FROM quarantine ORDER BY last_seen LIMIT %s", (surplus,))
+            self.cursor.execute(
+                "DELETE FROM quarantine ORDER BY sha256 IN (SELECT sha256 FROM refused), last_seen LIMIT %s", (surplus,)
+            )
+
+    def _note_refused(self, digest: bytes, batch: Batch) -> None:
+        """Note what time a batch covers that is not counted: it is a gap on the bill."""
+        low, high = batch.covers
+        begin = min((row[0] for row in batch.rows), default=high) if low is None else low
+        self.cursor.execute(
+            "INSERT IGNORE INTO refused (sha256, stream, generation, seq, covers_from, covers_to) "
+            "VALUES (%s, %s, %s, %s, %s, %s)",
+            (digest, batch.stream.encode(), bytes.fromhex(batch.generation), batch.seq, min(begin, high), high),
+        )
 
     def release(self, items: Sequence[Incoming]) -> None:
         """Take payloads out of the quarantine."""

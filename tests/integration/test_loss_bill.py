@@ -1,0 +1,105 @@
+"""Batches that were refused, and numbers lost in any generation of a stream: the bill never calls them complete."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgetally.config import AggregatorConfig
+from edgetally.ledger import statements
+from edgetally.ledger.incoming import open_batch
+from edgetally.ledger.ledger import Ledger
+from edgetally.wire.batch import Batch
+from edgetally.wire.envelope import seal
+from tests.integration.test_bill import KEY, START, agrees_with_the_view, batch, bill, config, interval
+from tests.support import servers
+
+SIZES = [1000] * 12
+HOUR = (START, START + 3600)
+OTHER = f"{9:016x}"  # a generation of another machine
+
+__all__ = ["config"]  # a fixture
+
+
+def sent(config: AggregatorConfig, *batches: Batch | bytes) -> list[str]:
+    """What became of batches, or other payloads, that came one after the other."""
+    ledger = Ledger(config.database, "test")
+    assert ledger.acquire()
+    states: list[str] = []
+    for one in batches:
+        payload = one if isinstance(one, bytes) else seal(one.stream, KEY, *one.encode())
+        states += ledger.commit([open_batch(config, payload)])
+    ledger.release()
+    ledger.disconnect()
+    return states
+
+
+def gaps(config: AggregatorConfig, mariadb: servers.MariaDB) -> list[tuple[str, int | None, int | None]]:
+    """(reason, first and last number) of each gap of the hour; the view has the same."""
+    made = bill(config, *HOUR)
+    agrees_with_the_view(mariadb, made, *HOUR)
+    assert made["completeness"]["complete"] is not bool(made["completeness"]["gaps"])
+    return [(gap["reason"], gap["first_seq"], gap["last_seq"]) for gap in made["completeness"]["gaps"]]
+
+
+def clone(number: int, slot: int, size: int, late: float) -> Batch:
+    """A batch of a second machine under the name of the first, which rotates a moment later."""
+    low, high = START + 300 * slot + late, START + 300 * (slot + 1) + late
+    return batch("edge1/a", number, (low, high), {START + 300 * slot: size}, generation=OTHER)
+
+
+def test_a_clones_batch_came_first(config: AggregatorConfig, mariadb: servers.MariaDB) -> None:
+    """The real batch of that time is refused: it is a gap until it is counted or dropped."""
+    own = [interval("edge1/a", number, SIZES) for number in range(1, 13)]
+    states = sent(config, *own[:5], clone(40, 5, 1, 0.1), *own[5:])
+    assert states[6] == "overlap"
+    found = gaps(config, mariadb)
+    assert ("refused", 6, 6) in found
+    assert ("missing", 1, 39) in found  # of the clone, which had 39 batches before that one
+    mariadb.sql("DELETE FROM quarantine", "edgetally")
+    assert [gap for gap in gaps(config, mariadb) if gap[0] == "refused"] == []
+
+
+def test_two_machines_of_one_name_refuse_each_other(config: AggregatorConfig, mariadb: servers.MariaDB) -> None:
+    order = [interval("edge1/a", 1, SIZES)]
+    for number in range(2, 13):
+        pair = [interval("edge1/a", number, SIZES), clone(number, number - 1, 500, 0.35)]
+        order += pair if number % 2 else reversed(pair)
+    refused = sent(config, *order).count("overlap")
+    assert refused
+    assert len([gap for gap in gaps(config, mariadb) if gap[0] == "refused"]) == refused
+
+
+def test_a_number_that_is_lost_between_two_generations(config: AggregatorConfig, mariadb: servers.MariaDB) -> None:
+    """A new spool between a number and the next of its generation hides nothing."""
+    first, _lost, third = (interval("edge1/a", number, SIZES) for number in (1, 2, 3))
+    fresh = batch("edge1/a", 1, (None, third.covers[0] or 0.0), {START + 300: 1}, generation=OTHER)
+    assert set(sent(config, first, fresh, third)) == {"committed"}
+    assert ("missing", 2, 2) in gaps(config, mariadb)
+
+
+def test_what_is_counted_after_all_is_no_gap(config: AggregatorConfig, mariadb: servers.MariaDB) -> None:
+    """The same batch in another payload, while the first still lies in quarantine."""
+    own = [interval("edge1/a", number, SIZES) for number in range(1, 4)]
+    assert sent(config, own[0], clone(2, 1, 1, 0.1), own[1]) == ["committed", "committed", "overlap"]
+    mariadb.sql(f"DELETE FROM batch WHERE generation = 0x{OTHER}", "edgetally")
+    assert sent(config, own[1], own[2]) == ["committed", "committed"]
+    mariadb.sql(
+        "INSERT INTO quarantine SELECT 'x', 'overlap', '', sha256, 'edge1/a', 1, '', 1, NOW(), NOW() FROM batch "
+        f"WHERE generation = 0x{1:016x} AND seq = 2",
+        "edgetally",
+    )
+    mariadb.sql(
+        f"INSERT INTO refused VALUES ('x', 'edge1/a', 0x{1:016x}, 2, {START + 300}, {START + 600})", "edgetally"
+    )
+    assert "refused" not in {reason for reason, _first, _last in gaps(config, mariadb)}
+
+
+def test_a_flood_of_garbage_drives_no_batch_out_of_quarantine(
+    config: AggregatorConfig, mariadb: servers.MariaDB, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statements, "QUARANTINE_ROWS", 3)
+    own = [interval("edge1/a", number, SIZES) for number in range(1, 3)]
+    assert sent(config, own[0], clone(2, 1, 1, 0.1), own[1])[-1] == "overlap"
+    assert set(sent(config, *(f"garbage {number}".encode() for number in range(5)))) == {"unsigned"}
+    reasons = mariadb.sql("SELECT reason FROM quarantine ORDER BY reason", "edgetally").split()
+    assert reasons == ["overlap", "unsigned", "unsigned"]
