@@ -511,6 +511,15 @@ def test_what_is_no_percentile(config: AggregatorConfig) -> None:
             bill(config, START, START + 300, percentiles=[text])
 
 
+def test_a_first_batch_that_says_broken_is_a_gap_of_its_own_moment_alone(config: AggregatorConfig) -> None:
+    """It covers a moment; a period that begins later knows nothing of it."""
+    first = replace(batch("edge1/a", 1, (None, START + 300.0), {START: 1}), continuity="broken")
+    commit(config.database, [first, *(interval("edge1/a", number, [1] * 12) for number in range(2, 13))])
+    assert bill(config, START + 600, START + 1200)["completeness"]["gaps"] == []
+    (gap,) = bill(config, START, START + 600)["completeness"]["gaps"]
+    assert (gap["from"], gap["to"], gap["reason"]) == (START + 300, START + 300, "broken")
+
+
 def test_a_moment_touches_its_slot() -> None:
     assert list(slots(299.5, 600.0)) == [0, 300]
     assert list(slots(300.0, 601.0)) == [300, 600]

@@ -59,6 +59,17 @@ def test_a_clones_batch_came_first(config: AggregatorConfig, mariadb: servers.Ma
     assert [gap for gap in gaps(config, mariadb) if gap[0] == "refused"] == []
 
 
+def test_late_lines_of_a_refused_batch_are_missing_too(config: AggregatorConfig, mariadb: servers.MariaDB) -> None:
+    """They ended after its covers, and no later batch has them."""
+    first = interval("edge1/a", 1, SIZES)
+    late = batch("edge1/a", 2, (START + 300.0, START + 600.0), {START + 300: 1, START + 600: 1})
+    assert sent(config, first, clone(2, 1, 1, 0.1), late)[-1] == "overlap"
+    made = bill(config, *HOUR)
+    agrees_with_the_view(mariadb, made, *HOUR)
+    (gap,) = (gap for gap in made["completeness"]["gaps"] if gap["reason"] == "refused")
+    assert (gap["from"], gap["to"]) == (START + 300, START + 900)
+
+
 def test_two_machines_of_one_name_refuse_each_other(config: AggregatorConfig, mariadb: servers.MariaDB) -> None:
     order = [interval("edge1/a", 1, SIZES)]
     for number in range(2, 13):

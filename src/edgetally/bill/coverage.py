@@ -11,7 +11,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgetally.bill.period import Period
-from edgetally.ledger.gaps import MISSING, Cover, Gap, LedgerStream, gaps_of, notable_covers, refused_gaps, streams
+from edgetally.ledger.gaps import (
+    MISSING,
+    REFUSED,
+    Cover,
+    Gap,
+    LedgerStream,
+    gaps_of,
+    notable_covers,
+    refused_gaps,
+    streams,
+)
 from edgetally.limits import LATE_SLOT_SECONDS, SAME_SECONDS, SLOT_SECONDS
 
 
@@ -68,7 +78,7 @@ def examine(
 ) -> StreamCoverage:
     """Judge one stream by its covers, in order: at least those that `notable_covers` gives; and by what was refused."""
     holes = [*gaps_of(stream, covers), *refused]
-    begin = min([stream.first, *(hole.start for hole in holes if hole.reason == MISSING)])
+    begin = min([stream.first, *(hole.start for hole in holes if hole.reason in (MISSING, REFUSED))])
     low, high = max(period.start, begin), min(period.end, now)
     if not covers or (covers[0].before is None and covers[0].end > stream.first):  # what came before is not whole
         holes.append(Gap(stream.name, low, min(high, covers[0].start) if covers else high, MISSING))
@@ -83,7 +93,7 @@ def examine(
         if away is not None:
             off.update(_inside(max(low, away[0]), min(high, away[1]), high))
             end = min(end, away[0])
-        if (start < end - (SAME_SECONDS if away else 0)) or (hole.start == hole.end and low <= start < high):
+        if (start < end - (SAME_SECONDS if away else 0)) or (hole.start == hole.end and low <= hole.start < high):
             result.gaps.append(_clip(hole, start, end))
     missing = {slot for gap in result.gaps for slot in slots(gap.start, gap.end)}
     expected = set(slots(low, high)) - off | missing if low < high else set()

@@ -16,7 +16,7 @@ import pymysql
 from edgetally.ledger.counter_changes import COUNTERS, CounterChanges
 from edgetally.ledger.database import DUPLICATE, error_code
 from edgetally.ledger.incoming import Admitted, Incoming
-from edgetally.limits import DAY, OVERLAP_SECONDS
+from edgetally.limits import DAY, OVERLAP_SECONDS, SLOT_SECONDS
 from edgetally.wire.batch import CANARY_STREAM, Batch
 from edgetally.wire.envelope import BatchError, content_hash
 
@@ -219,13 +219,15 @@ class Statements:
             )
 
     def _note_refused(self, digest: bytes, batch: Batch) -> None:
-        """Note what time a batch covers that is not counted: it is a gap on the bill."""
+        """Note what time a batch covers that is not counted, late lines too: it is a gap on the bill."""
         low, high = batch.covers
-        begin = min((row[0] for row in batch.rows), default=high) if low is None else low
+        slots = [row[0] for row in batch.rows]
+        begin = min(slots, default=high) if low is None else low
+        high = max([high, *(slot + SLOT_SECONDS for slot in slots)])
         self.cursor.execute(
             "INSERT IGNORE INTO refused (sha256, stream, generation, seq, covers_from, covers_to) "
             "VALUES (%s, %s, %s, %s, %s, %s)",
-            (digest, batch.stream.encode(), bytes.fromhex(batch.generation), batch.seq, min(begin, high), high),
+            (digest, batch.stream.encode(), bytes.fromhex(batch.generation), batch.seq, begin, high),
         )
 
     def release(self, items: Sequence[Incoming]) -> None:
