@@ -145,6 +145,7 @@ def _edge(folder: Path) -> Path:
     log = {"name": "access", "path": str(folder / "access.log"), "server": "nginx", "reopen": "true"}
     edge = {
         "edge": "bench",
+        "user": "",
         "key_id": "0" * 8,
         "key": "0" * 64,
         "job_servers": ["127.0.0.1:1"],

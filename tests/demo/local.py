@@ -173,6 +173,7 @@ def edge_config(folder: Path, server: servers.Server, kind: str, log_format: str
     }
     data = {
         "edge": folder.name,
+        "user": "",
         "key_id": key.id,
         "key": key.secret.hex(),
         "job_servers": [job_server],

@@ -40,6 +40,7 @@ class Edge:
         log = {"name": "access", "path": str(self.log), "server": "nginx", "format": "combined"}
         self.data: dict[str, Any] = {
             "edge": "edge1",
+            "user": "",
             "key_id": key.id,
             "key": key.secret.hex(),
             "job_servers": ["127.0.0.1:1"],

@@ -74,7 +74,14 @@ class Edge:
         key = derive_key(MASTER, self.name)
         log = {"name": "access", "path": str(self.log), "server": "nginx" if self.name == "edge1" else "apache"}
         log |= {"format": FORMATS[self.name], "reopen": f"touch {self.log}"}
-        data = {"edge": self.name, "key_id": key.id, "key": key.secret.hex(), "job_servers": job_servers, "splay": 0}
+        data = {
+            "edge": self.name,
+            "key_id": key.id,
+            "key": key.secret.hex(),
+            "job_servers": job_servers,
+            "splay": 0,
+            "user": "",
+        }
         data |= {"spool": str(self.folder / "spool"), "channels": str(self.folder / "channels.json"), "logs": [log]}
         (self.folder / "channels.json").write_text(json.dumps(RULES))
         (self.folder / "edge.json").write_text(json.dumps({**data, "receipt_wait": wait}))

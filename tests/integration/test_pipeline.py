@@ -71,6 +71,7 @@ def edge(tmp_path: Path, gearmand: servers.Server) -> Iterator[Edge]:
         key = derive_key(MASTER, "edge1")
         data = {
             "edge": "edge1",
+            "user": "",
             "key_id": key.id,
             "key": key.secret.hex(),
             "job_servers": [gearmand.address],
