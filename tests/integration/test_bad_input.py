@@ -123,7 +123,7 @@ def test_a_channel_map(edge: Edge, rules: str, words: list[str]) -> None:
     done = edge.ship()
     assert done.returncode in (1, 2)
     assert "Traceback" not in done.stderr
-    kept = [path.read_text() for path in edge.folder.glob("access.log*") if path.is_file()]
+    kept = [path.read_text() for path in (edge.log, *edge.folder.glob(".edgetally/access/*")) if path.is_file()]
     assert LINE in kept, "nothing is lost"
 
 
