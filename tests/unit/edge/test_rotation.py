@@ -776,6 +776,19 @@ def test_what_an_older_program_renamed_is_taken_in_once(edge: Edge) -> None:
     assert forged.exists()
 
 
+def test_an_older_program_renamed_a_linked_log_where_it_lies(edge: Edge) -> None:
+    edge.log.write_text("line\n")
+    state = older(edge)
+    assert state.last_to is not None
+    item = Renamed(edge.private, GENERATION, 4, state.last_to - 300, state.last_to)
+    old_name(edge, item).write_text("old\n")
+    (edge.folder / "linked.log").symlink_to(edge.log)
+    edge.set(path=str(edge.folder / "linked.log"))
+    made, problems = edge.turn()
+    assert [one.path.read_text() for one in edge.stream.renamed()] == ["old\n", "line\n"]
+    assert ([one.mark for one in made], problems) == ([""], [])
+
+
 @pytest.mark.parametrize(
     "fields", [{"generation": "f" * 16}, {"seq": 7}, {"seq": 10**15}, {"end": 99_999_999_999.0}], ids=str
 )
