@@ -493,6 +493,28 @@ def test_a_changed_path_tells_nothing_of_a_log_that_was_moved_away(edge: Edge) -
     assert [(item.path.read_text(), item.mark) for item in made] == [("old\n", "broken"), ("new\n", "")]
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_folder_that_gets_another_owner_takes_the_private_place_along(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch, killed: bool
+) -> None:
+    """As with an upgrade of a server's package: the private place lies above the folder then, and in it again later."""
+    edge.log.write_text("one\n")
+    edge.turn()
+    before = edge.private
+    for owner, text in ((12345, "two\n"), (0, "three\n")):
+        edge.log.write_text(text)
+        edge.note()
+        if killed:
+            killed_before(monkeypatch, edge, "remove", 5)
+        os.chown(edge.log.parent, owner, owner)
+        assert (edge.private == before) is (owner == 0)
+        made, problems = edge.turn()
+        assert [(item.path.read_text(), item.mark) for item in made if item.path.read_text()] == [(text, "")]
+        assert problems == []
+    texts = [item.path.read_text() for item in edge.stream.renamed()]
+    assert [text for text in texts if text] == ["one\n", "two\n", "three\n"]
+
+
 # --- a server that goes on in the old log
 
 
