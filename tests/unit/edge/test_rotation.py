@@ -152,14 +152,17 @@ def test_a_file_system_without_hard_links_knows_the_log_again(edge: Edge, monkey
     monkeypatch.setattr(os, "link", refuse)
     edge.log.touch()
     edge.turn(over=False)
-    for _ in range(2):
-        edge.log.write_text("line\n")
-        edge.turn()
-        edge.log.write_text("line\n")  # made by the server before the run ends
-        edge.turn()
-    made, problems = edge.turn()
-    assert [item.mark for item in made] == ["absent"]
-    assert "is not there" in problems[0]
+    for _ in range(3):
+        edge.log.write_text("line\n")  # the server makes it before the run ends
+        edge.note()
+        (item,), problems = edge.turn(over=False)
+        assert (item.path.read_text(), item.mark, problems) == ("line\n", "", [])
+    edge.log.write_text("lost\n")
+    edge.note()
+    anew(edge, "line\n")
+    made, problems = edge.turn(over=False)
+    assert [(item.path.read_text(), item.mark) for item in made] == [("", "broken"), ("line\n", "")]
+    assert len(problems) == 1
 
 
 def test_a_new_log_that_comes_while_the_one_before_is_pinned(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
