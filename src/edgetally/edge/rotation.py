@@ -18,7 +18,7 @@ from edgetally.edge.place import NEXT, PIN, TOOK, Place
 from edgetally.edge.renamed import Renamed
 from edgetally.edge.spool import Spool
 from edgetally.edge.state import State, note_batch, note_extended, note_live, note_turn
-from edgetally.edge.streams import Stream, installed
+from edgetally.edge.streams import OLD_MARK, Stream, installed
 from edgetally.files import FILE_MODE, rename_exclusively, sync_folder
 
 TICK = 0.001  # times in names have three decimals
@@ -281,8 +281,8 @@ def take_over(stream: Stream, place: Place, state: State | None) -> None:
         place.bring(Path(state.private), stream.log)
     if state is None or state.private:
         return
-    old = f"{stream.path.name}.edgetally-{state.generation}-"
-    for name in os.listdir(stream.path.parent):
+    old = f"{place.name}{OLD_MARK}{state.generation}-"
+    for name in os.listdir(place.path.parent):
         item = Renamed.parse_archived(Path(name)) if name.startswith(old) and not name.endswith(".gz") else None
         if item is not None and item.seq <= state.next_seq and item.end <= time.time() + 3600:
             status = os.stat(name, dir_fd=place.folder, follow_symlinks=False)

@@ -412,6 +412,17 @@ class World:
             fresh.touch()
             fresh.rename(self.edge.log)
             self.reopen()
+        elif how == "copies and truncates":  # a run has noted the log before that
+            self.edge.turn()
+            self.reopen()
+            self.edge.turn()
+            self.reopen()
+            self.write()
+            with self.edge.stream.place() as place:
+                place.pin()
+            self.edge.note()
+            time.sleep(TICK)
+            os.truncate(self.edge.log, 0)
         elif how == "takes it away for good":
             self.away()
 
@@ -438,6 +449,7 @@ HOWS = (
     "deletes",
     "three times",
     "makes the new one",
+    "copies and truncates",
     "takes it away for good",
 )
 TRACED = {module.__file__ for module in (rotations, places, states, files, live_log)}

@@ -17,10 +17,11 @@ from typing import Any
 import pytest
 
 from edgetally.cli import replay as command
+from edgetally.edge.closing import is_closed
 from edgetally.edge.replay import replay
 from edgetally.errors import EdgetallyError
 from tests.support import SOURCE
-from tests.support.edge import Edge, Writer, line
+from tests.support.edge import Edge, Writer, line, wait_for
 
 RIGHT = [{"channel": "web", "host": "a.example.com"}, {"channel": "news", "host": "b.example.com"}]
 
@@ -87,7 +88,8 @@ def test_a_late_batch_and_a_spread_one_come_out_the_same(edge: Edge) -> None:
         child.write(f'{stamp} 900000000 "GET / HTTP/1.1" 200 1000 a.example.com\n')
         child.flush()
         os.utime(child.fileno(), (ended, ended))
-    edge.set(close_timeout=10)
+    (item,) = edge.stream.renamed()
+    wait_for("closed log", lambda: is_closed(item.path))
     edge.rotate()
     (late,) = (body for body in edge.bodies() if body["bytes"] == 1000)
     assert len(late["rows"]) > 2
@@ -214,6 +216,7 @@ def test_wrong_use_is_a_sentence(edge: Edge) -> None:
 
 _KILL = """
 import os, signal, sys, time
+from edgetally.edge.closing import is_closed
 from edgetally.edge.replay import replay
 from edgetally.config import load_edge
 import edgetally.tally.count, edgetally.tally.channels, edgetally.formats.catalogue

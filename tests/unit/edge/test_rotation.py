@@ -152,14 +152,17 @@ def test_a_file_system_without_hard_links_knows_the_log_again(edge: Edge, monkey
     monkeypatch.setattr(os, "link", refuse)
     edge.log.touch()
     edge.turn(over=False)
-    for _ in range(2):
-        edge.log.write_text("line\n")
-        edge.turn()
-        edge.log.write_text("line\n")  # made by the server before the run ends
-        edge.turn()
-    made, problems = edge.turn()
-    assert [item.mark for item in made] == ["absent"]
-    assert "is not there" in problems[0]
+    for _ in range(3):
+        edge.log.write_text("line\n")  # the server makes it before the run ends
+        edge.note()
+        (item,), problems = edge.turn(over=False)
+        assert (item.path.read_text(), item.mark, problems) == ("line\n", "", [])
+    edge.log.write_text("lost\n")
+    edge.note()
+    anew(edge, "line\n")
+    made, problems = edge.turn(over=False)
+    assert [(item.path.read_text(), item.mark) for item in made] == [("", "broken"), ("line\n", "")]
+    assert len(problems) == 1
 
 
 def test_a_new_log_that_comes_while_the_one_before_is_pinned(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -494,6 +497,28 @@ def test_a_changed_path_tells_nothing_of_a_log_that_was_moved_away(edge: Edge) -
     assert [(item.path.read_text(), item.mark) for item in made] == [("old\n", "broken"), ("new\n", "")]
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_folder_that_gets_another_owner_takes_the_private_place_along(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch, killed: bool
+) -> None:
+    """As with an upgrade of a server's package: the private place lies above the folder then, and in it again later."""
+    edge.log.write_text("one\n")
+    edge.turn()
+    before = edge.private
+    for owner, text in ((12345, "two\n"), (0, "three\n")):
+        edge.log.write_text(text)
+        edge.note()
+        if killed:
+            killed_before(monkeypatch, edge, "remove", 5)
+        os.chown(edge.log.parent, owner, owner)
+        assert (edge.private == before) is (owner == 0)
+        made, problems = edge.turn()
+        assert [(item.path.read_text(), item.mark) for item in made if item.path.read_text()] == [(text, "")]
+        assert problems == []
+    texts = [item.path.read_text() for item in edge.stream.renamed()]
+    assert [text for text in texts if text] == ["one\n", "two\n", "three\n"]
+
+
 # --- a server that goes on in the old log
 
 
@@ -775,6 +800,19 @@ def test_what_an_older_program_renamed_is_taken_in_once(edge: Edge) -> None:
     forged.write_text("forged\n")
     edge.turn()
     assert forged.exists()
+
+
+def test_an_older_program_renamed_a_linked_log_where_it_lies(edge: Edge) -> None:
+    edge.log.write_text("line\n")
+    state = older(edge)
+    assert state.last_to is not None
+    item = Renamed(edge.private, GENERATION, 4, state.last_to - 300, state.last_to)
+    old_name(edge, item).write_text("old\n")
+    (edge.folder / "linked.log").symlink_to(edge.log)
+    edge.set(path=str(edge.folder / "linked.log"))
+    made, problems = edge.turn()
+    assert [one.path.read_text() for one in edge.stream.renamed()] == ["old\n", "line\n"]
+    assert ([one.mark for one in made], problems) == ([""], [])
 
 
 @pytest.mark.parametrize(
