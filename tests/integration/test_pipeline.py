@@ -194,7 +194,7 @@ def test_another_ledger_is_refused(
         done = edge.ship()
     assert done.returncode == 1
     assert "the aggregator's database is another one" in done.stderr
-    assert str(edge.folder / "spool" / "ledger") in done.stderr
+    assert str(edge.folder / "spool" / "wire" / "ledger") in done.stderr
     assert len(edge.files("outbox")) == 1
 
 
