@@ -95,7 +95,10 @@ def _mend(spool: Spool, stream: Stream, place: Place, state: State) -> State:
         known = item.seq < state.next_seq - 1 or (item.seq == state.next_seq - 1 and item.end <= last_to)
         if item.generation == state.generation and not known:
             last_to = max(last_to, item.end)
-            state = state._replace(next_seq=item.seq + 1, last_to=last_to, live=None, size=0, mark=item.mark)
+            if item.seq < state.next_seq:  # it was extended: the live log is still the one that is noted
+                state = state._replace(last_to=last_to, mark=item.mark)
+            else:
+                state = state._replace(next_seq=item.seq + 1, last_to=last_to, live=None, size=0, mark=item.mark)
     while published := spool.find(BatchName(stream.log, state.generation, state.next_seq)):
         last_to = max(last_to, _covers_end(published))
         state = state._replace(next_seq=state.next_seq + 1, last_to=last_to, live=None, size=0)

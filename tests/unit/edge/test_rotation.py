@@ -16,7 +16,7 @@ from edgetally.edge.live_log import note
 from edgetally.edge.place import NEXT, PIN, TOOK, Place
 from edgetally.edge.renamed import Renamed
 from edgetally.edge.rotation import Rotation, extend
-from edgetally.edge.state import State, save_state
+from edgetally.edge.state import State, load_state, save_state
 from edgetally.edge.streams import installed
 from tests.support.edge import ODD, Edge, Writer, put_odd
 
@@ -719,7 +719,7 @@ def test_killed_before_the_server_was_asked_to_reopen(edge: Edge) -> None:
 
 
 def test_killed_after_a_log_was_extended(edge: Edge) -> None:
-    """The state still has the shorter time; the name is right."""
+    """The state still has the shorter time; the name is right, and the live log is still known."""
     with Writer(edge.log) as server:
         edge.turn()
         state = edge.state
@@ -727,9 +727,11 @@ def test_killed_after_a_log_was_extended(edge: Edge) -> None:
         server.write(1)
         (longer,), _ = edge.turn()
         save_state(edge.spool, "access", state)
+        with edge.stream.place() as place:
+            assert load_state(edge.spool, edge.stream, place) == state._replace(last_to=longer.end)
         server.reopen()
-        (following,), _ = edge.turn()
-        assert (following.seq, following.start) == (2, longer.end)
+        (following,), problems = edge.turn()
+        assert (following.seq, following.start, problems) == (2, longer.end, [])
 
 
 def test_a_rotator_is_seen_though_the_last_batch_was_extended_past_it(edge: Edge) -> None:
