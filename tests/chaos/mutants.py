@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from edgetally.bill import coverage
 from edgetally.edge import deliver, rotation, ship
 from edgetally.edge.deliver import Delivery, Item
-from edgetally.edge.place import PIN, Place
+from edgetally.edge.place import NEXT, PIN, Place
 from edgetally.edge.rotation import Rotation
 from edgetally.ledger import gaps
 from edgetally.ledger.ledger import Ledger
@@ -108,9 +108,11 @@ def no_overlap_rule() -> None:
     put(Statements, "overlapping", lambda _self, _item: None)
 
 
-def foreign_ignored() -> None:
-    """Nobody looks whether the live log is still the one that was left there."""
-    put(Place, "is_pinned", lambda _self, status: status is not None)
+def no_pin() -> None:
+    """The live log has no second name, and whatever stands under its first is taken for the one that was left there."""
+    put(Place, "pin", lambda _self: False)
+    put(Rotation, "_pin_next", lambda self: self.place.remove(NEXT))
+    put(Rotation, "_is_known", lambda _self: True)
 
 
 def pin_thrown_away() -> None:
@@ -156,7 +158,7 @@ MUTANTS = {
     "receipts-by-number": Mutant(receipts_by_number, "restore a spool,kill ship"),
     "no-attempts": Mutant(no_attempts, "abandon aggregator,kill ship"),
     "no-overlap-rule": Mutant(no_overlap_rule, "clone a machine,kill ship,freeze ship"),
-    "foreign-ignored": Mutant(foreign_ignored, "foreign rotation,kill ship"),
+    "no-pin": Mutant(no_pin, "foreign rotation,kill ship"),
     "pin-thrown-away": Mutant(pin_thrown_away, "foreign rotation,kill ship"),
     "birth-ignored": Mutant(birth_ignored, "foreign rotation,pair of rotators,deleting rotator"),
     "marks-unread": Mutant(marks_unread, "copy and truncate"),
