@@ -30,8 +30,8 @@ def chaos(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-# Left out are the faults by which lines are lost: the bill does not yet name all of these losses. Known are a log that is
-# truncated before it was ever noted, and one that is moved away while a killed run had it in its hands.
+# Left out are the faults by which lines are lost: the bill does not yet name all of these losses. Known is a log that
+# is truncated before it was ever noted.
 SURVIVED = [kind for kind in KINDS if kind not in LOSING]
 
 
