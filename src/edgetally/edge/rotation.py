@@ -188,7 +188,7 @@ class Rotation:
         return Renamed(self.place.private, state.generation, state.next_seq, start, end, mark)
 
     def _note(self, item: Renamed) -> None:
-        self.state = note_batch(self.spool, self.stream, self.state, item, item.path.stat().st_size)
+        self.state = note_batch(self.spool, self.stream, self.place, self.state, item)
         self.made.append(item)
 
     def _pin_next(self) -> None:
@@ -246,11 +246,6 @@ class Rotation:
         if known is None or known.size or not self.place.is_pinned(self.place.live()):
             return False
         return known.is_same(self.place.private / PIN, birthless=True)
-
-
-def is_shorter(state: State | None, item: Renamed) -> bool:
-    """Whether a renamed log is the newest, and has lost bytes since: another program had opened it to truncate it."""
-    return state is not None and state.is_newest(item) and item.path.stat().st_size < state.size
 
 
 def marked(item: Renamed, mark: str) -> Renamed:

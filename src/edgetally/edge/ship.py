@@ -22,7 +22,7 @@ from edgetally.edge.closing import is_closed, reopen, wait_closed
 from edgetally.edge.live_log import note_full
 from edgetally.edge.place import PIN
 from edgetally.edge.renamed import Renamed
-from edgetally.edge.rotation import Rotation, is_shorter, marked, take_over
+from edgetally.edge.rotation import Rotation, marked, take_over
 from edgetally.edge.spool import LOCK_WARNING_SECONDS, BatchName, Spool
 from edgetally.edge.state import known_logs, load_state, note_live, read_state
 from edgetally.edge.streams import Stream, find_streams, installed
@@ -268,8 +268,8 @@ class Ship:
 
     def _checked(self, stream: Stream, item: Renamed) -> Renamed:
         """The same, or marked where another program truncated it under our hands."""
-        lost = not item.mark and is_shorter(read_state(self.spool, stream.log), item)
-        if not lost or self.spool.find(_batch_name(stream, item)):
+        state = read_state(self.spool, stream.log)
+        if item.mark or state is None or not state.is_shorter(item) or self.spool.find(_batch_name(stream, item)):
             return item
         self.warn(
             f"{item.path} was truncated by another program after it was rotated: its time counts as missing; look for "

@@ -24,9 +24,9 @@ class State(NamedTuple):
     """What a log's rotations have come to.
 
     path: of the log at the last rotation. last_to: end of its covers, epoch s, None before any. live: the log that was
-    there after it. size: of the newest renamed log when it was renamed, bytes. turn: when a rotation began that is not
-    over yet, epoch s. private: the log's private place then; empty where an older program has renamed the log beside
-    itself. mark: of the newest renamed log.
+    there after it. sizes: of the renamed logs that wait, by number, when they were renamed, bytes. turn: when a
+    rotation began that is not over yet, epoch s. private: the log's private place then; empty where an older program
+    has renamed the log beside itself. mark: of the newest renamed log.
     """
 
     stream: str
@@ -35,10 +35,15 @@ class State(NamedTuple):
     next_seq: int = 1
     last_to: float | None = None
     live: Live | None = None
-    size: int = 0
+    sizes: dict[str, int] = {}
     turn: float | None = None
     private: str = ""
     mark: str = ""
+
+    def is_shorter(self, item: Renamed) -> bool:
+        """Whether a renamed log that waits has lost bytes since: another program had opened it to truncate it."""
+        known = self.sizes.get(str(item.seq), 0) if item.generation == self.generation else 0
+        return item.path.stat().st_size < known
 
     def is_newest(self, item: Renamed) -> bool:
         """Whether a renamed log is the one of the last rotation."""
@@ -98,10 +103,10 @@ def _mend(spool: Spool, stream: Stream, place: Place, state: State) -> State:
             if item.seq < state.next_seq:  # it was extended: the live log is still the one that is noted
                 state = state._replace(last_to=last_to, mark=item.mark)
             else:
-                state = state._replace(next_seq=item.seq + 1, last_to=last_to, live=None, size=0, mark=item.mark)
+                state = state._replace(next_seq=item.seq + 1, last_to=last_to, live=None, mark=item.mark)
     while published := spool.find(BatchName(stream.log, state.generation, state.next_seq)):
         last_to = max(last_to, _covers_end(published))
-        state = state._replace(next_seq=state.next_seq + 1, last_to=last_to, live=None, size=0)
+        state = state._replace(next_seq=state.next_seq + 1, last_to=last_to, live=None)
     return state
 
 
@@ -131,9 +136,12 @@ def note_turn(spool: Spool, stream: Stream, state: State, turn: float | None) ->
     return save_state(spool, stream.log, state._replace(turn=turn))
 
 
-def note_batch(spool: Spool, stream: Stream, state: State, item: Renamed, size: int) -> State:
+def note_batch(spool: Spool, stream: Stream, place: Place, state: State, item: Renamed) -> State:
     """A file has become the next batch's: its number is used up."""
-    noted = state._replace(next_seq=item.seq + 1, last_to=item.end, live=None, size=size, mark=item.mark)
+    waiting = {str(one.seq) for one in place.batches() if one.generation == state.generation}
+    sizes = {seq: size for seq, size in state.sizes.items() if seq in waiting}
+    sizes[str(item.seq)] = item.path.stat().st_size
+    noted = state._replace(next_seq=item.seq + 1, last_to=item.end, live=None, sizes=sizes, mark=item.mark)
     return save_state(spool, stream.log, noted)
 
 

@@ -123,6 +123,26 @@ def test_a_log_truncated_by_one_that_opened_it_before_the_rename_is_said_and_sen
     assert edge.rotate() == 0
 
 
+def test_a_log_that_is_truncated_after_the_next_rotation_is_said_too(
+    edge: Edge, server: Writer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its copier is slow: the log waits for its end, while a later one is rotated."""
+    edge.set(close_timeout=0)
+    server.write(3)
+    copier = os.open(edge.log, os.O_RDWR)
+    edge.rotate()
+    server.write(1)
+    edge.rotate()
+    os.ftruncate(copier, 0)
+    os.close(copier)
+    capsys.readouterr()
+    edge.set(close_timeout=20)
+    edge.rotate()
+    assert "was truncated by another program after it was rotated" in capsys.readouterr().err
+    bodies = sorted(edge.bodies(), key=lambda body: int(body["seq"]))
+    assert [(body["continuity"], body["lines"]) for body in bodies[:2]] == [("broken", 0), ("ok", 1)]
+
+
 def test_a_log_that_is_moved_away_while_it_is_rotated_is_not_lost(
     edge: Edge, server: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

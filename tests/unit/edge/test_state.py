@@ -44,7 +44,15 @@ def load(edge: Edge) -> State:
 
 def test_state_survives(edge: Edge) -> None:
     state = State(
-        "edge1/access", "/x", GENERATION, 5, 1780000000.125, Live(1, 2, 3, "head", 4.5), 6, 1780000000.5, "/private"
+        "edge1/access",
+        "/x",
+        GENERATION,
+        5,
+        1780000000.125,
+        Live(1, 2, 3, "head", 4.5),
+        {"4": 6},
+        1780000000.5,
+        "/private",
     )
     save_state(edge.spool, "access", state)
     assert read_state(edge.spool, "access") == state
@@ -71,7 +79,7 @@ def test_an_older_programs_state_is_read(edge: Edge) -> None:
         "size": 6,
     }
     (edge.spool.state / "access.json").write_text(json.dumps(old))
-    state = State("edge1/access", "/x", GENERATION, 5, 1780000000.125, Live(1, 2, 3, "head"), 6)
+    state = State("edge1/access", "/x", GENERATION, 5, 1780000000.125, Live(1, 2, 3, "head"))
     assert read_state(edge.spool, "access") == state
 
 
