@@ -35,14 +35,14 @@ class State(NamedTuple):
     next_seq: int = 1
     last_to: float | None = None
     live: Live | None = None
-    sizes: dict[str, int] = {}
+    sizes: dict[str, int] | None = None
     turn: float | None = None
     private: str = ""
     mark: str = ""
 
     def is_shorter(self, item: Renamed) -> bool:
         """Whether a renamed log that waits has lost bytes since: another program had opened it to truncate it."""
-        known = self.sizes.get(str(item.seq), 0) if item.generation == self.generation else 0
+        known = (self.sizes or {}).get(str(item.seq), 0) if item.generation == self.generation else 0
         return item.path.stat().st_size < known
 
     def is_newest(self, item: Renamed) -> bool:
@@ -139,7 +139,7 @@ def note_turn(spool: Spool, stream: Stream, state: State, turn: float | None) ->
 def note_batch(spool: Spool, stream: Stream, place: Place, state: State, item: Renamed) -> State:
     """A file has become the next batch's: its number is used up."""
     waiting = {str(one.seq) for one in place.batches() if one.generation == state.generation}
-    sizes = {seq: size for seq, size in state.sizes.items() if seq in waiting}
+    sizes = {seq: size for seq, size in (state.sizes or {}).items() if seq in waiting}
     sizes[str(item.seq)] = item.path.stat().st_size
     noted = state._replace(next_seq=item.seq + 1, last_to=item.end, live=None, sizes=sizes, mark=item.mark)
     return save_state(spool, stream.log, noted)
