@@ -42,7 +42,7 @@ for text in iter(sys.stdin.readline, ""):
 """
 
 
-def wait_for(what: str, condition: Callable[[], Any], timeout: float = 20.0) -> Any:
+def wait_for(what: str, condition: Callable[[], Any], timeout: float = 60.0) -> Any:
     """The first true value of a condition; an AssertionError names `what` when there is none in time."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
