@@ -64,6 +64,6 @@ def parse_percents(texts: Sequence[str]) -> tuple[Fraction, ...]:
 def load_contracts(config: AggregatorConfig, file: str | None) -> contracts.Contracts:
     """The contracts of a file, or those beside the aggregator's configuration, where there are any."""
     beside = Path(config.path).with_name(contracts.FILE)
-    if file is None and not beside.exists():
+    if not file and not beside.exists():
         return contracts.Contracts()
     return contracts.load(file or str(beside))

@@ -87,7 +87,11 @@ def _books(cursor: Any, config: AggregatorConfig) -> Books:
     return {
         "ledger": ledger,
         "clock": offset,
-        "writer": {**row, "active": bool(row["holder"]) and row["age"] <= config.lease_seconds},
+        "writer": {
+            **row,
+            "age": round(row["age"], 1),
+            "active": bool(row["holder"]) and row["age"] <= config.lease_seconds,
+        },
         "batches": int(batches),
         "streams": len(expected),
         "lag": _lag(cursor, expected),

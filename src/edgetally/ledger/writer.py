@@ -42,7 +42,7 @@ def read_writer(cursor: Any) -> WriterRow:
         "SELECT holder, epoch, txn, TIMESTAMPDIFF(MICROSECOND, renewed_at, UTC_TIMESTAMP(6)) / 1e6 FROM writer"
     )
     holder, epoch, commit_no, age = cursor.fetchone() or (b"", 0, 0, 0)
-    return {"holder": holder.decode(), "epoch": epoch, "commit_no": commit_no, "age": round(float(age), 1)}
+    return {"holder": holder.decode(), "epoch": epoch, "commit_no": commit_no, "age": float(age)}
 
 
 class Writer:
