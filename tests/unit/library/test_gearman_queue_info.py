@@ -44,6 +44,11 @@ def load() -> Any:
 info = load()
 
 
+def test_the_programs_module_is_this_file() -> None:
+    """A link: a copy would go its own way."""
+    assert (ROOT / "src" / "edgetally" / "health" / FILE.name).resolve() == FILE
+
+
 @contextlib.contextmanager
 def server(speak: Speaker) -> Iterator[int]:
     """A server on loopback that accepts one connection and hands it to `speak`; yields its port."""
