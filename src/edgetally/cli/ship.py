@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pause = parser.add_mutually_exclusive_group()
     pause.add_argument("--pause", action="store_true", help="let the crontab's runs do nothing until --resume")
     pause.add_argument("--resume", action="store_true")
-    parser.add_argument("--leave", action="store_true", help="take what is ours away from the logs, to uninstall")
+    pause.add_argument("--leave", action="store_true", help="take what is ours away from the logs, to uninstall")
     parser.add_argument("--reconcile", action="store_true", help="ask for all that was ever sent, resend what is lost")
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from edgetally.edge.spool import Spool
 from edgetally.edge.streams import Stream
-from edgetally.files import FILE_MODE, birth_of
+from edgetally.files import FILE_MODE, birth_of, open_plain
 
 HEAD_BYTES = 4096
 
@@ -51,12 +51,9 @@ def _head(path: Path, size: int) -> str:
 
     if not size:
         return ""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except BlockingIOError:
-        return ""
-    with open(descriptor, "rb") as file:
+    with suppress(BlockingIOError), open_plain(path) as file:
         return hashlib.sha256(file.read(min(size, HEAD_BYTES))).hexdigest()[:32]
+    return ""
 
 
 def note_full(spool: Spool, stream: Stream) -> bool:

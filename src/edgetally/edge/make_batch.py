@@ -13,6 +13,7 @@ from edgetally.edge.renamed import ARCHIVED, Renamed
 from edgetally.edge.streams import Stream
 from edgetally.edge.unprivileged import ask_as, user_named
 from edgetally.errors import EdgetallyError
+from edgetally.files import open_plain
 from edgetally.formats.catalogue import parse_format
 from edgetally.formats.log_format import LogFormat
 from edgetally.limits import UNASSIGNED_HOSTS
@@ -54,7 +55,7 @@ class BatchMaker:
 
     def batch(self, stream: Stream, item: Renamed, path: Path, revision: int = 0) -> Batch:
         """The tally of one rotated log as a batch. path: where the log lies now, plain or in the archive."""
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        with open_plain(path) as file:
             counted = self._counted(stream, item, path, file)
         lines = counted["counted"] + counted["rejected"]
         if lines and not counted["counted"]:

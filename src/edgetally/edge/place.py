@@ -184,8 +184,15 @@ class Place:
         with suppress(FileNotFoundError):
             os.unlink(self.private / name)
 
+    def has_unfinished(self) -> bool:
+        """Whether lines lie here alone: in batches, in what was taken, or in a pinned log whose name another has."""
+        return bool(self.batches() or self.is_taken() or (self.status(PIN) and not self.is_pinned(self.live())))
+
     def leave(self) -> bool:
-        """Take the private place away: the pin, and an empty file that never came under the log's name."""
+        """Take the private place away: the pin, and an empty file that never came under the log's name.
+
+        Returns whether there was a pin.
+        """
         had = self.status(PIN) is not None
         self.forget_next()
         self.remove(PIN)
@@ -194,19 +201,16 @@ class Place:
                 os.rmdir(folder)
         return had
 
-    def put_away(self, name: str, time: float) -> str:
+    def put_away(self, name: str, time: float) -> None:
         """Remove what is no file, or where it is a folder that holds something, give it a name without a meaning."""
         path = self.private / name
         try:
             os.unlink(path)
         except (IsADirectoryError, PermissionError):
-            with suppress(OSError):
+            try:
                 os.rmdir(path)
-                return ""
-            odd = f"odd-{time:.3f}"
-            self.rename(name, odd)
-            return odd
-        return ""
+            except OSError:
+                self.rename(name, f"odd-{time:.3f}")
 
     def bring(self, before: Path, log: str) -> None:
         """Bring in what lies where the log's private place was before. What is on another file system stays there."""

@@ -15,7 +15,7 @@ from edgetally.config import EdgeConfig, LogConfig
 from edgetally.edge.closing import is_closed
 from edgetally.edge.live_log import note_full
 from edgetally.edge.place import NEXT, PIN, TOOK, Place
-from edgetally.edge.renamed import Renamed
+from edgetally.edge.renamed import ARCHIVED, Renamed
 from edgetally.edge.spool import Spool
 from edgetally.edge.state import State, note_batch, note_extended, note_live, note_turn
 from edgetally.edge.streams import OLD_MARK, Stream, installed
@@ -114,11 +114,8 @@ class Rotation:
             self._batch(TOOK, turn, "" if took.st_size else "blind")
         elif place.status(PIN) or self.state.last_to is None or self._is_known():
             mark = "" if self._is_whole() else "broken"
-            if self.state.mark in (
-                "absent",
-                "odd",
-            ):  # the server may have gone on with another file, until it made this one
-                self._empty(self._born(turn), "broken")
+            if self.state.mark in ("absent", "odd"):
+                self._empty(self._born(turn), "broken")  # until it made this one, the server may have had another
             elif self.state.mark == "blind":
                 mark = "broken" if took.st_size else "blind"
             place.remove(PIN)  # first: a file with the name of a batch and this one would be counted twice
@@ -278,7 +275,7 @@ def take_over(stream: Stream, place: Place, state: State | None) -> None:
         return
     old = f"{place.name}{OLD_MARK}{state.generation}-"
     for name in os.listdir(place.path.parent):
-        item = Renamed.parse_archived(Path(name)) if name.startswith(old) and not name.endswith(".gz") else None
+        item = Renamed.parse_archived(Path(name)) if name.startswith(old) and not name.endswith(ARCHIVED) else None
         if item is not None and item.seq <= state.next_seq and item.end <= time.time() + 3600:
             status = os.stat(name, dir_fd=place.folder, follow_symlinks=False)
             if place.is_plain(status):

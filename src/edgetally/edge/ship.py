@@ -233,8 +233,7 @@ class Ship:
         streams, _problems = find_streams(self.config, known_logs(self.spool))
         for stream in streams:
             with self.guard(), stream.place() as place:
-                waiting = place.batches()
-                if waiting or place.is_taken():
+                if place.has_unfinished():
                     self.warn(f"{place.private} holds what is not tallied yet: run `edgetally ship` first")
                 elif place.leave():
                     print(f"took away {place.private}")

@@ -18,7 +18,7 @@ import pytest
 
 from edgetally.edge import ship
 from edgetally.edge.make_batch import BatchMaker
-from edgetally.edge.place import Place
+from edgetally.edge.place import PIN, Place
 from edgetally.edge.renamed import Renamed
 from edgetally.edge.spool import BatchName, Spool
 from edgetally.errors import EdgetallyError
@@ -141,6 +141,42 @@ def test_a_log_that_is_truncated_after_the_next_rotation_is_said_too(
     assert "was truncated by another program after it was rotated" in capsys.readouterr().err
     bodies = sorted(edge.bodies(), key=lambda body: int(body["seq"]))
     assert [(body["continuity"], body["lines"]) for body in bodies[:2]] == [("broken", 0), ("ok", 1)]
+
+
+def test_leaving_takes_away_the_pin_and_no_line(edge: Edge, server: Writer, capsys: pytest.CaptureFixture[str]) -> None:
+    """A role that is uninstalled leaves a log with one name, which logrotate rotates again."""
+    server.write(1)
+    edge.rotate()
+    server.write(2)
+    assert (edge.log.stat().st_nlink, edge.kept()) == (2, [PIN])
+    assert edge.ship(leave=True) == 0
+    assert capsys.readouterr().out == f"took away {edge.private}\n"
+    assert (edge.log.stat().st_nlink, edge.private.parent.exists()) == (1, False)
+    assert edge.log.read_text().count("\n") == 2
+    assert edge.ship(leave=True) == 0
+    assert capsys.readouterr().out == ""
+    edge.rotate()
+    assert requests(edge) == [1, 2], "installed again, it goes on where it was"
+    assert {body["continuity"] for body in edge.bodies()} == {"ok"}
+
+
+@pytest.mark.parametrize("what", ["a log that waits", "a pinned log that was moved away"])
+def test_what_is_not_tallied_yet_is_not_left(
+    edge: Edge, server: Writer, capsys: pytest.CaptureFixture[str], what: str
+) -> None:
+    server.write(1)
+    edge.rotate()
+    server.write(1)
+    if what == "a log that waits":
+        edge.set(close_timeout=0, reopen="true")
+        edge.rotate()
+    else:
+        edge.log.rename(edge.log.with_name("moved"))
+    kept = edge.kept()
+    capsys.readouterr()
+    assert edge.ship(leave=True) == 1
+    assert "holds what is not tallied yet: run `edgetally ship` first" in capsys.readouterr().err
+    assert edge.kept() == kept
 
 
 def test_a_log_that_is_moved_away_while_it_is_rotated_is_not_lost(
