@@ -105,7 +105,7 @@ class Bench:
             _submit(gearmand, batches)
             with self._aggregator(gearmand) as process:
                 watched = {"aggregator": process.pid, "gearmand": gearmand.pid, "MariaDB": self.mariadb.pid}
-                _wait(lambda: servers.queue(gearmand, FUNCTION)[1] > 0, process)
+                _wait(lambda: _is_taken(gearmand), process)
                 before = {name: _cpu(pid) for name, pid in watched.items()}
                 started = time.monotonic()
                 _wait(lambda: servers.queue(gearmand, FUNCTION)[0] == 0, process)
@@ -196,6 +196,12 @@ def _submit(gearmand: servers.Server, batches: Sequence[Shipped]) -> None:
         ]
         if len(submit.submit([gearmand.address], FUNCTION, jobs)) != len(jobs):
             raise BenchError("the job server did not take all batches")
+
+
+def _is_taken(gearmand: servers.Server) -> bool:
+    """Whether the aggregator has taken jobs; a few are done before anybody sees them being worked at."""
+    total, running, _workers = servers.queue(gearmand, FUNCTION)
+    return running > 0 or total == 0
 
 
 def _wait(condition: Any, process: subprocess.Popen[bytes], timeout: float = 900.0) -> None:
