@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from edgetally.limits import LATE_TRANSFER_SECONDS
 
+STRANGE = ("absent", "odd", "broken", "blind")  # marks that another program is the cause of
 ARCHIVED = ".gz"  # what the archive adds to the name
 _NAME = (
     r"(?P<generation>[0-9a-f]{16})-(?P<seq>\d{1,18})-(?P<start>\d{1,12}\.\d{3})-(?P<end>\d{1,12}\.\d{3})"

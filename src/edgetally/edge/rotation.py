@@ -104,27 +104,42 @@ class Rotation:
         if took is None or not place.is_plain(took):
             place.put_away(TOOK, turn)
             self._broken("what stood under its name was no plain file")
+            self._strange(turn)
             self._retire(turn, "blind")
         elif place.status(PIN) and not place.is_pinned(took):
             if self._is_elsewhere():
                 self._retire(turn, "")
+                self._batch(TOOK, turn, "" if took.st_size else "blind")
             else:
                 self._broken("it was replaced")
+                self._strange(turn)
                 self._retire(self._born(turn), "broken")
-            self._batch(TOOK, turn, "" if took.st_size else "blind")
+                self._batch(TOOK, turn, "broken" if took.st_size else "blind")
         elif place.status(PIN) or self.state.last_to is None or self._is_known():
             mark = "" if self._is_whole() else "broken"
-            if self.state.mark in ("absent", "odd"):
-                self._empty(self._born(turn), "broken")  # until it made this one, the server may have had another
+            if self.state.mark in ("absent", "odd"):  # until it made this one, the server may have had another
+                self._strange(turn)
+                self._empty(self._born(turn), "broken")
+                mark = "broken"
             elif self.state.mark == "blind":
+                self._strange(turn)
                 mark = "broken" if took.st_size else "blind"
             place.remove(PIN)  # first: a file with the name of a batch and this one would be counted twice
             self._batch(TOOK, turn, mark)
         else:
             self._broken("nobody knows what was there before it")
+            self._strange(turn)
             self._empty(self._born(turn), "broken")
-            self._batch(TOOK, turn, "" if took.st_size else "blind")
+            self._batch(TOOK, turn, "broken" if took.st_size else "blind")
         self._pin_next()
+
+    def _strange(self, turn: float) -> None:
+        """A file that nobody knows may have stood under the log's name: who has it open may write to it for a while."""
+        self.state = self.state._replace(strange=turn)
+
+    def _lingers(self, start: float) -> bool:
+        """Whether somebody may still write to a file that nobody knows."""
+        return start < self.state.strange + self.config.linger_timeout
 
     def _born(self, turn: float) -> float:
         """Until when another log can have stood under the name of the one that was taken: until that was made."""
@@ -170,6 +185,8 @@ class Rotation:
     def _batch(self, name: str, end: float, mark: str = "") -> None:
         """Give a file of the private place the next batch's name, then note it in the state."""
         item = self._item(end, mark or ("full" if self.full else ""))
+        if not item.mark and self._lingers(item.start):
+            item = item._replace(mark="broken")
         self.place.rename(name, item.name)
         self._note(item)
 
@@ -213,6 +230,7 @@ class Rotation:
             f"{self.stream.path} is not there: the time since the last rotation counts as missing; start the "
             f"server, or correct the path of log '{self.stream.log}' in {self.config.path}"
         )
+        self._strange(turn)
         self._retire(turn, "absent")
 
     def _odd(self, turn: float) -> None:
@@ -221,6 +239,7 @@ class Rotation:
             f"{self.stream.path} is no plain file, or has another name: the time since the last rotation counts as "
             f"missing; remove it, and have the server of log '{self.stream.log}' make a new one"
         )
+        self._strange(turn)
         self._retire(turn, "odd")
 
     def _extend(self, status: os.stat_result | None) -> bool:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from edgetally.edge.live_log import Live, note
 from edgetally.edge.place import NEXT, PIN, TOOK, Place
-from edgetally.edge.renamed import Renamed
+from edgetally.edge.renamed import STRANGE, Renamed
 from edgetally.edge.spool import BatchName, Spool
 from edgetally.edge.streams import Stream
 from edgetally.files import write_atomic
@@ -26,7 +26,8 @@ class State(NamedTuple):
     path: of the log at the last rotation. last_to: end of its covers, epoch s, None before any. live: the log that was
     there after it. sizes: of the renamed logs that wait, by number, when they were renamed, bytes. turn: when a
     rotation began that is not over yet, epoch s. private: the log's private place then; empty where an older program
-    has renamed the log beside itself. mark: of the newest renamed log.
+    has renamed the log beside itself. mark: of the newest renamed log. strange: when a rotation last found that a file
+    that nobody knows may have stood under the log's name, epoch s, 0 where none did.
     """
 
     stream: str
@@ -39,6 +40,7 @@ class State(NamedTuple):
     turn: float | None = None
     private: str = ""
     mark: str = ""
+    strange: float = 0.0
 
     def is_shorter(self, item: Renamed) -> bool:
         """Whether a renamed log that waits has lost bytes since: another program had opened it to truncate it."""
@@ -104,6 +106,8 @@ def _mend(spool: Spool, stream: Stream, place: Place, state: State) -> State:
                 state = state._replace(last_to=last_to, mark=item.mark)
             else:
                 state = state._replace(next_seq=item.seq + 1, last_to=last_to, live=None, mark=item.mark)
+                if item.mark in STRANGE:
+                    state = state._replace(strange=item.end)
     while published := spool.find(BatchName(stream.log, state.generation, state.next_seq)):
         last_to = max(last_to, _covers_end(published))
         state = state._replace(next_seq=state.next_seq + 1, last_to=last_to, live=None)

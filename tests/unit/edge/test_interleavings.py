@@ -231,7 +231,7 @@ def test_a_conflict_and_a_state_that_was_not_saved(edge: Edge) -> None:
     edge.log.rename(edge.log.with_suffix(".log.1"))
     edge.log.write_text("new\n")
     made, _ = edge.turn()
-    assert marks(made) == ["broken", ""]
+    assert marks(made) == ["broken", "broken"]
     assert made[0].path.read_text() == "kept\n" * 18
 
 
@@ -354,7 +354,7 @@ def test_another_rotator_while_the_clock_is_back(edge: Edge, clock: Clock, back:
     clock.born(edge.log)
     clock.now += 10
     made, problems = edge.turn()
-    assert [(item.path.read_text(), item.mark) for item in made] == [("first\n", "broken"), ("second\n", "")]
+    assert [(item.path.read_text(), item.mark) for item in made] == [("first\n", "broken"), ("second\n", "broken")]
     assert all(item.start < item.end for item in made)
     assert len(problems) == 2
 
