@@ -14,8 +14,9 @@ from pathlib import Path
 from edgetally.config import EdgeConfig, LogConfig
 from edgetally.edge.closing import is_closed
 from edgetally.edge.live_log import note_full
+from edgetally.edge.moment import STEP_SECONDS, this_moment
 from edgetally.edge.place import NEXT, PIN, TOOK, Place
-from edgetally.edge.renamed import ARCHIVED, Renamed
+from edgetally.edge.renamed import ARCHIVED, STRANGE, Renamed
 from edgetally.edge.spool import Spool
 from edgetally.edge.state import State, note_batch, note_extended, note_live, note_turn
 from edgetally.edge.streams import OLD_MARK, Stream, installed
@@ -39,12 +40,14 @@ class Rotation:
         self.stream = stream
         self.place = place
         self.state = state
+        self.moment = this_moment()
         self.made: list[Renamed] = []
         self.problems: list[str] = []
         self.full = False
 
     def recover(self) -> None:
         """Go on where a run was cut off: before anything else is done with the log, its batches included."""
+        rotated = self.state.rotated  # nobody knows when the run that was cut off was at work
         if self.place.is_taken():
             self.full = self._was_full()
             self._number(self.state.turn or self._now())
@@ -54,7 +57,7 @@ class Rotation:
             self.place.forget_next()
         if self.state.turn is not None:
             self._note_pinned()
-            self.state = note_turn(self.spool, self.stream, self.state, None)
+            self.state = note_turn(self.spool, self.stream, self.state._replace(rotated=rotated), None)
 
     def run(self) -> None:
         """Take the log, and what another rotator made of it, into batches of their own."""
@@ -77,7 +80,7 @@ class Rotation:
 
     def _now(self) -> float:
         """The time of this rotation: covers never run backwards."""
-        now, last = time.time(), self.state.last_to
+        now, last = self.moment.wall, self.state.last_to
         if last is not None and now < last - BACKWARDS_SECONDS:
             self.problems.append(
                 f"the clock went back by {last - now:.0f} s since the last rotation of {self.stream.path}: look at "
@@ -137,10 +140,6 @@ class Rotation:
         """A file that nobody knows may have stood under the log's name: who has it open may write to it for a while."""
         self.state = self.state._replace(strange=turn)
 
-    def _lingers(self, start: float) -> bool:
-        """Whether somebody may still write to a file that nobody knows."""
-        return start < self.state.strange + self.config.linger_timeout
-
     def _born(self, turn: float) -> float:
         """Until when another log can have stood under the name of the one that was taken: until that was made."""
         born = self.place.birth(TOOK)
@@ -184,9 +183,7 @@ class Rotation:
 
     def _batch(self, name: str, end: float, mark: str = "") -> None:
         """Give a file of the private place the next batch's name, then note it in the state."""
-        item = self._item(end, mark or ("full" if self.full else ""))
-        if not item.mark and self._lingers(item.start):
-            item = item._replace(mark="broken")
+        item = self._item(end, mark)
         self.place.rename(name, item.name)
         self._note(item)
 
@@ -199,9 +196,38 @@ class Rotation:
             start = 0.0
         else:  # whole seconds, as many formats write them: no line since the installation may look older
             start = min(float(int(installed(self.config, self.stream.config))), end)
-        return Renamed(self.place.private, state.generation, state.next_seq, start, end, mark)
+        mark = mark or ("full" if self.full else "") or ("broken" if self._lingers(start) else "")
+        item = Renamed(self.place.private, state.generation, state.next_seq, start, end, mark)
+        return item._replace(missing=self._outside(item)) if mark else item
+
+    def _lingers(self, start: float) -> bool:
+        """Whether somebody may still write to a file that nobody knows, or could while the clock was another one."""
+        lingers = start < self.state.strange + self.config.linger_timeout
+        return lingers or bool(self.state.marked and self._step())
+
+    def _step(self) -> float:
+        """By how many seconds the clock was set since the rotation before."""
+        return self.moment.step(self.state.rotated) if self.state.rotated else 0.0
+
+    def _since(self) -> float:
+        """Since when time may be missing, by today's clock: since the rotation before.
+
+        Where the clock was set meanwhile, since the first mark of those before, which were told by the clock of then.
+        """
+        rotated, step = self.state.rotated, self._step()
+        if rotated is None:
+            return self.moment.wall
+        before = self.moment.wall - self.moment.since(rotated)
+        return min(before, self.state.marked + step) if step and self.state.marked else before
+
+    def _outside(self, item: Renamed) -> tuple[float, float] | None:
+        """The time that a marked batch calls missing where its covers do not hold it; None where they do."""
+        since = self._since()
+        return None if since >= item.start - STEP_SECONDS else (round(since, 3), round(self.moment.wall, 3))
 
     def _note(self, item: Renamed) -> None:
+        marked = (self.state.marked or self._since()) if item.mark in STRANGE else 0.0
+        self.state = self.state._replace(rotated=self.moment, marked=marked)
         self.state = note_batch(self.spool, self.stream, self.place, self.state, item)
         self.made.append(item)
 

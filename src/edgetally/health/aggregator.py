@@ -19,7 +19,7 @@ from edgetally.health.status import (
     WriterStatus,
 )
 from edgetally.ledger.database import DatabaseError, check_schema, connect
-from edgetally.ledger.gaps import gaps_of, notable_covers, refused_gaps, streams
+from edgetally.ledger.gaps import gaps_of, notable_covers, other_gaps, streams
 from edgetally.ledger.machines import machine_text, twins, twins_text
 from edgetally.ledger.writer import read_writer
 from edgetally.limits import DAY, LATE_SLOT_SECONDS
@@ -137,8 +137,8 @@ def _gaps(cursor: Any, names: dict[int, str]) -> list[GapStatus]:
     gaps = set()
     for stream in streams(cursor):
         covers = notable_covers(cursor, stream, now - DAY, now) if stream.id in names else ()
-        refused = refused_gaps(cursor, stream, now - DAY, now) if stream.id in names else ()
-        for gap in (*gaps_of(stream, covers), *refused):
+        others = other_gaps(cursor, stream, now - DAY, now) if stream.id in names else ()
+        for gap in (*gaps_of(stream, covers), *others):
             if gap.end > now - DAY:
                 gaps.add((gap.stream, max(gap.start, now - DAY), gap.end, gap.reason))
     return [{"stream": stream, "from": low, "to": high, "reason": reason} for stream, low, high, reason in sorted(gaps)]

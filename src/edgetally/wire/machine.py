@@ -5,12 +5,9 @@ from __future__ import annotations
 import re
 import socket
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from edgetally.config import parse_server
-
-_BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Machine(NamedTuple):
@@ -24,10 +21,14 @@ class Machine(NamedTuple):
 
 def this_machine(server: str) -> Machine:
     """The machine that this program runs on. server: a job server, towards which the address is the machine's own."""
-    boot = ""
-    with suppress(OSError):
-        boot = _BOOT.read_text(encoding="ascii").strip().replace("-", "")
-    return Machine(boot, socket.gethostname()[:255], _address_towards(server))
+    return Machine(boot_id(), socket.gethostname()[:255], _address_towards(server))
+
+
+def boot_id() -> str:
+    """The kernel's id of this boot, 32 hex digits; empty where it tells none."""
+    with suppress(OSError), open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip().replace("-", "")
+    return ""
 
 
 def _address_towards(server: str) -> str:
