@@ -98,6 +98,10 @@ class Place:
         """Whether this is a plain file, and the log's own: pinned, or without another name."""
         return stat.S_ISREG(status.st_mode) and (status.st_nlink == 1 or self.is_pinned(status))
 
+    def is_batch(self, status: os.stat_result) -> bool:
+        """Whether this is a renamed log that waits: somebody has given it the log's name again."""
+        return any((one := self.status(item.name)) and os.path.samestat(status, one) for item in self.batches())
+
     def batches(self) -> list[Renamed]:
         """The log's renamed files that are not archived yet, oldest first."""
         try:

@@ -69,7 +69,7 @@ class Rotation:
         self.state = note_turn(self.spool, self.stream, self.state, turn)
         if status is None:
             self._absent(turn)
-        elif not self.place.is_plain(status):
+        elif not (self.place.is_plain(status) or self.place.is_batch(status)):
             self._odd(turn)
         else:
             if _keeps_open(self.stream.config) or not self.place.exchange(status):
@@ -105,8 +105,9 @@ class Rotation:
         place = self.place
         took = place.status(TOOK)
         if took is None or not place.is_plain(took):
+            was = "a file that had been moved away" if took and place.is_batch(took) else "no plain file"
             place.put_away(TOOK, turn)
-            self._broken("what stood under its name was no plain file")
+            self._broken(f"what stood under its name was {was}")
             self._strange(turn)
             self._retire(turn, "blind")
         elif place.status(PIN) and not place.is_pinned(took):

@@ -301,6 +301,33 @@ def test_a_server_that_goes_on_in_the_file_that_another_program_moved_away(
     assert int(NOON) in slots(made)
 
 
+@pytest.mark.parametrize("server", ["", "trafficserver"])
+def test_a_log_that_was_away_for_a_run_and_is_brought_back(edge: Edge, clock: Clock, server: str) -> None:
+    """Its server never noticed. All lines are in the batch that it was made while it was away; a new log is begun."""
+    edge.data["logs"][0]["server"] = server
+    edge.set()
+    noted_empty(edge)
+    clock.now = NOON
+    with edge.log.open("a") as held:
+        edge.log.rename(edge.folder / "away")
+        (absent,), _ = edge.turn()
+        (edge.folder / "away").rename(edge.log)
+        held.write("12:00 to 12:05\n")
+        clock.now += 300
+        made, (problem,) = edge.turn()
+        assert "a file that had been moved away" in problem
+    assert (absent.mark, marks(made)) == ("absent", ["blind"])
+    assert absent.path.read_text() == "12:00 to 12:05\n"
+    assert absent.path.stat().st_nlink == 1
+    edge.log.touch()
+    with edge.stream.place() as place:
+        place.pin()
+    edge.note()
+    clock.now += 300
+    _, problems = edge.turn()
+    assert problems == [], "and all is well again"
+
+
 def test_the_mark_lies_on_the_time_that_is_lost(edge: Edge, clock: Clock) -> None:
     """Rotated twice by another program, while an old child holds the first file, whose batch has all the time."""
     clock.now = NOON - 0.5
