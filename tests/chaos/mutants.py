@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from edgetally.bill import coverage
 from edgetally.edge import deliver, rotation, ship
 from edgetally.edge.deliver import Delivery, Item
-from edgetally.edge.place import NEXT, PIN, TOOK, Place
+from edgetally.edge.place import NEXT, TOOK, Place
 from edgetally.edge.rotation import Rotation
 from edgetally.ledger import gaps
 from edgetally.ledger.ledger import Ledger
@@ -115,16 +115,6 @@ def no_pin() -> None:
     put(Rotation, "_is_known", lambda _self: True)
 
 
-def pin_thrown_away() -> None:
-    """What is pinned, and no longer stands under the log's name, is thrown away."""
-
-    def retire(self: Rotation, end: float, mark: str) -> None:
-        self.place.remove(PIN)
-        self._empty(end, mark)
-
-    put(Rotation, "_retire", retire)
-
-
 def nobody_lingers() -> None:
     """Where another program has rotated, nobody thinks of those who still write to a file that nobody knows."""
     batch = Rotation._batch
@@ -146,6 +136,11 @@ def marks_unread() -> None:
     put(coverage, "gaps_of", unmarked)
 
 
+def refused_unread() -> None:
+    """The bill does not read what was refused, nor what batches call missing at another time than they cover."""
+    put(coverage, "other_gaps", lambda *_: [])
+
+
 class Mutant(NamedTuple):
     """A defect, and the campaign that finds it."""
 
@@ -165,9 +160,9 @@ MUTANTS = {
     "no-attempts": Mutant(no_attempts, "abandon aggregator,kill ship"),
     "no-overlap-rule": Mutant(no_overlap_rule, "clone a machine,kill ship,freeze ship"),
     "no-pin": Mutant(no_pin, "foreign rotation,kill ship"),
-    "pin-thrown-away": Mutant(pin_thrown_away, "foreign rotation,kill ship"),
     "nobody-lingers": Mutant(nobody_lingers, "foreign rotation,pair of rotators,deleting rotator"),
     "marks-unread": Mutant(marks_unread, "copy and truncate"),
+    "refused-unread": Mutant(refused_unread, "two machines", faults=5),
 }
 
 
