@@ -18,6 +18,7 @@ from edgetally.bill.period import Period
 from edgetally.ledger.database import connect
 from edgetally.ledger.gaps import REFUSED, Gap
 from edgetally.limits import DAY, SLOT_SECONDS
+from edgetally.wire.envelope import content_hash
 from tests.chaos.world import World
 from tests.chaos.writer import Cell, Line
 
@@ -315,3 +316,9 @@ def _invariants(world: World) -> Iterator[str]:
         number = int(world.mariadb.sql(query, "edgetally"))
         if number:
             yield f"{number} {what}"
+    known = set(world.mariadb.sql("SELECT LOWER(HEX(sha256)) FROM batch", "edgetally").split())
+    for machine in world.machines:
+        sent = (machine.folder / "spool" / "sent").glob("*.json")
+        strange = sorted(path.name for path in sent if content_hash(path.read_bytes()) not in known)
+        if strange:
+            yield f"{len(strange)} batches that {machine.folder.name} takes for counted, and none is: {strange[:3]}"
