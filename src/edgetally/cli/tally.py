@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="count with so many processes; without, one")
     parser.add_argument(
         "--engine",
-        choices=("auto", "numpy", "plain"),
+        choices=("auto", "kernel", "reference"),
         default="auto",
         help="the result is the same; auto looks at the size",
     )
