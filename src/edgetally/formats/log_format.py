@@ -10,7 +10,7 @@ from typing import Callable, NamedTuple
 from edgetally.errors import EdgetallyError
 from edgetally.formats import clocks
 from edgetally.formats.finding import Finding
-from edgetally.formats.pattern import Part, pattern_of
+from edgetally.formats.pattern import CONTROLS, Part, pattern_of
 from edgetally.formats.values import NGINX_HIT, normal_host
 
 Key = tuple[bytes, ...]
@@ -29,6 +29,7 @@ class Matcher(NamedTuple):
     """
 
     pattern: re.Pattern[bytes]
+    without_controls: re.Pattern[bytes]
     key_of: Callable[[Row], Key]
     size_of: Callable[[Row], bytes]
 
@@ -91,7 +92,9 @@ class LogFormat(NamedTuple):
         pattern, places = self._pattern(paths, durations)
         keys = [place for role in ("time", "host", "hit", "path") for place in places[role]]
         key_of = _picker(keys, places["duration"][0]) if durations else _picker(keys)
-        return Matcher(re.compile(rb"(?m)^" + pattern + rb"\r?$"), key_of, _adder(places["size"]))
+        strict = re.compile(rb"(?m)^" + pattern + rb"\r?$")
+        without_controls = re.compile(pattern.replace(CONTROLS, b""))
+        return Matcher(strict, without_controls, key_of, _adder(places["size"]))
 
     def _pattern(self, paths: bool, durations: bool) -> tuple[bytes, dict[str, list[int]]]:
         """The pattern of a line, and the groups of each role in it."""

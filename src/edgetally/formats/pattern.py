@@ -12,11 +12,12 @@ from typing import NamedTuple
 
 from edgetally.formats import clocks
 
-_CONTROL = rb"\x00-\x1f"
+# What no value holds, as it stands in a class; a class of all but these holds more.
+CONTROLS = rb"\x00-\x1f"
 
 # The values of JSON, with escaped quotes blanked: a number or a string, an array of these, an object of all of them.
 # Every repetition begins with a comma of its own: a text can be cut in one way only, so that no line takes long.
-_STRING = rb'"[^"' + _CONTROL + rb']*"'
+_STRING = rb'"[^"' + CONTROLS + rb']*"'
 _SCALAR = rb"(?:" + _STRING + rb"|[\w.+-]+)"
 _ARRAY = rb"\[(?:" + _SCALAR + rb"(?:," + _SCALAR + rb"){0,999})?\]"
 _FLAT = _STRING + rb":(?:" + _SCALAR + rb"|" + _ARRAY + rb")"
@@ -38,9 +39,9 @@ _SHAPES: dict[str, bytes] = {
     "cache": rb"[A-Z_]*|-",
     "address": rb"[0-9A-Fa-f:.]+|unix:",
     "is_args": rb"\??",
-    "token": rb"[^ " + _CONTROL + rb"]+",
-    "path": rb"[^ " + _CONTROL + rb"]+",
-    "maybe_quoted": rb'"[^"' + _CONTROL + rb']*"|-',
+    "token": rb"[^ " + CONTROLS + rb"]+",
+    "path": rb"[^ " + CONTROLS + rb"]+",
+    "maybe_quoted": rb'"[^"' + CONTROLS + rb']*"|-',
     "container": rb"(?:[\w.-]+ +\| )?",
     "json_members": rb"(?:" + _MEMBER + rb",){0,99}?",
     "json_rest": rb"(?:," + _MEMBER + rb"){0,99}",
@@ -48,18 +49,18 @@ _SHAPES: dict[str, bytes] = {
     "flag": rb"\d*|-",
     "squid_code": rb"[A-Z][A-Z_]*",
     "squid_peer": rb"[A-Z][A-Z0-9_]*|-",
-    "squid_type": rb"(?: [^ " + _CONTROL + rb"]+)?",
+    "squid_type": rb"(?: [^ " + CONTROLS + rb"]+)?",
     "haproxy_status": rb"-1|\d{1,3}",
     "haproxy_state": rb"[A-Za-z-]{2}",
     "haproxy_cookies": rb"[A-Za-z-]{4}",
-    "haproxy_headers": rb"(?: ?\{[^{}" + _CONTROL + rb"]*\})?",
+    "haproxy_headers": rb"(?: ?\{[^{}" + CONTROLS + rb"]*\})?",
     # HAProxy cuts a line at 1024 characters, of which its own prefix may have taken some; the rest of such a line is
     # gone, but all that counts stands before.
     "haproxy_end": rb'"|(?<=[^\n]{900})$',
     "syslog": (
         rb"(?:(?:<\d{1,3}>)?(?:1 )?(?:[A-Z][a-z][a-z] [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"
-        rb"(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)) (?:(?:[^ :\[" + _CONTROL + rb"]+|\[?[0-9a-fA-F:.]+\]?) )?"
-        rb"[\w./-]+(?:\[\d+\]:|:| (?:\d+|-) [\w-]+ (?:-|\[[^\]" + _CONTROL + rb"]*\])) )?"
+        rb"(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)) (?:(?:[^ :\[" + CONTROLS + rb"]+|\[?[0-9a-fA-F:.]+\]?) )?"
+        rb"[\w./-]+(?:\[\d+\]:|:| (?:\d+|-) [\w-]+ (?:-|\[[^\]" + CONTROLS + rb"]*\])) )?"
     ),
 }
 
@@ -167,7 +168,7 @@ def _shape(part: Part) -> bytes:
 
 def _but(stop: str) -> bytes:
     """A class of all characters but those in `stop` and controls."""
-    return rb"[^" + _CONTROL + re.escape("".join(dict.fromkeys(stop))).encode() + rb"]"
+    return rb"[^" + CONTROLS + re.escape("".join(dict.fromkeys(stop))).encode() + rb"]"
 
 
 # A user's name may hold spaces, and a bare [ too: a client could else stay off the bill by a name of its choice. But a

@@ -78,6 +78,11 @@ class RunningTally:
         self._sums = Tally()
         self._sums.cells.hit_known = fmt.hit_known
 
+    def is_whole(self, time: float) -> bool:
+        """Whether nothing of the slot of a time is set aside or skewed, so that all of it can be counted at once."""
+        slot = time // SLOT_SECONDS * SLOT_SECONDS
+        return slot >= self._since and slot >= self._early and slot + SLOT_SECONDS <= self._late
+
     def add(self, time: float, kind: Key, requests: int, size: int) -> None:
         """Count requests that ended at one time, with the bytes of all of them."""
         if time < self._since:

@@ -168,6 +168,7 @@ class KernelEngine:
 
     def flush(self) -> None:
         """Put all that is counted into the book."""
+        self._reference.flush()
         state, book = self._state, self._book
         places: dict[int, Place] = {}
         for slot, entry, rule, _, *sums in _CELL.iter_unpack(self._memory.view("cells", state.cells)):
