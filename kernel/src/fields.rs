@@ -56,13 +56,26 @@ pub fn after_backslash(text: Text, at: usize) -> usize {
 pub fn run(text: Text, op: &Op, from: usize, escaped: &mut bool) -> Found<usize> {
     let mut at = until(text, op, from, escaped)? - op.back as usize;
     if op.may(flag::LAST) {
+        at = last(text, op, from, at)?;
+    }
+    expect(at >= from + op.least as usize)?;
+    Ok(at)
+}
+
+/// A field whose end is not where its last byte is: `open` and a number behind it belong to the next ones, or it may not
+/// end with `close`, and holds no backslash.
+#[inline(never)]
+fn last(text: Text, op: &Op, from: usize, mut at: usize) -> Found<usize> {
+    if op.open != 0 {
         while at > from && text.byte(at - 1).is_ascii_digit() {
             at -= 1;
         }
         expect(at > from && text.byte(at - 1) == op.open)?;
         at -= 1;
     }
-    expect(at >= from + op.least as usize)?;
+    if op.close != 0 {
+        expect(text.byte(at - 1) != op.close && (from..at).all(|at| text.byte(at) != b'\\'))?;
+    }
     Ok(at)
 }
 
@@ -85,6 +98,9 @@ pub fn ranges(text: Text, op: &Op, from: usize) -> Found<usize> {
     }
     if at == from && op.may(flag::DASH) && text.byte(at) == b'-' {
         return Ok(at + 1);
+    }
+    if op.may(flag::LAST) {
+        at = last(text, op, from, at)?;
     }
     let len = at - from;
     expect(len >= op.least as usize && len <= op.most as usize)?;

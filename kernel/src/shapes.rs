@@ -22,9 +22,9 @@ pub struct Op {
     pub flags: u8,
     /// UNTIL: how many of the field's last bytes belong to the literal.
     pub back: u8,
-    /// GROUP: the byte that it begins with; TIME: the one before a fraction; UNTIL: the one before a last number.
+    /// GROUP: the byte that it begins with; TIME: the one before a fraction; UNTIL, RANGES: the one before a last number.
     pub open: u8,
-    /// GROUP: the byte that it ends with, 0 for one of the stops.
+    /// GROUP: the byte that it ends with, 0 for one of the stops. UNTIL: the byte that it may not end with.
     pub close: u8,
     /// DECIMAL and TIME: how many digits a fraction has, at least and at most.
     pub fraction: [u8; 2],
@@ -82,7 +82,7 @@ pub mod flag {
     pub const TWO: u8 = 32;
     /// It has at most two stops, and is mostly long.
     pub const WIDE: u8 = 64;
-    /// UNTIL: a number stands at its end, which is a field of its own. GROUP: a space may stand before it.
+    /// UNTIL and RANGES: its end has to be looked at: `open` and `close` say for what. GROUP: a space may stand before it.
     pub const LAST: u8 = 128;
 }
 

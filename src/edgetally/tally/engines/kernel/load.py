@@ -1,4 +1,4 @@
-"""Finding the kernel: a library for this machine, in the program or beside it."""
+"""Finding the kernel: a library for this machine, in the program, or installed with it."""
 
 from __future__ import annotations
 
@@ -27,6 +27,11 @@ class Kernel(NamedTuple):
         return f"kernel {structures.VERSION}" if self.run else f"reference, because {self.why}"
 
 
+def engine_said(engine: str) -> str:
+    """What reads the logs where an engine is asked for, in words: `kernel 1`, or `reference, because …`."""
+    return "reference, because it is asked for" if engine == "reference" else str(kernel())
+
+
 class _UnusableError(Exception):
     """Says why there is no kernel."""
 
@@ -45,9 +50,9 @@ def _library() -> CDLL:
     data = _in_program(name)
     if data[-_CHECKED:] != b"%08x" % crc32(data[:-_CHECKED]):
         raise _UnusableError(f"{name} is damaged: build the program again")
-    beside = _beside_program(name, data)
-    if beside is not None:
-        return beside
+    installed = _installed(name, data)
+    if installed is not None:
+        return installed
     try:
         return _from_memory(name, data)
     except OSError as error:
@@ -72,10 +77,11 @@ def _in_program(name: str) -> bytes:
     return data
 
 
-def _beside_program(name: str, data: bytes) -> CDLL | None:
-    """The same library beside the archive, where root has put it; no other is loaded."""
+def _installed(name: str, data: bytes) -> CDLL | None:
+    """The same library in lib/edgetally/ beside the program's bin/, where root has put it; no other is loaded."""
     archive: str = getattr(__spec__.loader if __spec__ else None, "archive", "")
-    path = os.path.join(os.path.dirname(os.path.realpath(archive)), name)
+    prefix = os.path.dirname(os.path.dirname(os.path.realpath(archive)))
+    path = os.path.join(prefix, "lib", "edgetally", name)
     try:
         with open(path, "rb") as file:
             state = os.fstat(file.fileno())

@@ -6,7 +6,6 @@ takes it may leave some: lines that are seldom seen. A format that it cannot be 
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 from edgetally.formats import clocks
@@ -28,6 +27,7 @@ _RANGES: dict[str, tuple[bytes, int, int, int]] = {
     "haproxy_state": (b"AZaz--", 2, 2, 0),
     "haproxy_cookies": (b"AZaz--", 4, 4, 0),
     "keepalive": (b"XX++--", 1, 1, 0),
+    "is_args": (b"??", 0, 1, 0),
 }
 # The least and the most digits, and flags
 _WHOLE: dict[str, tuple[int, int, int]] = {
@@ -66,6 +66,7 @@ _GROUPS: dict[str, tuple[str, str, str, int, int]] = {
     "haproxy_headers": ("{", "}", "{}", 0, k.LAST),
     "maybe_quoted": ('"', '"', '"', 0, k.DASH),
 }
+_EMPTY_OR_DASH = ("cache", "number", "flag")
 _OTHERS = {"pad": k.PAD, "syslog": k.SYSLOG, "container": k.CONTAINER, "json_members": k.MEMBERS, "json_rest": k.MORE}
 
 
@@ -112,7 +113,8 @@ class _Compiler:
         self._clocks: list[ClockText] = []
         self._options = 0
         self._target = k.HOSTS
-        if len(self._hosts) > k.HOSTS or any("\\" in part.name for part in self._parts if part.kind == "literal"):
+        literals = [part.name for part in self._parts if part.kind == "literal"]
+        if len(self._hosts) > k.HOSTS or (fmt.escapes and "\\" in "".join(literals)):
             raise UnfitError
 
     def program(self) -> Program:
@@ -157,7 +159,10 @@ class _Compiler:
         if kind in _UNTIL:
             return self._until(number)
         if kind in _RANGES:
-            return _ranges(*_RANGES[kind])
+            op = _ranges(*_RANGES[kind])
+            if kind == "address" and self._part(number + 1).name[:1] == ":":
+                self._set_end(op, number, self._part(number + 1).name)
+            return op
         if kind in _WHOLE:
             least, most, flags = _WHOLE[kind]
             return k.Op(kind=k.WHOLE, least=least, most=most, flags=flags, unit=clocks.NANOSECONDS.get(kind, 0))
@@ -178,10 +183,10 @@ class _Compiler:
         self._set_stops(op, stops or part.stop)
         return op
 
-    def _set_stops(self, op: k.Op, stops: str, long: bool = False) -> None:
-        """Set the bytes that end a field. Control characters always do."""
+    def _set_stops(self, op: k.Op, stops: str, long: bool = False, escapes: bool = True) -> None:
+        """Set the bytes that end a field. Control characters always do. escapes: it may hold some."""
         found = [ord(char) for char in dict.fromkeys(stops) if ord(char) >= 32]
-        if self._format.escapes:
+        if self._format.escapes and escapes:
             found.append(ord("\\"))
         if len(found) > _STOPS or max(found, default=0) > 127:
             raise UnfitError
@@ -197,13 +202,11 @@ class _Compiler:
         part, behind = self._part(number), self._part(number + 1)
         op = k.Op(kind=k.UNTIL, least=_UNTIL[part.kind])
         stops = _stops(part)
-        if part.kind == "joined_host":  # its second half would be `-` in a bad request
-            op.flags, op.close = k.LAST, ord("-")
-        if behind.kind != "literal":
-            self._check_end(part, behind)
-        elif behind.name:
+        if behind.kind == "literal" and behind.name:
             stops += self._set_end(op, number, behind.name)
-        self._set_stops(op, stops, part.kind in _LONG)
+        if part.kind == "joined_host":  # a dash at its end is the URI of a bad request
+            op.flags, op.close = op.flags | k.LAST, ord("-")
+        self._set_stops(op, stops, part.kind in _LONG, part.kind != "joined_host")
         return op
 
     def _set_end(self, op: k.Op, number: int, literal: str) -> str:
@@ -222,27 +225,20 @@ class _Compiler:
             op.flags |= k.LAST
             op.open = ord(literal)
             return ""
+        if op.kind != k.UNTIL:
+            raise UnfitError
         return literal
 
     def _check_end(self, part: Part, behind: Part) -> None:
-        """Make sure that a field ends where the kernel ends it: what is behind it begins with what it cannot hold."""
-        if behind.kind == "literal":
-            begins = behind.name[:1]
-        elif behind.kind in _GROUPS:
-            begins = _GROUPS[behind.kind][0]
-        elif behind.kind == "json_rest":
-            begins = ","
-        elif (part.kind, behind.kind) == ("joined_host", "uri"):
-            begins = "/"
-        else:
-            begins = ""
-            if part.kind not in ("pad", "syslog", "container"):
-                raise UnfitError
-        if begins and _holds(part, begins):
+        """Refuse a field that the pattern could cut otherwise than the kernel, which takes all that it can at once.
+
+        All that the pattern can take is what it tries first, too. But where a field may be empty, a dash in its place
+        is tried last: nothing behind it may begin with one.
+        """
+        follows = behind.kind == "literal" and not behind.name.startswith("-")
+        if part.kind in _EMPTY_OR_DASH and not (follows or behind.kind in (*_GROUPS, "json_rest")):
             raise UnfitError
-        if behind.kind == "haproxy_headers" and _holds(part, " "):
-            raise UnfitError
-        if part.kind == "json_members" and (behind.kind != "literal" or not begins):
+        if part.kind == "json_members" and not (behind.kind == "literal" and behind.name):
             raise UnfitError
 
     # ----------------------------------------------------------------------------------------------------------------
@@ -315,20 +311,11 @@ def _stops(part: Part) -> str:
 
 def _holds(part: Part, char: str) -> bool:
     """Whether a field can hold a character, as far as the kernel reads it."""
-    kind = part.kind
-    if kind in _UNTIL:
+    if part.kind in _UNTIL:
         return ord(char) >= 32 and char not in _stops(part)
-    if kind in _RANGES:
-        ranges = _RANGES[kind][0].decode()
+    if part.kind in _RANGES:
+        ranges = _RANGES[part.kind][0].decode()
         return char == "-" or any(low <= char <= high for low, high in zip(ranges[::2], ranges[1::2]))
-    if kind == "pad":
-        return char == " "
-    if kind == "json_rest":
-        return char == ","
-    if kind == "query":
-        return char not in part.stop
-    if kind == "squid_type":
-        return char not in ' "'
-    if kind in _WHOLE or kind in _DECIMAL:
-        return re.fullmatch("[0-9.+-]", char) is not None
-    return False
+    if part.kind in _WHOLE or part.kind in _DECIMAL:
+        return char in "0123456789.+-"
+    return True

@@ -120,11 +120,11 @@ def test_wrong_arguments_are_an_error_and_never_the_end_of_the_lines() -> None:
 
 
 def engine_of(pyz: Path) -> tuple[str, bool]:
-    """What a program says of its engine, and whether it loaded the library that lies beside it."""
+    """What a program says of its engine, and whether it loaded the library that is installed with it."""
     code = (
         f"import sys; sys.path.insert(0, {str(pyz)!r})\n"
         "from edgetally.tally.engines.kernel.load import kernel\n"
-        f"print(kernel()); print({str(pyz.parent / NAME)!r} in open('/proc/self/maps').read())"
+        f"print(kernel()); print({str(pyz.parent.parent / 'lib')!r} in open('/proc/self/maps').read())"
     )
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
     said, beside = done.stdout.splitlines()
@@ -136,10 +136,11 @@ def test_a_program_alone_loads_the_kernel_from_itself(tmp_path: Path) -> None:
     assert engine_of(tmp_path / PYZ.name) == ("kernel 1", False)
 
 
-def test_the_library_beside_the_program_is_loaded_where_it_is_roots_and_the_same(tmp_path: Path) -> None:
-    program, library = tmp_path / PYZ.name, tmp_path / NAME
-    for path in (program, library):
-        shutil.copy(PYZ.parent / path.name, path)
+def test_the_library_that_is_installed_is_loaded_where_it_is_roots_and_the_same(tmp_path: Path) -> None:
+    program, library = tmp_path / "bin" / "edgetally", tmp_path / "lib" / "edgetally" / NAME
+    for path, source in ((program, PYZ), (library, PYZ.parent / NAME)):
+        path.parent.mkdir(parents=True)
+        shutil.copy(source, path)
     if os.geteuid() == 0:
         assert engine_of(program) == ("kernel 1", True)
         library.chmod(0o777)  # others could change it
@@ -150,3 +151,24 @@ def test_the_library_beside_the_program_is_loaded_where_it_is_roots_and_the_same
     with open(library, "ab") as file:
         file.write(b"changed")
     assert engine_of(program) == ("kernel 1", False)
+
+
+def test_a_host_that_forbids_code_in_memory_uses_the_one_that_is_installed(tmp_path: Path) -> None:
+    """Here: no file can be made in memory."""
+    code = (
+        f"import os, sys; sys.path.insert(0, {str(PYZ)!r})\n"
+        "def refused(*_): raise PermissionError(1, 'Operation not permitted')\n"
+        "os.memfd_create = refused\n"
+        "from edgetally.tally.engines.kernel.load import kernel\n"
+        "print(kernel())"
+    )
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+    why = f"{NAME} cannot be loaded ([Errno 1] Operation not permitted)"
+    assert done.stdout == f"reference, because {why}\n"
+    if os.geteuid() == 0:
+        moved = code.replace(str(PYZ), str(tmp_path / "bin" / "edgetally"))
+        for place, source in (("bin/edgetally", PYZ), (f"lib/edgetally/{NAME}", PYZ.parent / NAME)):
+            (tmp_path / place).parent.mkdir(parents=True)
+            shutil.copy(source, tmp_path / place)
+        done = subprocess.run([sys.executable, "-I", "-c", moved], capture_output=True, text=True, check=True)
+        assert done.stdout == "kernel 1\n"
