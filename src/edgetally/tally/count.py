@@ -50,7 +50,7 @@ def tally(
     files: paths (plain or gzip, by content) or open binary files. channels: None makes the line's host its channel, or
     `all` where the format has none. log: the log's name, for the channel rules. since: epoch seconds; lines that end
     in an earlier second are set aside. max_spread: over how many seconds at most the bytes of a transfer are spread, 0
-    for the slot of its end alone. engine: auto, kernel or reference; jobs: how many processes count, where no file is
+    for the slot of its end alone. engine: auto, kernel or reference; jobs: how many threads count, where no file is
     packed, open already, or in sections; the result depends on neither. progress: is told of bytes when they are read.
     Raises EdgetallyError for a file that cannot be read.
     """
@@ -60,11 +60,12 @@ def tally(
     count = partial(
         _count, fmt=fmt, channels=channels, log=log, window=window, since=since, max_spread=max_spread, engine=engine
     )
-    if jobs > 1 and fmt.server != W3C and all(isinstance(source, str) and not is_packed(source) for source in sources):
-        from edgetally.tally.processes import count_ranges
+    with _without_collector():
+        if jobs > 1 and fmt.server != W3C and all(isinstance(one, str) and not is_packed(one) for one in sources):
+            from edgetally.tally.jobs import count_ranges
 
-        return count_ranges(cast("list[str]", sources), jobs, count, progress)
-    return count(sources, progress=progress)[0]
+            return count_ranges(cast("list[str]", sources), jobs, count, progress)
+        return count(sources, progress=progress)[0]
 
 
 def _count(
@@ -79,12 +80,12 @@ def _count(
     engine: str,
     progress: Progress | None = None,
 ) -> tuple[Tally, int]:
-    """Count in this process; say how many lines the last file has."""
+    """Count in this thread; say how many lines the last file has."""
     chosen = _engine(fmt, lambda fmt: RunningTally(fmt, channels, log, window, since, max_spread), engine)
     lines = 0
     for source in sources:
         name = name_of(source)
-        with told_of(name), _without_collector():
+        with told_of(name):
             if isinstance(source, (str, os.PathLike)):
                 with Watched(source, progress) if progress else open(source, "rb") as stream:
                     lines = chosen.read(name, unpacked(stream))

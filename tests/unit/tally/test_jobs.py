@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from edgetally.cli import tally as command
 from edgetally.errors import EdgetallyError
 from edgetally.formats.catalogue import parse_format
 from edgetally.tally import count as counting
-from edgetally.tally import processes
+from edgetally.tally import jobs
 from edgetally.tally.count import tally
 from tests.support import SOURCE
 
@@ -26,8 +28,8 @@ def line(host: str, minute: int = 0) -> bytes:
 
 
 @pytest.mark.parametrize("engine", ["kernel", "reference"])
-def test_several_processes_count_the_same(engine: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(processes, "_LEAST", 1)
+def test_several_threads_count_the_same(engine: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(jobs, "_LEAST", 1)
     texts = [line(f"h{n % 5}.example.com", minute=n % 60) if n % 97 else b"bad\n" for n in range(1000)]
     first, second, empty = (tmp_path / name for name in ("first.log", "second.log", "empty.log"))
     first.write_bytes(b"".join(texts[:700]))
@@ -40,12 +42,27 @@ def test_several_processes_count_the_same(engine: str, monkeypatch: pytest.Monke
         assert tally(files, FORMAT, None, engine=engine, jobs=number) == one
 
 
-def test_a_process_that_is_killed_is_told_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_a_thread_cannot_read_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = tmp_path / "access.log"
     file.write_bytes(line("a.example.com"))
-    monkeypatch.setattr(counting, "_engine", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
-    with pytest.raises(EdgetallyError, match="give fewer jobs"):
+
+    def fail(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(counting, "_engine", lambda *_: SimpleNamespace(read=fail))
+    with pytest.raises(EdgetallyError, match=r"access\.log cannot be read \(Input/output error\)"):
         tally([str(file)], FORMAT, None, jobs=2)
+
+
+def test_no_jobs_are_as_many_as_there_are_cores(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "access.log"
+    file.write_bytes(line("a.example.com"))
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    assert command.run(parser.parse_args([str(file), "--log-format", '$msec "$host" $bytes_sent', "--jobs", "0"])) == 0
+    assert "a.example.com" in capsys.readouterr().out
+    with pytest.raises(EdgetallyError, match="--jobs -1 is less than none"):
+        command.run(parser.parse_args([str(file), "--jobs", "-1"]))
 
 
 def test_progress_is_told_of_every_byte(tmp_path: Path) -> None:
