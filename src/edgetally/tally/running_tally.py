@@ -124,12 +124,14 @@ class RunningTally:
         if place.rules is not None:
             channel = place.rules.channel(kind[-1].decode("utf-8", "backslashreplace"))
         hit = self._format.hit_known and self._is_hit(kind[self._hosts])
-        self.add_to_channel(slot, channel, place.host, hit, requests, size)
+        self.add_to_channel(slot, channel, place.host, requests, size, *((requests, size) if hit else ()))
 
-    def add_to_channel(self, slot: int, channel: str, host: str, hit: bool, requests: int, size: int) -> None:
+    def add_to_channel(
+        self, slot: int, channel: str, host: str, requests: int, size: int, hits: int = 0, hit_bytes: int = 0
+    ) -> None:
         """Count requests of a common slot, of which all is known; `saw` has to be told of their times."""
         sums = self._sums
-        sums.cells.add(slot, channel, requests, size, hit)
+        sums.cells.add(slot, channel, requests, size, hits, hit_bytes)
         if channel == UNASSIGNED and self._channels is not None:
             self._add_unassigned(host, requests, size)
         sums.counted += requests

@@ -1,4 +1,4 @@
-"""Writes the programs of all formats, and lines of each, for the harness: python -m tests.fuzz.kernel.programs FOLDER"""
+"""Writes the programs of all formats, and lines of each: python -m tests.fuzz.kernel.programs FOLDER"""
 
 from __future__ import annotations
 

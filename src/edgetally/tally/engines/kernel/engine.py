@@ -9,7 +9,7 @@ import os
 import re
 import struct
 from collections.abc import Sequence
-from ctypes import addressof
+from ctypes import addressof, sizeof
 from typing import BinaryIO
 
 from edgetally.errors import EdgetallyError
@@ -30,6 +30,7 @@ _ROOM = MAX_LINE + (512 << 10)  # for a line that began in an earlier block, and
 _MICROSECONDS = 1_000_000
 _FAR = 1 << 62
 _CELL = struct.Struct("<IIII4Q")
+_ENTRY = struct.Struct("<QI4H")  # of its beginning
 _LEFT = struct.Struct("<QQQ")
 
 
@@ -44,7 +45,7 @@ class KernelEngine:
 
     def __init__(self, count: Count, program: Program, fmt: LogFormat, book: RunningTally) -> None:
         self._call, self._format, self._book = count, fmt, book
-        self._reference = ReferenceEngine(fmt, book)
+        self._reference: ReferenceEngine | None = None  # its pattern is compiled when a line is left
         self._memory = Memory(_ROOM, program.ops)
         self._buffer = Buffer(self._memory.text, _ROOM)
         self._state: k.State = self._memory.context.state
@@ -127,7 +128,9 @@ class KernelEngine:
                 lines.append(text[start : end + 1])
                 numbers.append(line)
         self._state.left = 0
-        self._reference.count(name, b"".join(lines), numbers)
+        if lines:
+            self._reference = self._reference or ReferenceEngine(self._format, self._book)
+            self._reference.count(name, b"".join(lines), numbers)
 
     # ----------------------------------------------------------------------------------------------------------------
     # What is decided once
@@ -158,28 +161,27 @@ class KernelEngine:
 
     def _hosts(self, number: int) -> Key:
         """The hosts of an entry, as the format's pattern would have found them."""
-        entry, hosts = self._memory.arrays["entries"][number], []
-        at = entry.offset
-        arena = self._memory.arrays["arena"]
-        for length in entry.lengths[: self._state.hosts]:
-            hosts.append(self._format.blanked(bytes(arena[at : at + length])))
+        _, at, *lengths = _ENTRY.unpack_from(self._memory.raw["entries"], sizeof(k.Entry) * number)
+        arena, hosts = self._memory.raw["arena"], []
+        for length in lengths[: self._state.hosts]:
+            hosts.append(self._format.blanked(arena[at : at + length]))
             at += length
         return tuple(hosts)
 
     def flush(self) -> None:
         """Put all that is counted into the book."""
-        self._reference.flush()
+        if self._reference:
+            self._reference.flush()
         state, book = self._state, self._book
         places: dict[int, Place] = {}
-        for slot, entry, rule, _, *sums in _CELL.iter_unpack(self._memory.view("cells", state.cells)):
+        cells = _CELL.iter_unpack(self._memory.view("cells", state.cells))
+        for slot, entry, rule, _, misses, hits, missed_bytes, hit_bytes in cells:
             place = places.get(entry) or places.setdefault(entry, self._place(entry))
             channel = place.channel
             if place.rules is not None:
                 channel = place.rules.channel_of_rule(None if rule == k.NONE else rule)
-            for hit in (0, 1):
-                requests, size = sums[hit], sums[2 + hit]
-                if requests or size or (not hit and not any(sums)):
-                    book.add_to_channel(slot * SLOT_SECONDS, channel, place.host, bool(hit), requests, size)
+            requests, size = misses + hits, missed_bytes + hit_bytes
+            book.add_to_channel(slot * SLOT_SECONDS, channel, place.host, requests, size, hits, hit_bytes)
         if state.last >= 0:
             book.saw(self._seconds(state.first), self._seconds(state.last))
         book.note(state.aside, state.clipped)

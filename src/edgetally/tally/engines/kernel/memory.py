@@ -15,7 +15,7 @@ SIZES.update(words=128, minutes=1024, left=4096)
 
 
 class Memory:
-    """A context, and what it points to: `context.state`, and arrays by name in `arrays`. room: bytes for lines."""
+    """A context and what it points to: by name in `arrays`, most of it as bytes in `raw`. room: bytes for lines."""
 
     def __init__(self, room: int, ops: Sequence[Op]) -> None:
         self.context = Context()
@@ -23,9 +23,11 @@ class Memory:
         self.text = mmap.mmap(-1, room + SLACK)
         self._lend("text", (LENT["text"] * len(self.text)).from_buffer(self.text))
         self._lend("ops", (Op * len(ops))(*ops))
+        self.raw: dict[str, mmap.mmap] = {}
         for name, count in SIZES.items():
             shape = LENT[name] * count
-            self._lend(name, shape.from_buffer(mmap.mmap(-1, sizeof(shape))))
+            self.raw[name] = mmap.mmap(-1, sizeof(shape))
+            self._lend(name, shape.from_buffer(self.raw[name]))
         self.set_rules([], b"")
         for word in self.arrays["words"]:
             word.len = NONE
