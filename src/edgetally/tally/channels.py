@@ -55,13 +55,17 @@ class _Group:
 
 
 class HostRules:
-    """The rules that can match one host. constant: its channel where the path does not matter, else None."""
+    """The rules that can match one host.
+
+    constant: its channel where the path does not matter, else None. key: what tells other prefixes from these.
+    """
 
     def __init__(self, groups: Sequence[_Group], rules: Sequence[Rule]) -> None:
         self._rules = rules
         self._any_path = min((group.any_path for group in groups), default=_NEVER)
         self._by_path = [group for group in groups if min(group.prefixes.values(), default=_NEVER) < self._any_path]
         self.constant = None if self._by_path else self._name(_NEVER)
+        self.key = (self._any_path, *map(id, self._by_path))
 
     def channel(self, path: str) -> str:
         """The channel of a request for this path."""

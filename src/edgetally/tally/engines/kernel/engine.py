@@ -151,7 +151,7 @@ class KernelEngine:
         if place.rules is None:
             return
         known = len(self._rules.nodes)
-        root = self._rules.root_of(place.rules.prefixes)
+        root = self._rules.root_of(place.rules)
         if len(self._rules.nodes) > known:
             self._memory.set_rules(self._rules.nodes, bytes(self._rules.pool))
         self._memory.arrays["entries"][self._state.asked].rules = root

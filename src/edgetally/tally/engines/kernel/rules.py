@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from edgetally.tally.channels import HostRules
 from edgetally.tally.engines.kernel.structures import NO_NODE, NONE, Node
 
 
@@ -13,22 +14,26 @@ class Rules:
     def __init__(self) -> None:
         self.nodes: list[Node] = []
         self.pool = bytearray()
-        self._roots: dict[tuple[tuple[str, int], ...], int] = {}
+        self._roots: dict[tuple[int, ...], int] = {}
 
-    def root_of(self, prefixes: Mapping[str, int]) -> int:
-        """The node where some rules begin. prefixes: the number of the first rule with each.
+    def root_of(self, rules: HostRules) -> int:
+        """The node where the rules of a host begin; many hosts have the same.
 
         A backslash in a prefix matches bytes that are no UTF-8, as they are shown: such rules have no tree, and the
         kernel leaves their lines.
         """
+        if rules.key not in self._roots:
+            self._roots[rules.key] = self._plant(rules.prefixes)
+        return self._roots[rules.key]
+
+    def _plant(self, prefixes: Mapping[str, int]) -> int:
+        """Make a tree. prefixes: the number of the first rule with each."""
         if any("\\" in prefix for prefix in prefixes):
             return NO_NODE
-        key = tuple(sorted(prefixes.items()))
-        if key not in self._roots:
-            self._roots[key] = root = len(self.nodes)
-            self.nodes.append(Node())
-            self._grow(root, [(prefix.encode(), number) for prefix, number in key], 0)
-        return self._roots[key]
+        root = len(self.nodes)
+        self.nodes.append(Node())
+        self._grow(root, sorted((prefix.encode(), number) for prefix, number in prefixes.items()), 0)
+        return root
 
     def _grow(self, place: int, prefixes: Sequence[tuple[bytes, int]], depth: int) -> None:
         """Make the node of some prefixes, which are sorted, and have the same first bytes, `depth` of them."""
