@@ -21,6 +21,7 @@ DATABASE_PORT = 3306
 MASTER_KEY_LENGTH = 32
 LEAST_DETAIL_DAYS = 100
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+ENGINES = ("auto", "kernel", "reference")
 _MAY_BE_EMPTY = ".hosts"  # the only list that need not have anything in it
 
 Check = Callable[[Any], "str | None"]
@@ -50,7 +51,8 @@ class EdgeConfig(NamedTuple):
 
     linger_timeout: so long after another program's rotation an old process of the server may write to a file that
     nobody knows. quota_bytes: what the spool may take; reserve_bytes: what it leaves free on its file system. user: who
-    tallies and talks to the network, where root runs it; empty for root itself.
+    tallies and talks to the network, where root runs it; empty for root itself. engine: what reads the logs, one of
+    ENGINES.
     """
 
     edge: str
@@ -69,6 +71,7 @@ class EdgeConfig(NamedTuple):
     reserve_bytes: int = 64 << 20
     include_existing: bool = False
     user: str = "edgetally"
+    engine: str = "auto"
     path: str = EDGE_CONFIG
 
 
@@ -246,6 +249,10 @@ def _spread(value: int) -> str | None:
     return f"is {value}: it must be from 1 to {LONGEST_SPREAD} seconds"
 
 
+def _engine(value: str) -> str | None:
+    return None if value in ENGINES else f"is {value!r}: it must be one of {', '.join(ENGINES)}"
+
+
 def _detail_days(value: int) -> str | None:
     if value == 0 or value >= LEAST_DETAIL_DAYS:
         return None
@@ -272,6 +279,7 @@ _RULES: dict[str, Check] = {
     "spool": _path,
     "path": _path,
     "private": lambda value: _path(value) if value else None,
+    "engine": _engine,
     "splay": _at_least(0),
     "close_timeout": _at_least(0),
     "max_spread": _spread,

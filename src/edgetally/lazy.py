@@ -1,36 +1,12 @@
-"""Puts imports off until something of a module is used: a run then does not wait for modules that it never uses.
-
-`lazily` does that with any module. `numpy` does it with all of numpy 1 but its core, which is all that the tally needs.
-"""
+"""Puts imports off until something of a module is used: a run then does not wait for modules that it never uses."""
 
 from __future__ import annotations
 
-import os
 import sys
 from _thread import RLock
-from importlib.machinery import ModuleSpec
 from importlib.util import find_spec, module_from_spec
 from types import ModuleType
 from typing import Any
-
-# How many threads numpy starts when it is imported. Starting many takes longer than all that is computed here.
-_THREADS = "OPENBLAS_NUM_THREADS"
-
-
-def numpy() -> None:
-    """Prepare what `import numpy` gives from now on: of a numpy 1 a module that has the names of its core alone.
-
-    When that module is asked for any other name, it imports the rest into itself. Another numpy is left as it is.
-    """
-    os.environ.setdefault(_THREADS, "1")
-    spec = None if "numpy" in sys.modules else find_spec("numpy")
-    if spec is None or not _has_known_core(spec):
-        return
-    sys.modules["numpy"] = module = module_from_spec(spec)
-    try:
-        _fill(module)
-    except Exception:  # a numpy 1 that is built otherwise than those that were tried: it is imported as usual
-        del sys.modules["numpy"]
 
 
 def lazily(name: str) -> None:
@@ -69,20 +45,3 @@ def _complete_later(module: ModuleType) -> None:
         return getattr(module, name)
 
     vars(module)["__getattr__"] = complete
-
-
-def _has_known_core(spec: ModuleSpec) -> bool:
-    """Whether this is a numpy 1, by its core in numpy/core. numpy 2 has it in numpy/_core, and imports less at once."""
-    folder = (spec.submodule_search_locations or [""])[0]
-    old, new = (os.path.exists(os.path.join(folder, core, "numeric.py")) for core in ("core", "_core"))
-    return old and not new
-
-
-def _fill(module: ModuleType) -> None:
-    """Put the names of numpy's core into `module`, which stands for numpy; any other name has all of numpy executed."""
-    globals_: Any = __import__("numpy._globals", fromlist=["_NoValue"])
-    vars(module).update(_NoValue=globals_._NoValue, _CopyMode=globals_._CopyMode)
-    core = __import__("numpy.core", fromlist=["core"])
-    for part in (core.multiarray, core):
-        vars(module).update({name: getattr(part, name) for name in part.__all__})
-    _complete_later(module)

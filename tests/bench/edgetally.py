@@ -13,7 +13,7 @@ from tests.bench.program import Program
 from tests.bench.sums import read_edgetally
 
 ROOT = Path(__file__).resolve().parents[2]
-ENGINES = ("numpy", "plain")
+ENGINES = ("kernel", "reference")
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Edgetally:
         return [PYTHON, "-I", str(self.pyz), *arguments]
 
     def tally(self, log: Log, engine: str, *options: str) -> list[str]:
-        """`edgetally tally` on a log, by one of its engines; the plain one is the only one of older versions."""
+        """`edgetally tally` on a log, by one of its engines; older versions have but one."""
         chosen = ["--engine", engine] if self.has("--engine") else []
         how = ["--log-format", log.case.log_format, "--output", "json", *chosen, *options, str(log.path)]
         return self.command("tally", *how)
@@ -45,14 +45,7 @@ class Edgetally:
             self.command("--version"),
             read_edgetally,
             good=(0, 1),
-            absent=self._no_numpy if engine == "numpy" else lambda: "",
         )
-
-    def _no_numpy(self) -> str:
-        if not self.has("--engine"):
-            return "this edgetally has no --engine"
-        found = subprocess.run([PYTHON, "-I", "-c", "import numpy"], check=False, capture_output=True)
-        return "Debian's python3-numpy is not installed" if found.returncode else ""
 
 
 @cache

@@ -23,6 +23,9 @@ CUSTOM = {
     "nginx_three_times": '$time_iso8601 "$host" [$time_local] $msec "$request" $bytes_sent',
     "nginx_request": "log_format x escape=none '$msec|$request|$http_host|$bytes_sent';",
     "squid_quoted": r'logformat x %ts.%03tu %tr %>a %Ss/%03>Hs %<st "%ru" %Sh',
+    "nginx_joined": '$msec $host$request_uri $bytes_sent "$http_referer"',
+    "nginx_args": '$remote_addr:$remote_port [$time_local] "$uri$is_args$args" $bytes_sent $host',
+    "apache_ports": r'%v:%p %a:%{remote}p %{%d.%m.%Y %H:%M:%S}t.%{msec_frac}t %q %O "%U%q" %{ms}T %X',
     "apache_quoted": r'"%{User-Agent}i" %t %D %>s %O "%{Host}i" "%r"',
 }
 # What a field of each kind may hold; some of it fits nothing.
@@ -75,7 +78,11 @@ _VALUES: dict[str, tuple[str, ...]] = {
     "unix": ("1780000267.1234567", "1780000267"),
     "ns": ("1000000", "-1"),
     "container": ("", "caddy | "),
-    "uri": ("/x", "/live/2?y"),
+    "uri": ("/x", "/live/2?y", "-", "*", "/a b", "x", "", "//", "/x??y", '/\\"?\\"'),
+    "joined_host": ("a.example.com", "b.example.com:80", "-", "", "a-", "c\\d", "[::1]"),
+    "is_args": ("", "?", "??"),
+    "query": ("", "?x", "?", "??x", "?x y"),
+    "keepalive": ("+", "-", "X", "x"),
     "path": ("/x", "/live/1"),
 }
 _ODD = [b'"', b"\\", b" ", b"\0", b"\t", b"\n", b"\r", b"\r\n", b'\\"', b"[", b"]", b"  ", b",", b":", b"/"]

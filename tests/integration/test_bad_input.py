@@ -301,7 +301,7 @@ def test_a_database_of_another_schema_version(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--jobs", "0"], "give the number of cores to use"),
+        (["--jobs", "-1"], "give the number of cores to use, or 0 for all"),
         (["--spread", "--max-spread", "0"], "is not from 1 to 21600 seconds"),
         (["--spread", "--max-spread", "21601"], "is not from 1 to 21600 seconds"),
         (["--spread"], "log the duration too, or do not spread"),

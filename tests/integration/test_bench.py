@@ -11,7 +11,7 @@ import pytest
 from tests.support import ROOT, SOURCE
 
 SMALL = {
-    "tally": ("--lines", "2000", "--only", "mawk,plain,numpy"),
+    "tally": ("--lines", "2000", "--only", "mawk,reference,kernel"),
     "aggregate": ("--edges", "4"),
     "report": ("--channels", "20"),
 }

@@ -76,12 +76,12 @@ def test_what_awk_makes_of_junk_is_read_and_said(tmp_path: Path) -> None:
     output = tmp_path / "rows"
     output.write_bytes(b"1780000200 host with\rjunk\x85\0 1 0 0 0\n" * 3)
     assert "all requests: 3, should be" in check(MAWK, log, output)
-    with pytest.raises(BenchError, match=r"edgetally plain on malformed.*all requests: 3, should be"):
-        check(replace(Edgetally().program("plain"), read=read_rows), log, output)
+    with pytest.raises(BenchError, match=r"edgetally reference on malformed.*all requests: 3, should be"):
+        check(replace(Edgetally().program("reference"), read=read_rows), log, output)
 
 
 def test_edgetally_is_run_and_read(tmp_path: Path) -> None:
-    program = Edgetally().program("plain")
+    program = Edgetally().program("reference")
     if not Edgetally.pyz.exists():
         pytest.skip("bin/build was not run")
     log = logs.make(CASES["malformed"], LINES, tmp_path / "cache")

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "ledger": {GROUND, "wire"},
     "bill": {GROUND, "ledger", "wire"},
     "check": {GROUND, "edge", "tally", "formats"},
-    "health": {GROUND, "edge", "ledger", "wire"},
+    "health": {GROUND, "edge", "tally", "ledger", "wire"},
     "cli": {GROUND, "formats", "tally", "wire", "edge", "ledger", "bill", "check", "health"},
 }
 ENTRY = "edgetally.__main__"  # `python -m edgetally`, which starts the command line

@@ -125,7 +125,7 @@ def _edge(report: Report, host: str, answer: Answer) -> None:
     data = _said(report, host, answer, "edgetally status")
     parts = [] if data is None else _parts(data, "edge")
     if not parts:
-        report.edges.append((host, "?", *"-" * 7))
+        report.edges.append((host, "?", *"-" * 8))
     for one in parts:
         report.blame(host, *one["problems"])
         logs, room = one["logs"], one["spool"] or {"used": 0, "quota": 0, "free": 0}
@@ -136,6 +136,7 @@ def _edge(report: Report, host: str, answer: Answer) -> None:
                 *(host, one["state"], _age(max(rotated, default=None)), str(sum(log["outbox"] for log in logs))),
                 *(_age(max(waiting, default=None)), str(sum(len(log["held"]) for log in logs))),
                 *(f"{_mib(room['used'])}/{_mib(room['quota'])}", _mib(room["free"]), _clock(one)),
+                one.get("engine", "-").partition(",")[0],
             )
         )
 
@@ -163,7 +164,7 @@ def _screen(report: Report, problems: list[str]) -> Iterator[str]:
         yield from _table(("job server", "version", "queue", "waiting", "running", "workers"), report.jobs)
     yield from report.aggregators
     if report.edges:
-        head = ("edge", "state", "rotated", "outbox", "oldest", "held", "spool MiB", "free MiB", "clock")
+        head = ("edge", "state", "rotated", "outbox", "oldest", "held", "spool MiB", "free MiB", "clock", "engine")
         yield from _table(head, report.edges)
 
 

@@ -25,6 +25,9 @@ NO_CACHE_STATUS = Defect("no_cache_status", "note", "the bill has no hit ratio",
 CLIENT_HOST = Defect(
     "client_host", "note", "the tally undoes case and port, other tools do not", "log the host as the server knows it"
 )
+SLOW_FORMAT = Defect(
+    "slow_format", "note", "a big log takes many times longer", "log times with seconds, and each text in quotes"
+)
 SERVER_HOST = Defect("server_host", "note", "all names of one virtual host are one", "log the host that was asked for")
 
 # Of a server's configuration.

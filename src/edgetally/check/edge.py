@@ -28,6 +28,7 @@ from edgetally.formats.finding import NO_HOST, Finding
 from edgetally.limits import UNASSIGNED
 from edgetally.tally.channels import ChannelMap, hosts_by_bytes
 from edgetally.tally.count import tally
+from edgetally.tally.engines.kernel.load import engine_said
 
 FREE_BYTES = 1 << 30
 FREE_SHARE = 0.05
@@ -40,16 +41,17 @@ _SHELL = frozenset({".", "[", "cd", "command", "eval", "exec", "for", "if", "kil
 
 @dataclass
 class Edge:
-    """What was found on an edge. disks: free bytes by folder."""
+    """What was found on an edge. disks: free bytes by folder; engine: what reads its logs."""
 
     findings: list[Finding] = field(default_factory=list)
     logs: list[logs.Log] = field(default_factory=list)
     disks: dict[str, int] = field(default_factory=dict)
+    engine: str = ""
 
 
 def check(config: EdgeConfig, etc: str = "/etc") -> Edge:
     """Look at an edge. etc: where logrotate's rules lie. Raises EdgetallyError for what cannot be read."""
-    edge = Edge()
+    edge = Edge(engine=engine_said(config.engine))
     rules = ChannelMap.load(config.channels)
     streams, problems = find_streams(config)
     for problem in problems:
@@ -93,7 +95,7 @@ def _stream(stream: Stream, rules: ChannelMap, config: EdgeConfig, edge: Edge) -
         yield from _pinned(stream, place, Spool(config.spool))
         log = logs.read(file, str(stream.path), fmt)
         file.seek(0)
-        sums = tally([file], fmt, rules, log=stream.log)
+        sums = tally([file], fmt, rules, log=stream.log, engine=config.engine)
     edge.logs.append(log)
     for finding in check_format(fmt, where):
         yield _weighed(logs.with_headers(finding, log.tally.counted, log.tally.bytes), by_host)

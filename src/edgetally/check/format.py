@@ -12,6 +12,7 @@ from edgetally.formats.catalogue import parse_format
 from edgetally.formats.finding import Finding
 from edgetally.formats.log_format import LogFormat
 from edgetally.formats.servers import apache, haproxy, nginx, squid, trafficserver, varnish, w3c
+from edgetally.tally.engines.kernel.program import program_of
 
 DIALECTS: dict[str, Dialect] = {
     module.DIALECT.server: module.DIALECT for module in (nginx, apache, squid, varnish, trafficserver, haproxy, w3c)
@@ -61,6 +62,8 @@ def check_format(fmt: LogFormat, where: str = "") -> Iterator[Finding]:
     """The findings of a format that can be read."""
     for finding in (*fmt.findings, *_fields(fmt), *torn.check(fmt)):
         yield finding._replace(where=where)
+    if program_of(fmt, paths=True, durations=True) is None:
+        yield defects.SLOW_FORMAT.found("the kernel cannot read it, and leaves it to the reference", where=where)
 
 
 def _fields(fmt: LogFormat) -> Iterator[Finding]:

@@ -20,6 +20,7 @@ from edgetally.errors import EdgetallyError
 from edgetally.formats.catalogue import parse_format
 from edgetally.formats.finding import SEVERITIES, Finding
 from edgetally.formats.log_format import LogFormat
+from edgetally.tally.engines.kernel.load import engine_said
 from edgetally.tally.running_tally import Window
 from edgetally.times import epoch_seconds
 
@@ -28,11 +29,12 @@ _BEGINNING = 1 << 20  # a configuration file is no longer than that, and shows w
 
 @dataclass
 class Report:
-    """All that a check found out. disks: free bytes by folder, of an edge."""
+    """All that a check found out. disks: free bytes by folder, of an edge; engine: what reads the logs."""
 
     findings: list[Finding] = field(default_factory=list)
     logs: list[logs.Log] = field(default_factory=list)
     disks: dict[str, int] = field(default_factory=dict)
+    engine: str = ""
 
     def add(self, findings: Iterable[Finding]) -> None:
         """Add findings, each once."""
@@ -82,6 +84,8 @@ def run(options: argparse.Namespace) -> int:
     fmt = _format(given, options.server, report) if given else None
     if fmt or not given:
         _files(report, options.files, fmt, options.server, window)
+    if report.logs and not report.engine:
+        report.engine = engine_said("auto")
     _print(report, options.output)
     return report.status
 
@@ -91,6 +95,7 @@ def _edge(report: Report, config: str) -> None:
     report.add(state.findings)
     report.logs += state.logs
     report.disks.update(state.disks)
+    report.engine = state.engine
 
 
 def _format(text: str, server: str, report: Report) -> LogFormat | None:
@@ -155,6 +160,8 @@ def _print(report: Report, output: str) -> None:
         print("\n".join(_block(finding)), end="\n\n")
     for log in report.logs:
         print(f"{log.name}: {log.tally.lines} lines as {log.format.name}, {log.tally.rejected} of them rejected")
+    if report.engine:
+        print(f"engine: {report.engine}")
     counts = Counter(finding.severity for finding in findings)
     print(", ".join(f"{counts[severity]} {severity}" for severity in SEVERITIES))
 
@@ -171,4 +178,9 @@ def _block(finding: Finding) -> list[str]:
 
 def _as_json(report: Report, findings: Sequence[Finding]) -> dict[str, Any]:
     shown = [finding._asdict() for finding in findings]
-    return {"findings": shown, "logs": [log.figures() for log in report.logs], "disks": report.disks}
+    return {
+        "findings": shown,
+        "logs": [log.figures() for log in report.logs],
+        "disks": report.disks,
+        "engine": report.engine,
+    }

@@ -73,6 +73,7 @@ def _edge_lines(status: EdgeStatus) -> list[str]:
         f"edge {status['edge']}: {status['state']}, ledger {status['ledger'] or 'not known yet'}, "
         f"clock {clock_offset.say(status['clock'])}"
         + (f", spool {mib(room['used'])} of {mib(room['quota'])}, {mib(room['free'])} free" if room else ""),
+        f"engine: {status['engine']}",
         *table.render(rows),
     ]
 

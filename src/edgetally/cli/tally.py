@@ -18,6 +18,7 @@ from edgetally.limits import LONGEST_SPREAD
 from edgetally.tally.channels import ChannelMap
 from edgetally.tally.count import tally
 from edgetally.tally.inputs import Progress, unpacked
+from edgetally.tally.jobs import cores
 from edgetally.tally.result import Tally
 
 OUTPUTS = {"table": summary.write_table, "json": summary.write_json, "csv": summary.write_csv}
@@ -40,10 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-spread", type=int, default=LONGEST_SPREAD, metavar="SECONDS", help=f"at most; without, {LONGEST_SPREAD}"
     )
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="count with so many processes; without, one")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="count with so many threads, 0 for one a core")
     parser.add_argument(
         "--engine",
-        choices=("auto", "numpy", "plain"),
+        choices=("auto", "kernel", "reference"),
         default="auto",
         help="the result is the same; auto looks at the size",
     )
@@ -58,15 +59,21 @@ def run(options: argparse.Namespace) -> int:
     check_format_name(options.format)
     if options.spread and not 1 <= options.max_spread <= LONGEST_SPREAD:
         raise EdgetallyError(f"--max-spread {options.max_spread} is not from 1 to {LONGEST_SPREAD} seconds: correct it")
-    if options.jobs < 1:
-        raise EdgetallyError(f"--jobs {options.jobs} is less than one process: give the number of cores to use")
+    if options.jobs < 0:
+        raise EdgetallyError(f"--jobs {options.jobs} is less than none: give the number of cores to use, or 0 for all")
     log = parse_format(options.log_format or options.format or DEFAULT_FORMAT, options.server)
     rules = ChannelMap.load(options.channels) if options.channels else None
     spread = options.max_spread if options.spread else 0
     with _progress(options.files) as progress:
         sources = [_source(name) for name in options.files or ["-"]]
         result = tally(
-            sources, log, rules, engine=options.engine, jobs=options.jobs, max_spread=spread, progress=progress
+            sources,
+            log,
+            rules,
+            engine=options.engine,
+            jobs=options.jobs or cores(),
+            max_spread=spread,
+            progress=progress,
         )
     OUTPUTS[options.output](result, sys.stdout)
     if options.output != "json":

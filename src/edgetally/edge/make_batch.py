@@ -85,7 +85,7 @@ class BatchMaker:
 
         def work() -> bytes:
             try:
-                return json.dumps(_count(file, packed, fmt, channels, stream, item)).encode()
+                return json.dumps(_count(file, packed, fmt, channels, stream, item, self.config.engine)).encode()
             except EdgetallyError as error:
                 return json.dumps({"error": str(error)}).encode()
 
@@ -109,7 +109,7 @@ class BatchMaker:
 
 
 def _count(
-    file: BinaryIO, packed: bool, fmt: LogFormat, channels: ChannelMap, stream: Stream, item: Renamed
+    file: BinaryIO, packed: bool, fmt: LogFormat, channels: ChannelMap, stream: Stream, item: Renamed, engine: str
 ) -> Counted:
     """Tally one log. A live log is never unpacked, whatever it begins with; the archive's are."""
     sums = tally(
@@ -120,6 +120,7 @@ def _count(
         window=Window(*item.covers(os.fstat(file.fileno()).st_mtime)),
         since=item.start if item.seq == 1 else None,
         max_spread=stream.config.max_spread if stream.config.spread else 0,
+        engine=engine,
     )
     names = sorted({channel for _slot, channel in sums.cells})
     index = {channel: number for number, channel in enumerate(names)}

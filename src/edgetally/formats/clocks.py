@@ -3,7 +3,8 @@
 A kind of time is `clf`, `iso`, `rfc3339` (`iso` with any fraction), `epoch` (seconds with milliseconds), `unix`
 (seconds with any fraction), `haproxy`, or else `local:` or `utc:` and a format in the words of strftime(3).
 To those are added %:z (+hh:mm), and of our own %1 and %6, milli- and microseconds of the epoch, and %3 and %f, the
-three or six digits of a second's fraction. A local time without an offset is read as UTC.
+three or six digits of a second's fraction. A local time without an offset is read as UTC. Whatever the fraction,
+microseconds count: what is beyond them is cut off.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from functools import lru_cache
-from typing import Callable
+from typing import Callable, NamedTuple
 
 Clock = Callable[[bytes], "float | None"]
 
@@ -78,6 +79,51 @@ def unknown_word(spec: str) -> str:
         return f"%{odd}"
     complete = {"s", "1", "6"} & set(words) or all(set(choice) & set(words) for choice in _DAY)
     return "" if complete else "a whole date and time"
+
+
+class Written(NamedTuple):
+    """Where in a time the seconds and their fraction are, which say nothing of the minute.
+
+    head: how many bytes stand before the fraction, of which the two from `seconds` on are those. point: the byte that
+    a fraction begins with; fraction: how many digits it has, at least and at most. tail: how many bytes follow, None
+    for Z or an offset.
+    """
+
+    head: int
+    seconds: int
+    point: str = ""
+    fraction: tuple[int, int] = (0, 0)
+    tail: int | None = 0
+
+
+_WRITTEN = {
+    "clf": Written(26, 18),
+    "iso": Written(19, 17, tail=None),
+    "rfc3339": Written(19, 17, ".", (0, 9), None),
+    "haproxy": Written(20, 18, ".", (3, 3)),
+}
+_WIDTHS = {"Y": 4, "b": 3, "a": 3, "z": 5, ":z": 6, "t": 1, "%": 1, "3": 3, "f": 6}
+_WIDTHS.update(dict.fromkeys(("y", "m", "d", "e", "H", "M", "S"), 2))
+
+
+def written(kind: str) -> Written | None:
+    """How times of a kind are written; None where it is not always with the seconds at the same place."""
+    if not kind.startswith(_FREE):
+        return _WRITTEN.get(kind)
+    words = [(token[1], token[2] or "") for token in _TOKEN.finditer(_expanded(kind.partition(":")[2]))]
+    names = [word for word, _ in words]
+    if names.count("S") != 1 or any(word and word not in _WIDTHS for word in names):
+        return None
+    sizes = [_WIDTHS[word] if word else len(text) for word, text in words]
+    seconds = sum(sizes[: names.index("S")])
+    fractions = [number for number, word in enumerate(names) if word in ("3", "f")]
+    if not fractions:
+        return Written(sum(sizes), seconds)
+    at = fractions[0]
+    if len(fractions) > 1 or at < names.index("S") or not words[at - 1][1]:
+        return None
+    digits = sizes[at]
+    return Written(sum(sizes[:at]) - 1, seconds, words[at - 1][1][-1], (digits, digits), sum(sizes[at + 1 :]))
 
 
 def reader(kind: str) -> Clock:
@@ -152,7 +198,17 @@ def _rfc3339_time(text: bytes) -> float | None:
     """2000-10-10T13:55:36.123456789-07:00"""
     fraction = text[19:].rstrip(b"Z").partition(b"+")[0].partition(b"-")[0]
     seconds = _iso_time(text[:19] + text[19 + len(fraction) :])
-    return None if seconds is None else seconds + float(fraction or b"0")
+    return None if seconds is None else (int(seconds) * 1_000_000 + _millionths(fraction[1:])) / 1_000_000
+
+
+def _unix_time(text: bytes) -> float:
+    """1780000000.123456789"""
+    whole, _, fraction = text.partition(b".")
+    return (int(whole) * 1_000_000 + _millionths(fraction)) / 1_000_000
+
+
+def _millionths(fraction: bytes) -> int:
+    return int(fraction[:6].ljust(6, b"0"))
 
 
 def _haproxy_time(text: bytes) -> float | None:
@@ -166,7 +222,7 @@ _READERS: dict[str, Clock] = {
     "iso": _iso_time,
     "rfc3339": _rfc3339_time,
     "epoch": float,
-    "unix": float,
+    "unix": _unix_time,
     "haproxy": _haproxy_time,
 }
 

@@ -10,13 +10,7 @@ from typing import Callable, NamedTuple
 from edgetally.errors import EdgetallyError
 from edgetally.formats import clocks
 from edgetally.formats.finding import Finding
-from edgetally.formats.pattern import (
-    LONG,
-    Part,
-    pattern_of,
-    quick_but_short,
-    quick_pattern_of,
-)
+from edgetally.formats.pattern import CONTROLS, Part, pattern_of
 from edgetally.formats.values import NGINX_HIT, normal_host
 
 Key = tuple[bytes, ...]
@@ -35,29 +29,9 @@ class Matcher(NamedTuple):
     """
 
     pattern: re.Pattern[bytes]
+    without_controls: re.Pattern[bytes]
     key_of: Callable[[Row], Key]
     size_of: Callable[[Row], bytes]
-
-
-class Quick(NamedTuple):
-    """A format's faster pattern, for blanked data of whole lines without control characters.
-
-    split: gives a gap, which is what stands before a line that fits, then the groups of that line, `groups` many, and
-    so on; a gap comes last. Where the lines that fit and the lines in gaps add up to all lines, no match went over a
-    line's end. time, duration, hit, hosts, path, sizes: the groups that hold these; a size is the sum of its groups.
-    The pattern does not check that a time is one: the caller does. short: durations of less than SHORT seconds are
-    captured, too.
-    """
-
-    split: Callable[[bytes], list[bytes]]
-    groups: int
-    time: int
-    duration: int | None
-    hit: int | None
-    hosts: tuple[int, ...]
-    path: int | None
-    sizes: tuple[int, ...]
-    short: bool
 
 
 class LogFormat(NamedTuple):
@@ -115,14 +89,14 @@ class LogFormat(NamedTuple):
     def matcher(self, paths: bool = False, durations: bool = False) -> Matcher:
         """Compile the pattern. Paths and durations are captured on demand only: they make keys many, the tally slow."""
         durations = durations or self.adds_duration
-        pattern, places = self._pattern(paths, durations, pattern_of)
+        pattern, places = self._pattern(paths, durations)
         keys = [place for role in ("time", "host", "hit", "path") for place in places[role]]
         key_of = _picker(keys, places["duration"][0]) if durations else _picker(keys)
-        return Matcher(re.compile(rb"(?m)^" + pattern + rb"\r?$"), key_of, _adder(places["size"]))
+        strict = re.compile(rb"(?m)^" + pattern + rb"\r?$")
+        without_controls = re.compile(pattern.replace(CONTROLS, b""))
+        return Matcher(strict, without_controls, key_of, _adder(places["size"]))
 
-    def _pattern(
-        self, paths: bool, durations: bool, of: Callable[[Part, Sequence[str], str], bytes]
-    ) -> tuple[bytes, dict[str, list[int]]]:
+    def _pattern(self, paths: bool, durations: bool) -> tuple[bytes, dict[str, list[int]]]:
         """The pattern of a line, and the groups of each role in it."""
         unwanted = {role for role, skip in (("path", not paths), ("duration", not durations)) if skip}
         wanted = [(role, part) for role in _RANK if role not in unwanted for part in self.roles.get(role, ())]
@@ -130,29 +104,9 @@ class LogFormat(NamedTuple):
         for number, part in enumerate(self.parts):
             inside = [role for role, place in wanted if place == number]
             inside.sort(key=lambda role: _INSIDE.index(role) if role in _INSIDE else 0)
-            after = self.parts[number + 1] if number + 1 < len(self.parts) else Part("", "literal")
-            pattern += of(part, inside, after.name if after.kind == "literal" else "\0")
+            pattern += pattern_of(part, inside)
             groups += [(role, number) for role in inside]
         return pattern, {role: [groups.index(pair) for pair in wanted if pair[0] == role] for role in _RANK}
-
-    def quick(self, paths: bool = False, durations: bool = False, short: bool = True) -> Quick:
-        """Compile the faster pattern. short: durations of less than SHORT seconds are wanted, too, which takes time."""
-        durations = durations or self.adds_duration
-        short = short or not durations or self.adds_duration or self.parts[self.roles["duration"][0]].kind not in LONG
-        pattern, places = self._pattern(paths, durations, quick_pattern_of if short else quick_but_short)
-        whole = re.compile(rb"(?m)^" + pattern + rb"\n")
-        first = {role: next(iter(groups), None) for role, groups in places.items()}
-        return Quick(
-            whole.split,
-            whole.groups,
-            places["time"][0],
-            first["duration"],
-            first["hit"],
-            tuple(places["host"]),
-            first["path"],
-            tuple(places["size"]),
-            short,
-        )
 
     @property
     def time_of(self) -> Callable[[bytes], float | None]:

@@ -7,17 +7,17 @@ run past the end of a record, and two records torn into one line fit nothing.
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping, Sequence
-from typing import Callable, NamedTuple
+from typing import NamedTuple
 
 from edgetally.formats import clocks
 
-_CONTROL = rb"\x00-\x1f"
+# What no value holds, as it stands in a class; a class of all but these holds more.
+CONTROLS = rb"\x00-\x1f"
 
 # The values of JSON, with escaped quotes blanked: a number or a string, an array of these, an object of all of them.
 # Every repetition begins with a comma of its own: a text can be cut in one way only, so that no line takes long.
-_STRING = rb'"[^"' + _CONTROL + rb']*"'
+_STRING = rb'"[^"' + CONTROLS + rb']*"'
 _SCALAR = rb"(?:" + _STRING + rb"|[\w.+-]+)"
 _ARRAY = rb"\[(?:" + _SCALAR + rb"(?:," + _SCALAR + rb"){0,999})?\]"
 _FLAT = _STRING + rb":(?:" + _SCALAR + rb"|" + _ARRAY + rb")"
@@ -39,9 +39,9 @@ _SHAPES: dict[str, bytes] = {
     "cache": rb"[A-Z_]*|-",
     "address": rb"[0-9A-Fa-f:.]+|unix:",
     "is_args": rb"\??",
-    "token": rb"[^ " + _CONTROL + rb"]+",
-    "path": rb"[^ " + _CONTROL + rb"]+",
-    "maybe_quoted": rb'"[^"' + _CONTROL + rb']*"|-',
+    "token": rb"[^ " + CONTROLS + rb"]+",
+    "path": rb"[^ " + CONTROLS + rb"]+",
+    "maybe_quoted": rb'"[^"' + CONTROLS + rb']*"|-',
     "container": rb"(?:[\w.-]+ +\| )?",
     "json_members": rb"(?:" + _MEMBER + rb",){0,99}?",
     "json_rest": rb"(?:," + _MEMBER + rb"){0,99}",
@@ -49,18 +49,18 @@ _SHAPES: dict[str, bytes] = {
     "flag": rb"\d*|-",
     "squid_code": rb"[A-Z][A-Z_]*",
     "squid_peer": rb"[A-Z][A-Z0-9_]*|-",
-    "squid_type": rb"(?: [^ " + _CONTROL + rb"]+)?",
+    "squid_type": rb"(?: [^ " + CONTROLS + rb"]+)?",
     "haproxy_status": rb"-1|\d{1,3}",
     "haproxy_state": rb"[A-Za-z-]{2}",
     "haproxy_cookies": rb"[A-Za-z-]{4}",
-    "haproxy_headers": rb"(?: ?\{[^{}" + _CONTROL + rb"]*\})?",
+    "haproxy_headers": rb"(?: ?\{[^{}" + CONTROLS + rb"]*\})?",
     # HAProxy cuts a line at 1024 characters, of which its own prefix may have taken some; the rest of such a line is
     # gone, but all that counts stands before.
     "haproxy_end": rb'"|(?<=[^\n]{900})$',
     "syslog": (
         rb"(?:(?:<\d{1,3}>)?(?:1 )?(?:[A-Z][a-z][a-z] [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"
-        rb"(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)) (?:(?:[^ :\[" + _CONTROL + rb"]+|\[?[0-9a-fA-F:.]+\]?) )?"
-        rb"[\w./-]+(?:\[\d+\]:|:| (?:\d+|-) [\w-]+ (?:-|\[[^\]" + _CONTROL + rb"]*\])) )?"
+        rb"(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)) (?:(?:[^ :\[" + CONTROLS + rb"]+|\[?[0-9a-fA-F:.]+\]?) )?"
+        rb"[\w./-]+(?:\[\d+\]:|:| (?:\d+|-) [\w-]+ (?:-|\[[^\]" + CONTROLS + rb"]*\])) )?"
     ),
 }
 
@@ -141,7 +141,7 @@ def stop_of(kind: str, following: Sequence[Piece]) -> str:
     return name[0] if name[0] != ":" else ""
 
 
-def pattern_of(part: Part, roles: Sequence[str], _following: str = "") -> bytes:
+def pattern_of(part: Part, roles: Sequence[str]) -> bytes:
     """The pattern of one part, with one group for each of the roles that it is to be captured in."""
     if part.kind == "literal":
         return re.escape(part.name).encode()
@@ -168,7 +168,7 @@ def _shape(part: Part) -> bytes:
 
 def _but(stop: str) -> bytes:
     """A class of all characters but those in `stop` and controls."""
-    return rb"[^" + _CONTROL + re.escape("".join(dict.fromkeys(stop))).encode() + rb"]"
+    return rb"[^" + CONTROLS + re.escape("".join(dict.fromkeys(stop))).encode() + rb"]"
 
 
 # A user's name may hold spaces, and a bare [ too: a client could else stay off the bill by a name of its choice. But a
@@ -177,98 +177,24 @@ def _but(stop: str) -> bytes:
 _USER = rb'(?:""|' + _but('"[') + rb"*(?:\[(?!\d)" + _but('"[') + rb"*){0,9999})"
 
 
-def _request(part: Part, host: bool, path: bool, but: Callable[[str], bytes] = _but, own: bytes = b"") -> bytes:
+def _request(part: Part, host: bool, path: bool) -> bytes:
     """A request line or a URL alone: an absolute URI or CONNECT's host:port gives the host, then comes the path.
 
     Whatever else stands there (`-`, a TLS hello, `error:invalid-request`) is text, with neither; squid writes the last
-    for a CONNECT that it refuses, too. own: `+` where repetitions may be possessive, else
-    empty.
+    for a CONNECT that it refuses, too.
     """
-    method = rb"" if part.kind == "url" else but(part.stop + " ") + rb"+" + own + rb" "
-    authority = _whole(but(part.stop + " /?#"), host, own)
-    target = rb"(?:[A-Za-z][A-Za-z0-9+.-]*" + own + rb"://|(?<=CONNECT )(?!error:))" + authority
+    method = rb"" if part.kind == "url" else _but(part.stop + " ") + rb"+ "
+    authority = _whole(_but(part.stop + " /?#"), host)
+    target = rb"(?:[A-Za-z][A-Za-z0-9+.-]*://|(?<=CONNECT )(?!error:))" + authority
     if path:
-        target = rb"(?:" + target + rb"|)" + rb"(?:(?=/)" + _whole(but(part.stop + " ?#"), True, own) + rb"|)"
-    return rb"(?:" + method + target + rb"|)" + but(part.stop) + rb"*" + own
+        target = rb"(?:" + target + rb"|)" + rb"(?:(?=/)" + _whole(_but(part.stop + " ?#"), True) + rb"|)"
+    return rb"(?:" + method + target + rb"|)" + _but(part.stop) + rb"*"
 
 
-def _whole(character: bytes, capture: bool, own: bytes = b"") -> bytes:
+def _whole(character: bytes, capture: bool) -> bytes:
     """A run of one class, whole: to give some of it back is tried in one step, not at each place of a long line."""
-    return _group(character + rb"*" + own, capture) + (b"" if own else rb"(?!" + character + rb")")
+    return _group(character + rb"*", capture) + rb"(?!" + character + rb")"
 
 
 def _group(pattern: bytes, capture: bool) -> bytes:
     return (rb"(" if capture else rb"(?:") + pattern + rb")"
-
-
-# --------------------------------------------------------------------------------------------------------------------
-# The faster pattern
-
-# Where nothing has to be tried a second time, a possessive item is twice as fast. Python 3.9 and 3.10 have none.
-_OWN = b"+" if sys.version_info >= (3, 11) else b""
-_QUICK: dict[str, bytes] = {
-    "clf": rb".{26}",
-    "iso": rb".{25}",
-    "epoch": rb"\d{10}\.\d{3}",
-    "pad": rb" *" + _OWN,
-    "size": rb"\d{1,15}" + _OWN + rb"|-",
-    "number": rb"\d*" + _OWN + rb"|-",
-    "seconds": rb"\d{1,15}" + _OWN + rb"\.\d{3}|-",
-    "ms": rb"\d{1,15}" + _OWN,
-    "us": rb"\d{1,15}" + _OWN,
-    "cache": rb"[A-Z_]*" + _OWN + rb"|-",
-    "address": rb"[0-9A-Fa-f:.]+" + _OWN,
-    "user": rb'[^"\[]*',
-    "squid_code": rb"[A-Z][A-Z_]*" + _OWN,
-    "squid_peer": rb"[A-Z][A-Z0-9_]*" + _OWN + rb"|-",
-    "squid_type": rb" [!-\xff]+" + _OWN + rb"|",
-}
-# Durations of which only those of ten seconds and more are captured: of the others most need not be looked at.
-LONG: dict[str, bytes] = {
-    "seconds": rb"(?:\d\.\d{3}|(\d{1,15}" + _OWN + rb"\.\d{3})|-)",
-    "ms": rb"(?:\d{1,4}(?!\d)|(\d{1,15}" + _OWN + rb"))",
-    "us": rb"(?:\d{1,7}(?!\d)|(\d{1,15}" + _OWN + rb"))",
-}
-SHORT = 10  # seconds
-_STOPS = {"word": ' "', "token": " ", "path": " ", "text": "", "host": "", "request": "", "url": ""}
-
-
-def quick_pattern_of(part: Part, roles: Sequence[str], following: str) -> bytes:
-    """A pattern that is faster, and takes what pattern_of does, but for values that are seldom seen.
-
-    following: the literal after the part, empty at the line's end, a NUL where another field follows. The pattern may
-    run over the end of a line, and take control characters: who uses it makes sure that there are none, and that there
-    are as many matches as lines. It may also take for a time what is none: who uses it looks at the times.
-    """
-    if part.kind in _QUICK and ("time" in roles or part.kind not in ("clf", "iso")):
-        return _group(_QUICK[part.kind], bool(roles))
-    if part.kind not in _STOPS:
-        return pattern_of(part, roles)
-    stop = (part.stop if part.kind in ("text", "host", "request", "url", "word") else "") + _STOPS[part.kind]
-    if not following:
-        stop += "\n"
-    own = _OWN if not following or following[0] in stop else b""
-    if part.kind in ("request", "url") and roles:
-        return _request(part._replace(stop=stop), "host" in roles, "path" in roles, _quick_but, own)
-    least = rb"+" if part.kind in ("word", "token", "path") else rb"*"
-    return _group(_quick_but(stop) + least + own, bool(roles))
-
-
-def quick_but_short(part: Part, roles: Sequence[str], following: str) -> bytes:
-    """As quick_pattern_of, but the group of a duration of less than SHORT seconds stays empty."""
-    return LONG[part.kind] if "duration" in roles else quick_pattern_of(part, roles, following)
-
-
-def _quick_but(stop: str) -> bytes:
-    """A class of all characters but those in `stop`, in the form that is looked at fastest.
-
-    A class of all but one character takes 0.4 ns for each that it reads, one of ranges 1 to 2, one of all but two 3.
-    """
-    stops = sorted(set(stop) - {"\n"})
-    if not stops:
-        return b"."
-    if len(set(stop)) == 1:
-        return rb"[^" + re.escape(stop[0]).encode() + rb"]"
-    bounds = [0x1F, *map(ord, stops), 0x100]
-    ranges = [(low + 1, high - 1) for low, high in zip(bounds, bounds[1:]) if low + 1 < high]
-    return b"[" + b"".join(rb"\x%02x-\x%02x" % pair for pair in ranges) + b"]"

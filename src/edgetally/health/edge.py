@@ -19,6 +19,7 @@ from edgetally.edge.streams import Stream, find_streams
 from edgetally.errors import EdgetallyError
 from edgetally.files import read_plain
 from edgetally.health.status import EdgeStatus, LogStatus, SpoolRoom
+from edgetally.tally.engines.kernel.load import engine_said
 from edgetally.times import age
 from edgetally.wire import clock_offset
 
@@ -61,6 +62,7 @@ def edge_status(config: EdgeConfig) -> EdgeStatus:
         "spool": _room(config, spool),
         "paused": paused,
         "ledger": _pinned(spool),
+        "engine": engine_said(config.engine),
         "logs": logs,
     }
 

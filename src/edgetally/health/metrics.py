@@ -63,6 +63,8 @@ class Figures:
 
     def _edge(self, status: EdgeStatus) -> None:
         now = time.time()
+        kernel = int(status["engine"].startswith("kernel"))
+        self.set("kernel", "1 where the kernel reads the logs, 0 where the reference does", kernel)
         self.set("paused", "Whether shipping is paused", int(status["paused"]))
         for log in status["logs"]:
             name = log["log"]

@@ -52,7 +52,8 @@ class SpoolRoom(TypedDict):
 
 @final
 class EdgeStatus(TypedDict):
-    """The status of an edge. ledger: the id of the one that it is pinned to; spool: None where there is none."""
+    """The status of an edge. ledger: the id of the one that it is pinned to; spool: None where there is none; engine:
+    what reads its logs, `kernel 1` or `reference, because …`."""
 
     role: Literal["edge"]
     version: str
@@ -64,6 +65,7 @@ class EdgeStatus(TypedDict):
     spool: SpoolRoom | None
     paused: bool
     ledger: str | None
+    engine: str
     logs: list[LogStatus]
 
 

@@ -55,21 +55,41 @@ class _Group:
 
 
 class HostRules:
-    """The rules that can match one host. constant: its channel where the path does not matter, else None."""
+    """The rules that can match one host.
+
+    constant: its channel where the path does not matter, else None. key: what tells other prefixes from these.
+    """
 
     def __init__(self, groups: Sequence[_Group], rules: Sequence[Rule]) -> None:
         self._rules = rules
         self._any_path = min((group.any_path for group in groups), default=_NEVER)
         self._by_path = [group for group in groups if min(group.prefixes.values(), default=_NEVER) < self._any_path]
-        self.constant = None if self._by_path else self._name(self._any_path)
+        self.constant = None if self._by_path else self._name(_NEVER)
+        self.key = (self._any_path, *map(id, self._by_path))
 
     def channel(self, path: str) -> str:
         """The channel of a request for this path."""
         if self.constant is not None:
             return self.constant
-        return self._name(min(self._any_path, min(group.first(path) for group in self._by_path)))
+        return self._name(min(group.first(path) for group in self._by_path))
+
+    @property
+    def prefixes(self) -> dict[str, int]:
+        """The prefixes that decide the channel, each with the number of its rule: of those a path has, the lowest."""
+        found: dict[str, int] = {}
+        for group in self._by_path:
+            for prefix, number in group.prefixes.items():
+                if number < min(self._any_path, found.get(prefix, _NEVER)):
+                    found[prefix] = number
+        return found
+
+    def channel_of_rule(self, number: int | None) -> str:
+        """The channel where this is the rule of the prefixes, or where none of them matches."""
+        return self._name(_NEVER if number is None else number)
 
     def _name(self, number: int) -> str:
+        """The channel of a rule, or of the one for any path where that comes first."""
+        number = min(number, self._any_path)
         return UNASSIGNED if number == _NEVER else self._rules[number].channel
 
 

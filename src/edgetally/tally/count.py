@@ -9,16 +9,17 @@ from contextlib import contextmanager
 from functools import partial
 from typing import BinaryIO, Callable, Protocol, cast
 
-from edgetally import lazy
+from edgetally.errors import EdgetallyError
 from edgetally.formats.log_format import LogFormat
 from edgetally.tally.channels import ChannelMap
-from edgetally.tally.engines.reference import PlainEngine
-from edgetally.tally.inputs import Progress, Source, Watched, is_packed, name_of, size_of, told_of, unpacked
+from edgetally.tally.engines.kernel.engine import KernelEngine, kernel_engine
+from edgetally.tally.engines.kernel.load import kernel
+from edgetally.tally.engines.reference import ReferenceEngine
+from edgetally.tally.inputs import Progress, Source, Watched, is_packed, name_of, told_of, unpacked
 from edgetally.tally.result import Tally
 from edgetally.tally.running_tally import RunningTally, Window
 
 W3C = "w3c"  # the server of formats whose logs name their own fields
-_WORTH_NUMPY = 45 << 20  # bytes that the plain engine reads in the time that numpy takes to start
 
 
 class Engine(Protocol):
@@ -49,26 +50,22 @@ def tally(
     files: paths (plain or gzip, by content) or open binary files. channels: None makes the line's host its channel, or
     `all` where the format has none. log: the log's name, for the channel rules. since: epoch seconds; lines that end
     in an earlier second are set aside. max_spread: over how many seconds at most the bytes of a transfer are spread, 0
-    for the slot of its end alone. engine: auto, numpy or plain; jobs: how many processes count, where no file is
+    for the slot of its end alone. engine: auto, kernel or reference; jobs: how many threads count, where no file is
     packed, open already, or in sections; the result depends on neither. progress: is told of bytes when they are read.
     Raises EdgetallyError for a file that cannot be read.
     """
     sources = list(files)
     if max_spread:
         fmt.check_spread()
-    if engine == "auto":
-        engine = "numpy" if _worth_numpy(sources) else "plain"
     count = partial(
         _count, fmt=fmt, channels=channels, log=log, window=window, since=since, max_spread=max_spread, engine=engine
     )
-    if jobs > 1 and fmt.server != W3C and all(isinstance(source, str) and not is_packed(source) for source in sources):
-        from edgetally.tally.processes import count_ranges
+    with _without_collector():
+        if jobs > 1 and fmt.server != W3C and all(isinstance(one, str) and not is_packed(one) for one in sources):
+            from edgetally.tally.jobs import count_ranges
 
-        if engine == "numpy":
-            lazy.numpy()
-            import edgetally.tally.engines.numpy.vector  # noqa: F401 once, and not in each process
-        return count_ranges(cast("list[str]", sources), jobs, count, progress)
-    return count(sources, progress=progress)[0]
+            return count_ranges(cast("list[str]", sources), jobs, count, progress)
+        return count(sources, progress=progress)[0]
 
 
 def _count(
@@ -83,12 +80,12 @@ def _count(
     engine: str,
     progress: Progress | None = None,
 ) -> tuple[Tally, int]:
-    """Count in this process; say how many lines the last file has."""
+    """Count in this thread; say how many lines the last file has."""
     chosen = _engine(fmt, lambda fmt: RunningTally(fmt, channels, log, window, since, max_spread), engine)
     lines = 0
     for source in sources:
         name = name_of(source)
-        with told_of(name), _without_collector():
+        with told_of(name):
             if isinstance(source, (str, os.PathLike)):
                 with Watched(source, progress) if progress else open(source, "rb") as stream:
                     lines = chosen.read(name, unpacked(stream))
@@ -110,22 +107,19 @@ def _without_collector() -> Iterator[None]:
 
 
 def _engine(fmt: LogFormat, make_book: Callable[[LogFormat], RunningTally], name: str) -> Engine:
-    """An engine by name; the plain one where numpy's cannot read the format."""
+    """An engine by name."""
+    counter = partial(_counter, name=name)
     if fmt.server == W3C:
         from edgetally.tally.engines.sections import SectionEngine
 
-        return SectionEngine(fmt, make_book)
-    book = make_book(fmt)
-    if name == "numpy":
-        lazy.numpy()
-        from edgetally.tally.engines.numpy.vector import vector_engine
-
-        return vector_engine(fmt, book) or PlainEngine(fmt, book)
-    return PlainEngine(fmt, book)
+        return SectionEngine(fmt, make_book, counter)
+    return counter(fmt, make_book(fmt))
 
 
-def _worth_numpy(sources: Sequence[Source]) -> bool:
-    """Whether there is so much to read that numpy's start is worth it, and it is installed."""
-    from importlib.util import find_spec
-
-    return sum(map(size_of, sources)) >= _WORTH_NUMPY and find_spec("numpy") is not None
+def _counter(fmt: LogFormat, book: RunningTally, name: str) -> KernelEngine | ReferenceEngine:
+    """What counts lines of one format: the kernel, or the reference where it is not there or cannot read the format."""
+    found = kernel() if name != "reference" else None
+    if name == "kernel" and found and found.run is None:
+        raise EdgetallyError(f"there is no kernel: {found.why}; without --engine the reference counts")
+    native = kernel_engine(found.run, fmt, book) if found and found.run else None
+    return native or ReferenceEngine(fmt, book)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import mmap
 import os
 import re
 import stat
@@ -55,6 +56,57 @@ def blocks(stream: BinaryIO, size: int) -> Iterator[Block]:
         yield Block(rest + b"\n")
 
 
+_BLOCK = 256 << 10  # what is read at once: it stays in a core's cache
+
+
+class Buffer:
+    """Memory that a stream is read into, a block of whole lines at its beginning. room: how much of it is for lines."""
+
+    def __init__(self, memory: mmap.mmap, room: int) -> None:
+        self._memory, self._room = memory, room
+        self._view = memoryview(memory)
+
+    def blocks(self, stream: BinaryIO) -> Iterator[int]:
+        """Read a stream. Yields how many bytes are whole lines; 0 where they are the beginning of a line too long."""
+        filled = 0
+        while True:
+            got = self._read(stream, filled)
+            if not got:
+                break
+            filled += got
+            end = self._memory.rfind(b"\n", 0, filled) + 1
+            if end:
+                yield end
+                filled = self._keep(end, filled)
+            elif filled == self._room - 1:
+                yield 0
+                filled = self._after_line(stream)
+        if filled and self._memory[filled - 1] != _NEWLINE:
+            self._memory[filled] = _NEWLINE
+            filled += 1
+        if filled:
+            yield filled
+
+    def _read(self, stream: BinaryIO, filled: int) -> int:
+        """Read up to a block behind what is there."""
+        part = self._view[filled : min(filled + _BLOCK, self._room - 1)]
+        return stream.readinto(part)  # type: ignore[attr-defined, no-any-return]
+
+    def _keep(self, start: int, end: int) -> int:
+        """Move some bytes to the beginning; how many they are."""
+        self._memory.move(0, start, end - start)
+        return end - start
+
+    def _after_line(self, stream: BinaryIO) -> int:
+        """Read up to the end of a line; how many bytes behind it are there then."""
+        while True:
+            got = self._read(stream, 0)
+            end = self._memory.find(b"\n", 0, got) + 1
+            if end or not got:
+                return self._keep(end, got)
+
+
+_NEWLINE = ord("\n")
 _GZIP = b"\x1f\x8b"
 _PACKED = 8  # about how many times smaller gzip makes a log
 

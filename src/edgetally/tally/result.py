@@ -35,12 +35,14 @@ class Cells(Mapping[tuple[int, str], Cell]):
         self.hit_known = True
         self._slots: dict[int, dict[str, int]] = {}
 
-    def add(self, slot: int, channel: str, requests: int, size: int, hit: bool) -> None:
-        """Add requests that are all hits, or none of them."""
+    def add(self, slot: int, channel: str, requests: int, size: int, hits: int = 0, hit_bytes: int = 0) -> None:
+        """Add requests and their bytes, and those of them that are hits."""
         added = requests | size << _BITS
-        if hit:
-            added |= added << 2 * _BITS
-        cells = self._slots.setdefault(slot, {})
+        if hits or hit_bytes:
+            added |= (hits | hit_bytes << _BITS) << 2 * _BITS
+        cells = self._slots.get(slot)
+        if cells is None:
+            cells = self._slots[slot] = {}
         cells[channel] = cells.get(channel, 0) + added
 
     def merge(self, other: Cells) -> None:

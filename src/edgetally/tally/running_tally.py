@@ -29,7 +29,15 @@ class Window(NamedTuple):
     covers_to: float
 
 
-class _Place(NamedTuple):
+class Bounds(NamedTuple):
+    """Epoch seconds: what ended before `since` is set aside, what did not end from `early` to `late` is skewed."""
+
+    since: float
+    early: float
+    late: float
+
+
+class Place(NamedTuple):
     """Where requests for one host are booked: in one channel; where that is empty, in the one that the path decides."""
 
     channel: str
@@ -40,7 +48,8 @@ class _Place(NamedTuple):
 class RunningTally:
     """What one engine has counted so far.
 
-    spreads: whether the bytes of a transfer are spread over the time it lasted; see `spread`.
+    spreads: whether the bytes of a transfer are spread over the time it lasted, and longest, over how many milliseconds
+    at most; see `spread`.
 
     A kind is what a format's key says without the time: hosts, the cache's word, the path where `paths` is true. Times
     are those of a transfer's end, in epoch seconds.
@@ -62,19 +71,17 @@ class RunningTally:
         self._low, self._high = float("-inf") if low is None else low, high
         self._early, self._late = self._low - EARLY_LINE_SECONDS, high + LATE_LINE_SECONDS
         self._since = float("-inf") if since is None else since // 1
-        self._longest = max_spread * 1000
+        self.longest = max_spread * 1000
         self._hosts = len(fmt.roles.get("host", ()))
-        self._places: dict[Key, _Place] = {}
+        self._places: dict[Key, Place] = {}
         self._hits: dict[bytes, bool] = {}
         self._sums = Tally()
         self._sums.cells.hit_known = fmt.hit_known
 
-    def common_slot(self, first: float, last: float) -> int | None:
-        """The slot that all requests from `first` to `last` belong to; None where they have to be told apart."""
-        if first < self._since or first < self._early or last > self._late:
-            return None
-        slot = int(first // SLOT_SECONDS * SLOT_SECONDS)
-        return slot if last < slot + SLOT_SECONDS else None
+    def is_whole(self, time: float) -> bool:
+        """Whether nothing of the slot of a time is set aside or skewed, so that all of it can be counted at once."""
+        slot = time // SLOT_SECONDS * SLOT_SECONDS
+        return slot >= self._since and slot >= self._early and slot + SLOT_SECONDS <= self._late
 
     def add(self, time: float, kind: Key, requests: int, size: int) -> None:
         """Count requests that ended at one time, with the bytes of all of them."""
@@ -100,7 +107,7 @@ class RunningTally:
         if time < self._since or not self._early <= time <= self._late or lasted <= 0:
             self.add(time, kind, 1, size)
             return
-        slot, sent = max(start, end - self._longest) // _SLOT * _SLOT, 0
+        slot, sent = max(start, end - self.longest) // _SLOT * _SLOT, 0
         if start < slot:
             self._sums.clipped += 1
         while slot + _SLOT <= end:
@@ -112,21 +119,37 @@ class RunningTally:
 
     def add_to_slot(self, slot: int, kind: Key, requests: int, size: int) -> None:
         """Count requests of a common slot; `saw` has to be told of their times."""
+        place = self.place_of(kind[: self._hosts])
+        channel = place.channel
+        if place.rules is not None:
+            channel = place.rules.channel(kind[-1].decode("utf-8", "backslashreplace"))
+        hit = self._format.hit_known and self._is_hit(kind[self._hosts])
+        self.add_to_channel(slot, channel, place.host, requests, size, *((requests, size) if hit else ()))
+
+    def add_to_channel(
+        self, slot: int, channel: str, host: str, requests: int, size: int, hits: int = 0, hit_bytes: int = 0
+    ) -> None:
+        """Count requests of a common slot, of which all is known; `saw` has to be told of their times."""
         sums = self._sums
-        hosts = kind[: self._hosts]
-        channel, host, rules = self._places.get(hosts) or self._find_place(hosts)
-        if rules is not None:
-            channel = rules.channel(kind[-1].decode("utf-8", "backslashreplace"))
-        sums.cells.add(slot, channel, requests, size, self._format.hit_known and self._is_hit(kind[self._hosts]))
+        sums.cells.add(slot, channel, requests, size, hits, hit_bytes)
         if channel == UNASSIGNED and self._channels is not None:
             self._add_unassigned(host, requests, size)
         sums.counted += requests
         sums.bytes += size
 
-    def asks_path(self, kind: Key) -> bool:
-        """Whether the channel of a kind, given without a path, depends on the path."""
-        hosts = kind[: self._hosts]
-        return self.paths and (self._places.get(hosts) or self._find_place(hosts)).rules is not None
+    def note(self, set_aside: int, clipped: int) -> None:
+        """Count requests that were set aside, and ones that are counted but not spread over all of their slots."""
+        self._sums.set_aside += set_aside
+        self._sums.clipped += clipped
+
+    def place_of(self, hosts: Key) -> Place:
+        """Where requests for a host are booked. hosts: what a kind says of it."""
+        return self._places.get(hosts) or self._find_place(hosts)
+
+    @property
+    def bounds(self) -> Bounds:
+        """The times that are counted as they are."""
+        return Bounds(self._since, self._early, self._late)
 
     def saw(self, first: float, last: float) -> None:
         """Note the times of requests that are counted."""
@@ -153,16 +176,16 @@ class RunningTally:
             hit = self._hits[word] = self._format.is_hit(word)
         return hit
 
-    def _find_place(self, hosts: Key) -> _Place:
+    def _find_place(self, hosts: Key) -> Place:
         """Look up where requests for a host not seen lately are booked. hosts: what a kind says of it."""
         host = self._format.host_of(hosts)
         rules = self._channels.rules_for(self._log, host) if self._channels is not None else None
         if rules is None:
-            place = _Place((host or NO_HOST) if self._format.has_host else ALL, host, None)
+            place = Place((host or NO_HOST) if self._format.has_host else ALL, host, None)
         elif rules.constant is not None or not self.paths:
-            place = _Place(rules.channel(""), host or NO_HOST, None)
+            place = Place(rules.channel(""), host or NO_HOST, None)
         else:
-            place = _Place("", host or NO_HOST, rules)
+            place = Place("", host or NO_HOST, rules)
         if len(self._places) >= _CACHED_HOSTS:
             self._places.clear()
         self._places[hosts] = place

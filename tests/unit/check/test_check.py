@@ -387,7 +387,7 @@ def test_the_table_has_the_worst_first(log: Path, capsys: pytest.CaptureFixture[
         "  mend:  log $bytes_sent or %O instead"
     )
     assert [block.split()[0] for block in blocks[:-1]] == ["WRONG", "RISK", "RISK", "NOTE"]
-    assert blocks[-1] == f"{log}: 1 lines as common, 0 of them rejected\n1 wrong, 2 risk, 1 note\n"
+    assert blocks[-1] == f"{log}: 1 lines as common, 0 of them rejected\nengine: kernel 1\n1 wrong, 2 risk, 1 note\n"
 
 
 def test_json_has_findings_and_figures(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -450,6 +450,13 @@ def test_standard_input(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     os.close(reader)
     assert (status, said.splitlines()[-1]) == (0, "0 wrong, 0 risk, 1 note")
     assert f"{path}: 1 lines as squid" in said
+
+
+def test_a_format_that_the_kernel_cannot_read_is_slow(capsys: pytest.CaptureFixture[str]) -> None:
+    """Here: its time has no seconds."""
+    for moment, slow in (("%{%Y-%m-%dT%H:%M}t", True), ("%{%Y-%m-%dT%H:%M:%S}t", False)):
+        _, said = check(capsys, "--server", "apache", "--log-format", f'{moment} %D %O "%V" "%r"')
+        assert ("slow_format" in said) is slow
 
 
 # --- the documentation

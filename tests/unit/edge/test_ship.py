@@ -779,7 +779,6 @@ def test_a_run_loads_only_what_it_needs(edge: Edge, server: Writer) -> None:
         "_bz2",
         "_lzma",
         "linecache",
-        "numpy",
         f"{formats}servers.squid",
         f"{formats}servers.haproxy",
     }

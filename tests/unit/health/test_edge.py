@@ -148,9 +148,10 @@ def test_the_exit_status_tells(edge: Edge, capsys: pytest.CaptureFixture[str]) -
     assert status(["--config", str(edge.file)]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("edge edge1: critical, ledger not known yet, clock not measured yet, spool ")
-    assert lines[1].split() == ["log", "next", "rotated", "unfinished", "outbox", "bytes", "oldest", "sent", "held"]
-    assert lines[2].split()[0] == "access"
-    assert lines[3].startswith("! batch access-")
+    assert lines[1] == "engine: kernel 1"
+    assert lines[2].split() == ["log", "next", "rotated", "unfinished", "outbox", "bytes", "oldest", "sent", "held"]
+    assert lines[3].split()[0] == "access"
+    assert lines[4].startswith("! batch access-")
 
 
 def test_a_host_without_any_configuration_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,3 +280,14 @@ def test_metrics(edge: Edge, tmp_path: Path) -> None:
     assert abs(values["edgetally_last_rotation_timestamp_seconds", "access"] - time.time()) < 60
     with pytest.raises(EdgetallyError, match=r"end in \.prom"):
         status(["--config", str(edge.file), "--metrics", str(tmp_path / "metrics.txt")])
+
+
+def test_what_reads_the_logs_is_said(edge: Edge, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Once, with the reason where it is not the kernel; and as a metric."""
+    for engine, said, metric in (("auto", "kernel 1", 1), ("reference", "reference, because it is asked for", 0)):
+        edge.file.write_text(json.dumps({**json.loads(edge.file.read_text()), "engine": engine}))
+        status(["--config", str(edge.file)])
+        assert capsys.readouterr().out.count(f"engine: {said}\n") == 1
+        out = tmp_path / "edge.prom"
+        status(["--config", str(edge.file), "--metrics", str(out)])
+        assert f"edgetally_kernel {metric}.0\n" in out.read_text()

@@ -44,7 +44,15 @@ def edge(**values: Any) -> dict[str, Any]:
     now = time.time()
     log = {"last_rotation": now - 100, "outbox": 1, "oldest_outbox": 4.0, "held": []}
     room = {"used": 5 << 20, "quota": 20 << 30, "free": 9 << 30}
-    good = {"role": "edge", "state": "ok", "problems": [], "time": now, "logs": [log], "spool": room}
+    good = {
+        "role": "edge",
+        "state": "ok",
+        "problems": [],
+        "time": now,
+        "logs": [log],
+        "spool": room,
+        "engine": "kernel 1",
+    }
     return program("edge", **{**good, "clock": {"offset": -0.2, "accuracy": 0.1, "age": 60.0}, **values})
 
 
@@ -73,9 +81,9 @@ def test_a_healthy_fleet_fits_a_screen() -> None:
         "agg1: active agg1:7, renewed 3 s ago; last commit 40 s ago; clock +0.00 s",
         "agg1: 3 streams, 0 with gaps in the last day; quarantine empty",
         "agg1: canary through job1:7003 committed after 0.21 s",
-        "edge   state  rotated  outbox  oldest  held  spool MiB  free MiB  clock",
-        "edge1  ok     100 s    1       4 s     0     5/20480    9216      -0.20 s",
-        "edge2  ok     100 s    1       4 s     0     5/20480    9216      -0.20 s",
+        "edge   state  rotated  outbox  oldest  held  spool MiB  free MiB  clock    engine",
+        "edge1  ok     100 s    1       4 s     0     5/20480    9216      -0.20 s  kernel 1",
+        "edge2  ok     100 s    1       4 s     0     5/20480    9216      -0.20 s  kernel 1",
     ]
 
 
@@ -150,9 +158,9 @@ def test_a_host_with_both_roles_and_an_edge_without_anything_yet() -> None:
     both = edge(clock=None, spool=None, logs=[])
     problems, screen = report(one=both)
     assert problems == []
-    assert screen[-1].split() == ["one", "ok", "-", "0", "-", "0", "0/0", "0", "?"]
+    assert screen[-1].split() == ["one", "ok", "-", "0", "-", "0", "0/0", "0", "?", "kernel", "1"]
 
 
 def test_an_old_offset_says_how_old_it_is() -> None:
     _, screen = report(edge1=edge(clock={"offset": 0.5, "accuracy": 0.1, "age": 7300.0}))
-    assert screen[-1].endswith("+0.50 s (2 h ago)")
+    assert screen[-1].endswith("+0.50 s (2 h ago)  kernel 1")

@@ -23,7 +23,7 @@ def format_of(log: str) -> LogFormat:
     return FORMATS[name] if folder == "named" else parse_format(PASTED[name][1], name)
 
 
-@pytest.mark.parametrize("engine", ["plain", "numpy"])
+@pytest.mark.parametrize("engine", ["kernel", "reference"])
 @pytest.mark.parametrize("log", EXPECTED)
 def test_a_log_comes_to_what_its_lines_say(log: str, engine: str) -> None:
     expected = EXPECTED[log]

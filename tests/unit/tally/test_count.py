@@ -181,7 +181,7 @@ def test_memory_does_not_grow_with_a_line_or_a_file() -> None:
 
     assert peak(b"x" * 65536, 24 << 20) < 8 << 20
     lines = line() * 1000
-    assert peak(lines, 64 * len(lines)) < 1.5 * peak(lines, 16 * len(lines))
+    assert peak(lines, 64 * len(lines)) < peak(lines, 16 * len(lines)) + (1 << 20)
 
 
 def test_gzip_is_known_by_its_content(tmp_path: Path) -> None:
@@ -227,8 +227,8 @@ class Trickle:
     def __init__(self, data: bytes, step: int) -> None:
         self._file, self._step = io.BytesIO(data), step
 
-    def read(self, size: int) -> bytes:
-        return self._file.read(min(size, self._step))
+    def readinto(self, buffer: memoryview) -> int:
+        return self._file.readinto(buffer[: self._step])
 
 
 def count_in_steps(data: bytes, step: int, fmt: LogFormat) -> Tally:

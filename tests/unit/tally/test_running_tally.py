@@ -29,7 +29,7 @@ def count(data: bytes, max_spread: int = LONGEST_SPREAD, fmt: Any = FORMAT, **op
     """What both engines make of it, which must be the same."""
     one, two = (
         tally([io.BytesIO(data)], fmt, None, engine=engine, max_spread=max_spread, **options)
-        for engine in ("numpy", "plain")
+        for engine in ("kernel", "reference")
     )
     assert one == two
     return one

@@ -13,57 +13,66 @@ from typing import BinaryIO, Callable, Protocol
 from edgetally.errors import EdgetallyError
 from edgetally.formats.catalogue import parse_format
 from edgetally.formats.log_format import LogFormat
-from edgetally.tally.engines.columns import newlines_in
-from edgetally.tally.engines.reference import PlainEngine
-from edgetally.tally.inputs import DIRECTIVE
+from edgetally.tally.inputs import DIRECTIVE, blocks
 from edgetally.tally.result import REJECTS, Tally
-from edgetally.tally.running_tally import RunningTally
+from edgetally.tally.running_tally import TOO_LONG, RunningTally
 
+_BLOCK = 256 << 10
 _MARK = b"#Fields:"
 _SECTIONS = re.compile(rb"(?m)^(?=#Fields:)")
 
 
-class _Counter(Protocol):
-    """A counter of blocks of whole lines of one format."""
+class Counter(Protocol):
+    """A counter of blocks of whole lines of one format, which have numbers without a gap."""
 
     def count(self, name: str, block: bytes, numbers: Sequence[int]) -> None: ...
 
     def flush(self) -> None: ...
 
 
-class SectionEngine(PlainEngine):
+class SectionEngine:
     """Reads files whose sections have formats of their own; what stands before the first is of the format given.
 
-    make_book: makes a book, one for each format, since a book reads a line's key by its format.
+    make_book: makes a book, one for each format, since a book reads a line's key by its format; make_counter: makes
+    what counts into it.
     """
 
-    def __init__(self, fmt: LogFormat, make_book: Callable[[LogFormat], RunningTally]) -> None:
-        self._make_book = make_book
+    def __init__(
+        self,
+        fmt: LogFormat,
+        make_book: Callable[[LogFormat], RunningTally],
+        make_counter: Callable[[LogFormat, RunningTally], Counter],
+    ) -> None:
+        self._format, self._make_book, self._make_counter = fmt, make_book, make_counter
         self._books = [make_book(fmt)]
-        super().__init__(fmt, self._books[0])
-        self._given: _Counter = PlainEngine(fmt, self._books[0])
-        self._now: _Counter = self._given
-        self._counters: dict[bytes, _Counter] = {}
+        self._book = self._books[0]
+        self._given = self._now = make_counter(fmt, self._book)
+        self._counters: dict[bytes, Counter] = {}
 
     def read(self, name: str, stream: BinaryIO) -> int:
         """Count one file; return how many lines it has. name: for the lines that are rejected."""
-        self._now = self._given
-        return super().read(name, stream)
+        self._now, line = self._given, 1
+        for block in blocks(stream, _BLOCK):
+            if block.too_long:
+                self._book.reject(name, line, TOO_LONG, block.data)
+                line += 1
+            else:
+                lines = block.data.count(b"\n")
+                self.count(name, block.data, range(line, line + lines))
+                line += lines
+        for counter in (self._given, *self._counters.values()):
+            counter.flush()
+        return line - 1
 
     def count(self, name: str, block: bytes, numbers: Sequence[int]) -> None:
         """Count a block of whole lines, section by section. numbers: each line's number in the file."""
         at = 0
-        for part in _SECTIONS.split(block):
+        for part in _SECTIONS.split(block) if _MARK in block else (block,):
             if part.startswith(_MARK):
                 self._now = self._counter_of(part.partition(b"\n")[0])
-            lines = newlines_in(part)
+            lines = part.count(b"\n")
             self._now.count(name, part, numbers[at : at + lines])
             at += lines
-
-    def flush(self) -> None:
-        """Put all that is counted into the books."""
-        for counter in (self._given, *self._counters.values()):
-            counter.flush()
 
     def close(self) -> Tally:
         """The finished tally of all sections."""
@@ -74,13 +83,13 @@ class SectionEngine(PlainEngine):
         total.rejects = rejects[:REJECTS]
         return total
 
-    def _counter_of(self, fields: bytes) -> _Counter:
+    def _counter_of(self, fields: bytes) -> Counter:
         """The counter for sections with this #Fields: line."""
         if fields not in self._counters:
             self._counters[fields] = self._new_counter(fields.decode("utf-8", "backslashreplace"))
         return self._counters[fields]
 
-    def _new_counter(self, fields: str) -> _Counter:
+    def _new_counter(self, fields: str) -> Counter:
         try:
             fmt = parse_format(fields, "w3c")
             if self._book.spreads:
@@ -90,7 +99,7 @@ class SectionEngine(PlainEngine):
         if fmt.parts == self._format.parts:
             return self._given
         self._books.append(self._make_book(fmt))
-        return PlainEngine(fmt, self._books[-1])
+        return self._make_counter(fmt, self._books[-1])
 
 
 class _Refusal:

@@ -1,0 +1,172 @@
+//! The way through the lines: each is read by the program's instructions, and counted.
+#![forbid(unsafe_code)]
+
+use crate::fields;
+use crate::json::Json;
+use crate::prefix;
+use crate::shapes::{answer, flag, kind, role, Cell, Entry, Left, Minute, Node, Op, Spans, State, Word, ROLES};
+use crate::text::{expect, Found, Span, Stop, Text};
+
+const LONGEST_LINE: usize = 2 << 20;
+
+/// All that the caller lends, for one call.
+pub struct Kernel<'a> {
+    pub text: Text<'a>,
+    pub ops: &'a [Op],
+    pub pool: &'a [u8],
+    pub nodes: &'a [Node],
+    pub table: &'a mut [u32],
+    pub entries: &'a mut [Entry],
+    pub arena: &'a mut [u8],
+    pub cells: &'a mut [Cell],
+    pub words: &'a mut [Word],
+    pub minutes: &'a mut [Minute],
+    pub left: &'a mut [Left],
+    pub state: &'a mut State,
+}
+
+/// What is found in a line. spans: of the fields with each role. escaped: it holds backslashes.
+pub struct Line<'a> {
+    pub time: i64,
+    pub size: u64,
+    pub lasted: u64,
+    pub escaped: bool,
+    spans: &'a mut Spans,
+}
+
+impl Line<'_> {
+    #[inline(always)]
+    pub fn span(&self, role: u8) -> Span {
+        self.spans.get(role as usize).copied().unwrap_or_default()
+    }
+
+    /// Whether the program has a field with this role. No field begins at the buffer's first byte and is empty.
+    #[inline(always)]
+    pub fn has(&self, role: u8) -> bool {
+        let span = self.span(role);
+        span.at + span.len > 0
+    }
+
+    #[inline(always)]
+    fn note(&mut self, role: u8, span: Span) {
+        if let Some(noted) = self.spans.get_mut(role as usize % ROLES) {
+            *noted = span;
+        }
+    }
+}
+
+impl Kernel<'_> {
+    /// Count lines until all are read, or the caller is needed.
+    pub fn run(&mut self, spans: &mut Spans) -> u32 {
+        let mut line = Line { time: 0, size: 0, lasted: 0, escaped: false, spans };
+        while self.state.pos < self.state.end {
+            let next = match self.line(self.state.pos, &mut line) {
+                Ok(next) => next,
+                Err(Stop::Answer(why)) => return why,
+                Err(Stop::Leave) => match self.leave(self.state.pos) {
+                    Ok(next) => next,
+                    Err(why) => return why,
+                },
+            };
+            self.state.pos = next;
+            self.state.line += 1;
+        }
+        answer::DONE
+    }
+
+    /// Leave a line to the caller. Returns where the next one begins.
+    #[inline(never)]
+    fn leave(&mut self, start: usize) -> Result<usize, u32> {
+        let end = self.text.newline(start).ok_or(answer::BAD)?;
+        let left = self.left.get_mut(self.state.left).ok_or(answer::FULL)?;
+        *left = Left { start: start as u64, end: end as u64, line: self.state.line };
+        self.state.left += 1;
+        Ok(end + 1)
+    }
+
+    /// Read one line, and count it. Returns where the next one begins.
+    #[inline(always)]
+    fn line(&mut self, start: usize, line: &mut Line) -> Found<usize> {
+        let mut at = start;
+        (line.size, line.lasted, line.escaped) = (0, 0, false);
+        let ops = self.ops;
+        for op in ops {
+            if op.kind == kind::END {
+                return self.end(start, at, line);
+            }
+            let from = at;
+            at = self.field(op, at, line)?;
+            line.note(op.role, Span::between(from, at));
+            if op.literal_len != 0 {
+                at = op.literal(self.text, at)?;
+            }
+        }
+        Err(Stop::Leave)
+    }
+
+    /// Read a field. Returns where it ends.
+    #[inline(always)]
+    fn field(&mut self, op: &Op, at: usize, line: &mut Line) -> Found<usize> {
+        match op.kind {
+            kind::LITERAL => Ok(at),
+            kind::UNTIL => fields::run(self.text, op, at, &mut line.escaped),
+            kind::RANGES => fields::ranges(self.text, op, at),
+            kind::WHOLE => self.whole(op, at, line),
+            kind::DECIMAL => self.decimal(op, at, line),
+            kind::TIME => {
+                let (at, time) = self.moment(op, at)?;
+                line.time = if op.role == role::MOMENT { time } else { line.time };
+                Ok(at)
+            }
+            kind::PAD => fields::pad(self.text, at),
+            kind::GROUP => fields::group(self.text, op, at, &mut line.escaped),
+            _ => self.rare(op, at),
+        }
+    }
+
+    #[inline(always)]
+    fn whole(&self, op: &Op, at: usize, line: &mut Line) -> Found<usize> {
+        let wanted = op.role == role::SIZE || op.role == role::LASTED;
+        let (at, value) = fields::whole(self.text, op, at, wanted)?;
+        match op.role {
+            role::SIZE => line.size += value,
+            role::LASTED => line.lasted = fields::lasted(op, value, 0)?,
+            _ => {}
+        }
+        Ok(at)
+    }
+
+    #[inline(always)]
+    fn decimal(&self, op: &Op, at: usize, line: &mut Line) -> Found<usize> {
+        let wanted = op.role == role::MOMENT || op.role == role::LASTED;
+        let (at, value, millionths) = fields::decimal(self.text, op, at, wanted)?;
+        match op.role {
+            role::MOMENT => line.time = (value * op.unit as u64 + millionths) as i64,
+            role::LASTED => line.lasted = fields::lasted(op, value, millionths)?,
+            _ => {}
+        }
+        Ok(at)
+    }
+
+    /// The instructions that few formats have.
+    #[inline(never)]
+    fn rare(&self, op: &Op, at: usize) -> Found<usize> {
+        let json = Json { text: self.text, escapes: op.may(flag::ESCAPES) };
+        match op.kind {
+            kind::SYSLOG => prefix::syslog(self.text, at),
+            kind::CONTAINER => prefix::container(self.text, at),
+            kind::MEMBERS => json.members(op, at),
+            kind::MORE => json.more(at),
+            _ => Err(Stop::Leave),
+        }
+    }
+
+    /// END: the line has to end here.
+    #[inline(always)]
+    fn end(&mut self, start: usize, at: usize, line: &Line) -> Found<usize> {
+        let at = at + (self.text.byte(at) == b'\r') as usize;
+        expect(self.text.byte(at) == b'\n' && at - start <= LONGEST_LINE)?;
+        self.count(line)?;
+        Ok(at + 1)
+    }
+}

@@ -1,0 +1,256 @@
+//! What caller and kernel share. Python declares the same structures, and compares their sizes before it calls.
+#![forbid(unsafe_code)]
+
+/// Rises with every change of a structure, an instruction, a flag or an answer.
+pub const VERSION: u32 = 1;
+
+/// What every buffer has behind the last byte that is looked at: reading goes up to 64 bytes at a time.
+pub const SLACK: usize = 64;
+
+/// Stands for no cell and no rule.
+pub const NONE: u32 = u32::MAX;
+
+/// One instruction of a line's program: a field, and the literal behind it.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Op {
+    /// Which instruction: see `kind`.
+    pub kind: u8,
+    /// What the field is to the tally: see `role`.
+    pub role: u8,
+    /// See `flag`.
+    pub flags: u8,
+    /// UNTIL: how many of the field's last bytes belong to the literal.
+    pub back: u8,
+    /// GROUP: the byte that it begins with; TIME: the one before a fraction; UNTIL, RANGES: the one before a last number.
+    pub open: u8,
+    /// GROUP: the byte that it ends with, 0 for one of the stops. UNTIL: the byte that it may not end with.
+    pub close: u8,
+    /// DECIMAL and TIME: how many digits a fraction has, at least and at most.
+    pub fraction: [u8; 2],
+    /// How many bytes or digits the field has, at least and at most. TIME: `most` is up to the fraction.
+    pub least: u32,
+    pub most: u32,
+    /// Durations: nanoseconds of the unit. Times as numbers: its microseconds.
+    pub unit: u32,
+    /// TIME: which of the clocks.
+    pub clock: u32,
+    /// TIME: where the seconds are.
+    pub seconds: u32,
+    /// TIME: how many bytes follow the fraction, or ZONE.
+    pub tail: u32,
+    pub literal_len: u64,
+    pub literal: [u64; 2],
+    pub literal_mask: [u64; 2],
+    /// TIME: what keeps the first and the last 16 bytes, but for the two digits of the seconds.
+    pub minute_mask: [u64; 4],
+    /// UNTIL, GROUP: the bytes that end it, each sixteen times.
+    pub stops: [[u8; 16]; 4],
+    /// RANGES: where they begin, and how far they go, each sixteen times.
+    pub lows: [[u8; 16]; 4],
+    pub widths: [[u8; 16]; 4],
+}
+
+pub mod kind {
+    pub const LITERAL: u8 = 0;
+    pub const UNTIL: u8 = 1;
+    pub const RANGES: u8 = 2;
+    pub const WHOLE: u8 = 3;
+    pub const DECIMAL: u8 = 4;
+    pub const TIME: u8 = 5;
+    pub const PAD: u8 = 6;
+    pub const GROUP: u8 = 7;
+    pub const SYSLOG: u8 = 8;
+    pub const CONTAINER: u8 = 9;
+    pub const MEMBERS: u8 = 10;
+    pub const MORE: u8 = 11;
+    pub const END: u8 = 12;
+}
+
+pub mod flag {
+    /// A `-` alone will do.
+    pub const DASH: u8 = 1;
+    /// The number may be negative.
+    pub const MINUS: u8 = 2;
+    /// The number may have a `+`.
+    pub const PLUS: u8 = 4;
+    /// The field begins with a capital letter.
+    pub const LETTER: u8 = 8;
+    /// A backslash escapes a quote or a backslash.
+    pub const ESCAPES: u8 = 16;
+    /// It has at most two stops.
+    pub const TWO: u8 = 32;
+    /// It has at most two stops, and is mostly long.
+    pub const WIDE: u8 = 64;
+    /// UNTIL and RANGES: its end has to be looked at: `open` and `close` say for what. GROUP: a space may stand before it.
+    pub const LAST: u8 = 128;
+}
+
+pub mod role {
+    // 0 is none of these
+    pub const SIZE: u8 = 1;
+    pub const LASTED: u8 = 2;
+    pub const WORD: u8 = 3;
+    pub const MOMENT: u8 = 4;
+    /// A request or a URL, of which the host or the path is asked for.
+    pub const TARGET: u8 = 5;
+    /// A path with what follows it, and one alone.
+    pub const URI: u8 = 6;
+    pub const PATH: u8 = 7;
+    /// The hosts, in their order of precedence, but for the one that is in the target.
+    pub const HOST: u8 = 8;
+}
+
+/// How many roles there can be, and how many hosts a line can name.
+pub const ROLES: usize = 16;
+pub const HOSTS: usize = 4;
+
+/// What was found of each role in the line that was read last.
+pub type Spans = [crate::text::Span; ROLES];
+
+/// The tail of a TIME: Z, or +hh:mm.
+pub const ZONE: u32 = 255;
+
+/// What the state's options are.
+pub mod option {
+    /// The duration is added to the time.
+    pub const ADDS: u64 = 1;
+    pub const SPREADS: u64 = 2;
+    /// Some channels depend on the path.
+    pub const PATHS: u64 = 4;
+    /// The format has the cache's word.
+    pub const HITS: u64 = 8;
+    /// The target begins with a method.
+    pub const METHOD: u64 = 16;
+}
+
+/// Why the kernel stops.
+pub mod answer {
+    /// All lines are read.
+    pub const DONE: u32 = 0;
+    /// There is no more room for lines that are left.
+    pub const FULL: u32 = 1;
+    /// There is no more room for what is counted.
+    pub const FLUSH: u32 = 2;
+    /// `asked` is a new word, minute or entry, about which the caller decides.
+    pub const WORD: u32 = 3;
+    pub const MINUTE: u32 = 4;
+    pub const ENTRY: u32 = 5;
+    /// The caller's arguments are wrong.
+    pub const BAD: u32 = 6;
+}
+
+/// A line's hosts, as logged.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Entry {
+    pub hash: u64,
+    /// Where the text begins in the arena.
+    pub offset: u32,
+    pub lengths: [u16; HOSTS],
+    /// The first of its cells.
+    pub cell: u32,
+    /// Where the rules begin that decide by the path; NONE where the path does not matter. The caller's answer.
+    pub rules: u32,
+    pub reserved: u32,
+}
+
+/// The sums of a slot, an entry and a rule, for misses and for hits.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Cell {
+    pub slot: u32,
+    pub entry: u32,
+    pub rule: u32,
+    pub next: u32,
+    pub requests: [u64; 2],
+    pub bytes: [u64; 2],
+}
+
+/// A word of the cache's. hit: 1 or 0, the caller's answer.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Word {
+    /// NONE where there is none.
+    pub len: u32,
+    pub hit: u32,
+    pub text: [u64; 4],
+}
+
+/// A minute as written. time: its microseconds, the caller's answer; less than 0 where there is no such minute.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Minute {
+    pub text: [u64; 5],
+    pub time: i64,
+}
+
+/// What a clock read last: a whole time, and its minute.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Clock {
+    pub whole: [u64; 5],
+    pub time: i64,
+    pub minute: [u64; 5],
+    pub minute_time: i64,
+}
+
+/// A piece of the prefixes of a host's rules. rule: of the prefix that ends here, or NONE.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Node {
+    /// Its text in the pool.
+    pub offset: u32,
+    pub len: u32,
+    pub rule: u32,
+    /// The nodes that follow: the number of the first, how many, and where in the pool their first bytes are.
+    pub child: u32,
+    pub children: u32,
+    pub firsts: u32,
+}
+
+/// A line that is left to the caller: from where to where it goes, and its number.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Left {
+    pub start: u64,
+    pub end: u64,
+    pub line: u64,
+}
+
+/// What the caller sets and the kernel changes.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct State {
+    /// The bytes to read, of which the last is a newline, and the number of the line that is next.
+    pub pos: usize,
+    pub end: usize,
+    pub line: u64,
+    /// See `option`.
+    pub options: u64,
+    /// How many hosts a line has, and which of them is in the target (or none).
+    pub hosts: u64,
+    pub target: u64,
+    /// Microseconds: what ended before the first is set aside, what is not between the others is left.
+    pub since: i64,
+    pub low: i64,
+    pub high: i64,
+    /// Milliseconds over which bytes are spread at most.
+    pub longest: i64,
+    pub seed: u64,
+    /// How much there is of each.
+    pub left: usize,
+    pub entries: usize,
+    pub arena: usize,
+    pub cells: usize,
+    pub aside: u64,
+    pub clipped: u64,
+    /// Ends of the first and the last line that was counted.
+    pub first: i64,
+    pub last: i64,
+    /// What is asked for: its number, where it is in the buffer, and for a minute by which clock.
+    pub asked: usize,
+    pub asked_at: usize,
+    pub asked_clock: u64,
+    pub clocks: [Clock; 4],
+}

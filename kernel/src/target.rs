@@ -1,0 +1,78 @@
+//! The host and the path of a request or a URL, as the format's pattern finds them.
+#![forbid(unsafe_code)]
+
+use crate::text::{stops, Found, Span, Stops, Text};
+
+const SPACE: Stops = stops([b' '; 4]);
+const AUTHORITY: Stops = stops([b' ', b'/', b'?', b'#']);
+const PATH: Stops = stops([b' ', b'?', b'#', b'#']);
+const QUERY: Stops = stops([b'?'; 4]);
+
+/// What a target names. Where there is none of it, the span is empty.
+#[derive(Clone, Copy, Default)]
+pub struct Target {
+    pub host: Span,
+    pub path: Span,
+}
+
+/// What a request names, where `method` is true, or a URL alone. paths: whether the path is asked for.
+#[inline(always)]
+pub fn target(text: Text, whole: Span, method: bool, paths: bool) -> Found<Target> {
+    let nothing = Span { at: whole.at, len: 0 };
+    let mut found = Target { host: nothing, path: nothing };
+    let mut rest = whole;
+    if method {
+        let end = text.part(whole, &SPACE)?;
+        if end == whole.at || end == whole.end() {
+            return Ok(found);
+        }
+        rest = Span::between(end + 1, whole.end());
+    }
+    if let Some(at) = authority(text, rest) {
+        found.host = Span::between(at, text.part(Span::between(at, rest.end()), &AUTHORITY)?);
+        rest = Span::between(found.host.end(), rest.end());
+    }
+    if paths && rest.len > 0 && text.byte(rest.at) == b'/' {
+        found.path = Span::between(rest.at, text.part(rest, &PATH)?);
+    }
+    Ok(found)
+}
+
+/// The path at the beginning of a URI.
+#[inline(always)]
+pub fn path(text: Text, uri: Span) -> Found<Span> {
+    Ok(Span::between(uri.at, text.part(uri, &QUERY)?))
+}
+
+/// Where the authority begins, in what may be an absolute URI or CONNECT's host and port.
+#[inline(always)]
+fn authority(text: Text, rest: Span) -> Option<usize> {
+    if rest.len > 0 && text.byte(rest.at) != b'/' {
+        let colon = scheme(text, rest);
+        if colon > rest.at && colon + 3 <= rest.end() && text.has(colon, b"://") {
+            return Some(colon + 3);
+        }
+    }
+    let refused = rest.len >= 6 && text.has(rest.at, b"error:");
+    let connect = rest.at >= 8 && text.has(rest.at - 8, b"CONNECT ");
+    (connect && !refused).then_some(rest.at)
+}
+
+/// Where the scheme ends; its beginning where there is none.
+#[inline(always)]
+fn scheme(text: Text, rest: Span) -> usize {
+    if text.has(rest.at, b"http://") {
+        return rest.at + 4;
+    }
+    let mut at = rest.at;
+    if text.byte(at).is_ascii_alphabetic() {
+        while at < rest.end() && in_scheme(text.byte(at)) {
+            at += 1;
+        }
+    }
+    at
+}
+
+fn in_scheme(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'.' | b'-')
+}

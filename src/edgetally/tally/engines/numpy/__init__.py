@@ -1,1 +1,0 @@
-"""The engine over numpy, for big logs."""
