@@ -128,4 +128,7 @@ def _worth_numpy(sources: Sequence[Source]) -> bool:
     """Whether there is so much to read that numpy's start is worth it, and it is installed."""
     from importlib.util import find_spec
 
-    return sum(map(size_of, sources)) >= _WORTH_NUMPY and find_spec("numpy") is not None
+    if sum(map(size_of, sources)) < _WORTH_NUMPY:
+        return False
+    lazy.find_installed()
+    return find_spec("numpy") is not None
