@@ -12,7 +12,8 @@ def dial(host: str, port: int, timeout: float) -> socket.socket:
 
     It is the host's kernel that answers: a server that takes its time is not lost, nor one that is frozen.
     """
-    link = socket.create_connection((host, port), timeout)
+    name = host.encode() if host.isascii() else host  # for a text, Python would load its tables for other names
+    link = socket.create_connection((name, port), timeout)  # type: ignore[arg-type] # which knows texts alone
     for option, value in (
         (socket.TCP_KEEPIDLE, DEAD_SECONDS // 2),
         (socket.TCP_KEEPINTVL, DEAD_SECONDS // 6),

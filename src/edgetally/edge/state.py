@@ -10,7 +10,6 @@ import json
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from edgetally.edge.live_log import Live, note
 from edgetally.edge.place import NEXT, PIN, TOOK, Place
@@ -18,6 +17,7 @@ from edgetally.edge.renamed import Renamed
 from edgetally.edge.spool import BatchName, Spool
 from edgetally.edge.streams import Stream
 from edgetally.files import write_atomic
+from edgetally.record import NamedTuple
 
 
 class State(NamedTuple):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from typing import Any
 
@@ -140,7 +139,7 @@ def test_any_bytes_are_refused_in_order(data: bytes) -> None:
 
 def test_a_large_batch_travels_in_parts_that_add_up() -> None:
     rows = tuple((SLOT, 0, 1, number, 0, 0) for number in range(1000))
-    large = dataclasses.replace(BATCH, rows=rows, rejected=3, skewed=2)
+    large = BATCH._replace(rows=rows, rejected=3, skewed=2)
     bodies = large.encode(max_bytes=6000)
     parts = [Batch.decode(body) for body in bodies]
     assert len(parts) > 1
