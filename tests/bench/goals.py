@@ -9,7 +9,7 @@ from tests.bench.cases import Case
 _CLEAN = {"numpy": 0.55, "plain": 1.1}
 _DIFFICULT = {"numpy": 0.8, "plain": 1.6}
 _PEAK = {"numpy": 60.0, "plain": 25.0}
-START_SECONDS = 0.15
+START_SECONDS, START_MB = 0.08, 20.0
 
 
 class Goal(NamedTuple):

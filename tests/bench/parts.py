@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,7 +12,7 @@ from pathlib import Path
 from tests.bench import logs
 from tests.bench.cases import CASES, SPAN
 from tests.bench.columns import hosts
-from tests.bench.goals import START_SECONDS, Goal
+from tests.bench.goals import START_MB, START_SECONDS, Goal
 from tests.bench.logs import Cells, Log, Truth
 from tests.bench.measure import BenchError, median, run
 from tests.bench.program import Program
@@ -119,33 +120,49 @@ def _add_longest(session: Session, found: dict[str, list[Entry]]) -> None:
 
 
 def start(session: Session) -> None:
-    """A run of cron's that has nothing to do costs next to nothing.
+    """A run of cron's that has nothing to do costs next to nothing. The program is started by its own first line.
 
     `ship` rotates an empty log, publishes the batch, and finds no job server: all steps, and no wait for others.
     """
     folder = session.folder / "edge"
-    config = _edge(folder)
-    command = session.edgetally.command("ship", "--config", str(config), "--now")
-    costs = []
-    for _ in range(max(5, session.runs) + 1):
+    config, batches = str(_edge(folder)), folder / "spool" / "outbox"
+    ship, status = [], []
+    for number in range(1, max(15, session.runs) + 2):
         (folder / "access.log").touch()
-        costs.append(run(command, session.folder, good=(1,)))
-    cost = median(costs[1:])  # the first makes the spool
-    rows = [["ship, empty log", f"{cost.cpu:.2f}", f"{cost.wall:.2f}", f"{cost.peak:.0f}", "1.00"]]
-    session.show("start", f"a run of cron's with nothing to do, median of {len(costs) - 1}", HEADING, rows)
-    session.goals.append(Goal("start, CPU", cost.cpu, START_SECONDS, "s"))
+        ship.append(run([str(session.edgetally.pyz), "ship", "--config", config, "--now"], session.folder, good=(1,)))
+        _has_shipped(session.folder / "stderr", batches, number)
+        metrics = ["status", "--config", config, "--metrics", str(folder / "edge.prom")]
+        status.append(run([str(session.edgetally.pyz), *metrics], session.folder))
+    cost, other = median(ship[1:]), median(status[1:])  # the first makes the spool
+    session.figures.setdefault("measures", {})["start"] = {"ship": cost._asdict(), "status": other._asdict()}
+    rows = [
+        [title, f"{one.cpu:.3f}", f"{one.wall:.3f}", f"{one.peak:.0f}", f"{one.cpu / cost.cpu:.2f}"]
+        for title, one in (("ship, empty log", cost), ("status --metrics", other))
+    ]
+    session.show("start", f"runs of cron's with nothing to do, median of {len(ship) - 1}", HEADING, rows)
+    session.goals.append(Goal("ship, empty log, CPU", cost.cpu, START_SECONDS, "s"))
+    session.goals.append(Goal("ship, empty log, peak", cost.peak, START_MB, "MB"))
     shutil.rmtree(folder)
 
 
+def _has_shipped(errors: Path, batches: Path, count: int) -> None:
+    """Raise BenchError unless the run has made its batch, and failed at the job server and nowhere else."""
+    said, found = errors.read_text(encoding="utf-8").strip(), len(list(batches.iterdir()))
+    if found != count or not said.startswith("edgetally: no job server took") or "\n" in said:
+        raise BenchError(f"ship on an empty log has made {found} of {count} batches, and said: {said or 'nothing'}")
+
+
 def _edge(folder: Path) -> Path:
-    """An edge's configuration: one nginx log, a job server's port that nobody listens on."""
+    """An edge's configuration: one nginx log, a job server's port that nobody listens on, and as on edges, a user."""
     folder.mkdir()
+    for path in (folder.parent, folder):
+        path.chmod(0o711)  # the user must reach the spool
     channels = folder / "channels.json"
     channels.write_text(json.dumps([{"channel": "all", "host": "*.example.com"}]), encoding="utf-8")
     log = {"name": "access", "path": str(folder / "access.log"), "server": "nginx", "reopen": "true"}
     edge = {
         "edge": "bench",
-        "user": "",
+        "user": "nobody" if os.geteuid() == 0 else "",
         "key_id": "0" * 8,
         "key": "0" * 64,
         "job_servers": ["127.0.0.1:1"],
