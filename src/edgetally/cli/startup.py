@@ -5,6 +5,7 @@ Modules that a run seldom uses are imported when they are used; CONTRIBUTING.md 
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import sys
@@ -20,6 +21,7 @@ _SELDOM_USED = ("inspect", "ipaddress", "traceback", "bz2", "lzma", "ssl", "gear
 def run() -> None:
     """Run the command line, and end at once: to take the modules apart that go with the process anyway takes 10 ms."""
     status = main()
+    atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)

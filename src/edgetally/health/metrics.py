@@ -61,7 +61,7 @@ class Figures:
             return
         metric = f"edgetally_{name}"
         head = [f"# HELP {metric} {what}", f"# TYPE {metric} gauge"]
-        named = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
+        named = ",".join(f'{label}="{_escaped(text)}"' for label, text in sorted(labels.items()))
         series = f"{metric}{{{named}}}" if named else metric
         self._gauges.setdefault(name, head).append(f"{series} {float(value)}")
 
