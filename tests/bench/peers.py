@@ -24,14 +24,20 @@ _NO_VALIDATION = "it validates nothing: of damaged lines it counts some"
 
 def awk_command(program: str, case: Case) -> list[str]:
     """mawk or gawk with the program for a case."""
-    return [program, "-f", str(_FOLDER / "sums.awk"), "-f", str(_FOLDER / f"{case.layout}.awk")]
+    name = f"{case.layout}-paths{case.paths}" if case.paths else case.layout
+    return [program, "-f", str(_FOLDER / "sums.awk"), "-f", str(_FOLDER / f"{name}.awk")]
+
+
+def _awk_on(program: str, log: Log) -> list[str]:
+    rules = [f"rules={log.rules.with_suffix('.txt')}"] if log.case.paths else []
+    return [*awk_command(program, log.case), *rules, str(log.path)]
 
 
 def _awk(program: str, *version: str) -> Program:
     return Program(
         program,
         program,
-        lambda log: [*awk_command(program, log.case), str(log.path)],
+        lambda log: _awk_on(program, log),
         (program, *version),
         unlike=_NO_VALIDATION,
         absent=missing(program),
@@ -45,7 +51,7 @@ MAWK_SIMPLE = Program(
     "mawk, a simpler program",
     lambda log: ["mawk", "-f", str(_FOLDER / "simple.awk"), str(log.path)],
     MAWK.version,
-    cases=lambda case: case.layout == "nginx",
+    cases=lambda case: case.layout == "nginx" and not case.paths,
     unlike=_NO_VALIDATION,
     absent=missing("mawk"),
 )
@@ -179,7 +185,37 @@ MILLER = Program(
 
 
 # --------------------------------------------------------------------------------------------------------------------
-# DuckDB and Polars, from the environment that this runs in
+# lnav
+
+_LNAV_SUMS = """;SELECT substr(log_time, 1, 10) || 'T' || substr(log_time, 12, 5) AS minute,
+    host, cache, count(*), sum(size) FROM bench_nginx GROUP BY 1, 2, 3"""
+
+
+def _lnav(log: Log) -> list[str]:
+    """It indexes the log by its format, which is in peers/lnav, and answers in SQL."""
+    how = ["-n", "-I", str(_FOLDER / "lnav"), "-c", " ".join(_LNAV_SUMS.split()), "-c", ":write-csv-to -"]
+    return ["lnav", *how, str(log.path)]
+
+
+def _read_lnav(path: Path) -> Sums:
+    _heading, *lines = path.read_text(encoding="utf-8").splitlines()
+    return Sums(from_cells(_cells(line.split(",") for line in lines)))
+
+
+LNAV = Program(
+    "lnav",
+    "lnav",
+    _lnav,
+    ("lnav", "-V"),
+    _read_lnav,
+    cases=_first,
+    slow=True,
+    absent=missing("lnav"),
+)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# DuckDB, Polars and ClickHouse, from the environment that this runs in
 
 
 def _library(name: str, title: str) -> Program:
@@ -196,4 +232,14 @@ def _library(name: str, title: str) -> Program:
 DUCKDB = _library("duckdb", "DuckDB")
 POLARS = _library("polars", "Polars")
 
-PEERS = (WC, MAWK, MAWK_SIMPLE, GAWK, GOACCESS, GOACCESS_HOSTS, MTAIL, MILLER, DUCKDB, POLARS)
+_CLICKHOUSE = ("nginx", "csv", "json", "haproxy", "caddy")
+CLICKHOUSE = Program(
+    "clickhouse",
+    "ClickHouse",
+    lambda log: [sys.executable, "-I", str(_FOLDER / "clickhouse_tally.py"), log.case.layout, str(log.path)],
+    (sys.executable, "-I", "-c", "import chdb; print('ClickHouse, as chdb', chdb.__version__)"),
+    cases=lambda case: case.layout in _CLICKHOUSE and case.clean,
+    absent=lambda: "" if importlib.util.find_spec("chdb") else "ClickHouse is not installed: start bin/bench",
+)
+
+PEERS = (WC, MAWK, MAWK_SIMPLE, GAWK, GOACCESS, GOACCESS_HOSTS, MTAIL, MILLER, LNAV, DUCKDB, POLARS, CLICKHOUSE)

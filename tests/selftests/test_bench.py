@@ -10,8 +10,9 @@ from typing import Callable
 import pytest
 
 from edgetally.formats.catalogue import parse_format
+from edgetally.tally.channels import ChannelMap
 from edgetally.tally.count import tally
-from tests.bench import logs
+from tests.bench import logs, paths
 from tests.bench.cases import CASES, Case
 from tests.bench.edgetally import Edgetally
 from tests.bench.logs import Log, Truth
@@ -35,8 +36,9 @@ def written(case: Case, seed: int = logs.SEED) -> tuple[bytes, Truth]:
 def test_a_log_holds_what_its_true_sums_say(case: Case) -> None:
     case = replace(case, malformed=case.malformed * 50)  # two malformed lines would be few
     data, truth = written(case)
-    found = tally([io.BytesIO(data)], parse_format(case.log_format), None)
-    assert found.cells == truth.cells
+    rules = [{"channel": channel, "path": prefix} for prefix, channel in paths.rules(case.paths).items()]
+    found = tally([io.BytesIO(data)], parse_format(case.log_format), ChannelMap(rules) if case.paths else None)
+    assert {key: [value or 0 for value in cell] for key, cell in found.cells.items()} == truth.cells
     assert (found.lines, found.rejected) == (truth.lines, truth.rejected) == (LINES, truth.rejected)
     assert bool(truth.rejected) == bool(case.malformed)
 
