@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tests.bench.cases import Case
@@ -61,7 +61,13 @@ WC = Program("wc", "wc -l, the floor", lambda log: ["wc", "-l", str(log.path)], 
 # --------------------------------------------------------------------------------------------------------------------
 # GoAccess
 
-_GOACCESS_FORMAT = '%h - %e [%d:%t %^] "%r" %s %b "%R" "%u" "%v" %T %C'
+_GOACCESS_FORMATS = {
+    "nginx": (
+        '--log-format=%h - %e [%d:%t %^] "%r" %s %b "%R" "%u" "%v" %T %C',
+        *("--date-format=%d/%b/%Y", "--time-format=%H:%M:%S"),
+    ),
+    "caddy": ("--log-format=CADDY",),
+}
 _GOACCESS_PANELS = (
     *("VISITORS", "REQUESTS", "REQUESTS_STATIC", "NOT_FOUND", "HOSTS", "OS", "BROWSERS", "VISIT_TIMES", "REFERRERS"),
     *("REFERRING_SITES", "KEYPHRASES", "STATUS_CODES", "REMOTE_USER", "CACHE_STATUS", "GEO_LOCATION", "MIME_TYPE"),
@@ -73,17 +79,16 @@ def _first(case: Case) -> bool:
     return case.layout == "nginx" and case.clean
 
 
-def _goaccess(name: str, title: str, *options: str) -> Program:
+def _goaccess(name: str, title: str, *options: str, cases: Callable[[Case], bool] = _first) -> Program:
     """GoAccess gives requests and bytes of a host, and hits of all hosts together only."""
-    how = [f"--log-format={_GOACCESS_FORMAT}", "--date-format=%d/%b/%Y", "--time-format=%H:%M:%S", *options]
     quiet = ["--no-global-config", "--no-progress", "--max-items=100000", "--output=json"]
     return Program(
         name,
         title,
-        lambda log: ["goaccess", str(log.path), *how, *quiet],
+        lambda log: ["goaccess", str(log.path), *_GOACCESS_FORMATS[log.case.layout], *quiet, *options],
         ("goaccess", "--version"),
         _read_goaccess,
-        cases=_first,
+        cases=cases,
         slow=True,
         absent=missing("goaccess"),
     )
@@ -98,6 +103,7 @@ GOACCESS = _goaccess("goaccess", "GoAccess, its report")
 GOACCESS_HOSTS = _goaccess(
     "goaccess-hosts", "GoAccess, hosts only", *(f"--ignore-panel={panel}" for panel in _GOACCESS_PANELS)
 )
+GOACCESS_CADDY = _goaccess("goaccess-caddy", "GoAccess, its report", cases=lambda case: case.layout == "caddy")
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -146,6 +152,16 @@ _MILLER = {
         '$1 = int($1 / 300) * 300; $4 = splitax($4, "/")[1]; '
         '$7 = $6 == "CONNECT" ? splitax($7, ":")[1] : splitax($7, "/")[3]',
         ["-f", "5", "-g", "1,7,4"],
+    ),
+    "json": (
+        ["--ijsonl"],
+        "$time = substr1($time, 1, 16); $bytes = int($bytes)",
+        ["-f", "bytes", "-g", "time,host,cache"],
+    ),
+    "caddy": (
+        ["--ijsonl"],
+        '$ts = int($ts / 300) * 300; $host = $request["host"]; $cache = "-"',
+        ["-f", "size", "-g", "ts,host,cache"],
     ),
 }
 
@@ -242,4 +258,7 @@ CLICKHOUSE = Program(
     absent=lambda: "" if importlib.util.find_spec("chdb") else "ClickHouse is not installed: start bin/bench",
 )
 
-PEERS = (WC, MAWK, MAWK_SIMPLE, GAWK, GOACCESS, GOACCESS_HOSTS, MTAIL, MILLER, LNAV, DUCKDB, POLARS, CLICKHOUSE)
+PEERS = (
+    *(WC, MAWK, MAWK_SIMPLE, GAWK, GOACCESS, GOACCESS_HOSTS, GOACCESS_CADDY, MTAIL, MILLER, LNAV),
+    *(DUCKDB, POLARS, CLICKHOUSE),
+)
