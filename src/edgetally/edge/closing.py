@@ -67,7 +67,7 @@ def _shell(command: str, errors: int) -> int:
 def _all_of(pipe: BinaryIO, deadline: float) -> bytes:
     """What is written into a pipe until all have closed it, or the time is over."""
     said = b""
-    while select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))[0]:
+    while (left := deadline - time.monotonic()) > 0 and select.select([pipe], [], [], left)[0]:
         data = os.read(pipe.fileno(), 1 << 16)
         if not data:
             break
