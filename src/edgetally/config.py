@@ -51,8 +51,9 @@ class LogConfig(NamedTuple):
 class EdgeConfig(NamedTuple):
     """What `edgetally ship` needs. Times are in seconds; job servers are `host:port`; the key is 64 hex digits.
 
-    quota_bytes: what the spool may take; reserve_bytes: what it leaves free on its file system. user: who tallies and
-    talks to the network, where root runs it; empty for root itself.
+    linger_timeout: so long after another program's rotation an old process of the server may write to a file that
+    nobody knows. quota_bytes: what the spool may take; reserve_bytes: what it leaves free on its file system. user: who
+    tallies and talks to the network, where root runs it; empty for root itself.
     """
 
     edge: str
@@ -65,6 +66,7 @@ class EdgeConfig(NamedTuple):
     splay: int = 60
     close_timeout: int = 20
     receipt_wait: int = 30
+    linger_timeout: int = 600
     keep_raw_days: int = 7
     quota_bytes: int = 20 << 30
     reserve_bytes: int = 64 << 20
@@ -277,6 +279,7 @@ _RULES: dict[str, Check] = {
     "close_timeout": _at_least(0),
     "max_spread": _spread,
     "receipt_wait": _at_least(0),
+    "linger_timeout": _at_least(0),
     "keep_raw_days": _at_least(0),
     "quota_bytes": _at_least(1 << 20),
     "reserve_bytes": _at_least(0),

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from edgetally.bill import coverage
 from edgetally.edge import deliver, rotation, ship
 from edgetally.edge.deliver import Delivery, Item
-from edgetally.edge.place import NEXT, PIN, Place
+from edgetally.edge.place import NEXT, PIN, TOOK, Place
 from edgetally.edge.rotation import Rotation
 from edgetally.ledger import gaps
 from edgetally.ledger.ledger import Ledger
@@ -125,9 +125,15 @@ def pin_thrown_away() -> None:
     put(Rotation, "_retire", retire)
 
 
-def birth_ignored() -> None:
-    """Where another program has rotated, nobody asks until when a third file can have stood under the log's name."""
-    put(Rotation, "_born", lambda self, _turn: (self.state.last_to or 0.0) + 0.001)
+def nobody_lingers() -> None:
+    """Where another program has rotated, nobody thinks of those who still write to a file that nobody knows."""
+    batch = Rotation._batch
+
+    def unmarked(self: Rotation, name: str, end: float, mark: str = "") -> None:
+        batch(self, name, end, "" if name == TOOK and mark == "broken" else mark)
+
+    put(Rotation, "_batch", unmarked)
+    put(Rotation, "_lingers", lambda _self, _start: False)
 
 
 def marks_unread() -> None:
@@ -160,7 +166,7 @@ MUTANTS = {
     "no-overlap-rule": Mutant(no_overlap_rule, "clone a machine,kill ship,freeze ship"),
     "no-pin": Mutant(no_pin, "foreign rotation,kill ship"),
     "pin-thrown-away": Mutant(pin_thrown_away, "foreign rotation,kill ship"),
-    "birth-ignored": Mutant(birth_ignored, "foreign rotation,pair of rotators,deleting rotator"),
+    "nobody-lingers": Mutant(nobody_lingers, "foreign rotation,pair of rotators,deleting rotator"),
     "marks-unread": Mutant(marks_unread, "copy and truncate"),
 }
 

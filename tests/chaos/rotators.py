@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from edgetally.edge.spool import BatchName
+from edgetally.edge.spool import BatchName, Spool
+from edgetally.edge.state import read_state
 from tests.chaos.world import Cache, World
 from tests.chaos.writer import Writer
 
@@ -32,10 +33,15 @@ def rename(world: World, cache: Cache, writer: Writer, chance: random.Random) ->
 
 
 def copy_and_truncate(world: World, cache: Cache, writer: Writer, chance: random.Random) -> bool:
-    """As logrotate does with copytruncate: what is written between the copy and the truncation is lost to everybody."""
+    """As logrotate does with copytruncate: what is written between the copy and the truncation is lost to everybody.
+
+    Not a log in which no run has seen a line yet: that leaves no trace, as docs/reference/edge.md says.
+    """
     target = _new_name(writer, chance)
     try:
         with writer.log.open("r+b") as log:
+            if not _is_seen(cache, writer, os.fstat(log.fileno())):
+                return False
             target.write_bytes(log.read())
             time.sleep(chance.choice([0, 0.1, 0.5]))  # a large log takes its time
             log.truncate(0)
@@ -43,6 +49,14 @@ def copy_and_truncate(world: World, cache: Cache, writer: Writer, chance: random
         return False
     world.note(cache.folder, f"{writer.log.name} copied to {target.name} and truncated")
     return True
+
+
+def _is_seen(cache: Cache, writer: Writer, status: os.stat_result) -> bool:
+    """Whether a run has noted this log, with a line in it."""
+    log = writer.stream.partition("/")[2]
+    state = read_state(Spool(cache.folder / "spool"), log)
+    live = state.live if state else None
+    return live is not None and live.size > 0 and (live.dev, live.inode) == (status.st_dev, status.st_ino)
 
 
 def delete(world: World, cache: Cache, writer: Writer, chance: random.Random) -> bool:

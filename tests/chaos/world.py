@@ -83,6 +83,7 @@ class Cache(threading.Thread):
             include_existing=True,
             close_timeout=1,
             receipt_wait=1,
+            linger_timeout=8,  # as long as the writers, asked once and again, may take; runs come every one to three
             quota_bytes=6 << 20,
             reserve_bytes=1 << 20,
         )

@@ -27,6 +27,7 @@ from tests.integration.conftest import MASTER
 from tests.support.servers import MariaDB
 
 NOW = int(time.time()) // 300 * 300 - 7200
+TODAY = int(time.time()) // 86400 * 86400
 KEY = derive_key(MASTER, "edge1")
 
 
@@ -376,7 +377,7 @@ def test_old_detail_goes_and_the_sums_stay(ledger: Ledger) -> None:
     assert ledger.commit(list(map(incoming, sent))) == ["committed"] * 3
     root = ledger.config._replace(user="root", password="")
     with connect(root) as admin, admin.cursor() as cursor:  # as if the installation had been long ago
-        bounds = ", ".join(f"PARTITION d{n} VALUES LESS THAN ({NOW // 86400 * 86400 - n * 86400})" for n in (35, 20))
+        bounds = ", ".join(f"PARTITION d{n} VALUES LESS THAN ({TODAY - n * 86400})" for n in (35, 20))
         cursor.execute(
             "SELECT partition_name FROM information_schema.partitions WHERE table_name = 'traffic' "
             "AND table_schema = DATABASE() ORDER BY partition_ordinal_position LIMIT 1"
@@ -384,7 +385,7 @@ def test_old_detail_goes_and_the_sums_stay(ledger: Ledger) -> None:
         (first,) = cursor.fetchone() or ("",)
         cursor.execute(
             f"ALTER TABLE traffic REORGANIZE PARTITION {first} INTO ({bounds}, "
-            f"PARTITION {first} VALUES LESS THAN ({NOW // 86400 * 86400 + 86400}))"
+            f"PARTITION {first} VALUES LESS THAN ({TODAY + 86400}))"
         )
     ledger.maintain(detail_days=0)
     assert rows(ledger, "SELECT COUNT(*) FROM traffic") == [(3,)]
@@ -405,7 +406,7 @@ def test_old_detail_goes_and_the_sums_stay(ledger: Ledger) -> None:
     audit.run()
     assert (list(audit.differences), audit.batches) == ([], 4)
     ledger.maintain(detail_days=60)  # what is dropped does not come back
-    assert rows(ledger, "SELECT from_slot FROM detail") == [((NOW + 7200) // 86400 * 86400 - 30 * 86400,)]
+    assert rows(ledger, "SELECT from_slot FROM detail") == [(TODAY - 30 * 86400,)]
 
 
 def test_detail_that_somebody_reads_is_dropped_another_time(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:

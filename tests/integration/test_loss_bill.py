@@ -88,6 +88,21 @@ def test_a_number_that_is_lost_between_two_generations(config: AggregatorConfig,
     assert ("missing", 2, 2) in gaps(config, mariadb)
 
 
+def test_time_that_a_batch_calls_missing_and_does_not_cover(config: AggregatorConfig, mariadb: servers.MariaDB) -> None:
+    """The edge's clock was ahead, and its covers do not run backwards; a correction says the same again."""
+    low, high = START + 300.25, START + 600.25
+    own = [interval("edge1/a", number, SIZES) for number in range(1, 13)]
+    last = batch("edge1/a", 13, (START + 3600.25, START + 3600.251), {}, continuity="broken", missing=(low, high))
+    again = last._replace(revision=1)
+    assert set(sent(config, *own, last, again)) == {"committed"}
+    made = bill(config, *HOUR)
+    agrees_with_the_view(mariadb, made, *HOUR)
+    (gap,) = made["completeness"]["gaps"]
+    assert (gap["from"], gap["to"], gap["reason"], gap["first_seq"]) == (low, high, "broken", 13)
+    assert made["completeness"]["missing"] == 2
+    assert bill(config, START, START + 300)["completeness"]["complete"]
+
+
 def test_what_is_counted_after_all_is_no_gap(config: AggregatorConfig, mariadb: servers.MariaDB) -> None:
     """The same batch in another payload, while the first still lies in quarantine."""
     own = [interval("edge1/a", number, SIZES) for number in range(1, 4)]

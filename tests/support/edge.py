@@ -150,6 +150,7 @@ class Edge:
             "user": "",
             "close_timeout": 5,
             "receipt_wait": 5,
+            "linger_timeout": 0,
             "logs": [{"name": "access", "path": str(self.log), "format": "vhost_combined", "reopen": ""}],
         }
         self.set(**fields)

@@ -25,6 +25,7 @@ from edgetally.bill.period import Period
 from edgetally.bill.sample import Sample, Span, add_spans
 from edgetally.bill.series import Counts, Series
 from edgetally.config import AggregatorConfig
+from edgetally.ledger.machines import machine_text, twins, twins_text
 from edgetally.limits import SLOT_SECONDS
 
 FORMAT = 1
@@ -98,7 +99,8 @@ def make(
         old = [alias.old for alias in aliases if alias.new == name]
         builder.add(name, old, counts, Sample(sizes, missing.spans(ids[name])), series_sha256)
     builder.add_idle(channel)
-    return Bill(_object(period, counters, aliases, builder, completeness(covered, period)), counters, ids)
+    complete = {**completeness(covered, period), "twins": _twins(counters, period)}
+    return Bill(_object(period, counters, aliases, builder, complete), counters, ids)
 
 
 class BillBuilder:
@@ -203,7 +205,16 @@ def completeness(covered: Sequence[StreamCoverage], period: Period) -> dict[str,
     }
 
 
-def lines_text(completeness: dict[str, Any]) -> list[str]:
+def remarks(completeness: dict[str, Any]) -> list[str]:
+    """What else a reader has to know, in sentences: of lines that are not counted, and of machines with one name."""
+    twins = [
+        twins_text(twin["edge"], [machine_text(one["host"], one["address"]) for one in twin["machines"]])
+        for twin in completeness.get("twins", ())  # an old bill has none
+    ]
+    return [*_lines_text(completeness), *(f"{text[:1].upper()}{text[1:]}." for text in twins)]
+
+
+def _lines_text(completeness: dict[str, Any]) -> list[str]:
     """How many lines were rejected or skewed, in sentences; none where there were no lines, or an old bill has none."""
     lines = completeness.get("lines")
     if not lines:
@@ -316,6 +327,25 @@ def _most(completeness: dict[str, Any], what: str) -> str:
     counts = sorted((-stream[what], stream["stream"]) for stream in completeness["by_stream"] if stream[what])
     more = f" and {len(counts) - _NAMED} more" if len(counts) > _NAMED else ""
     return ", ".join(f"{stream} {-number:,}" for number, stream in counts[:_NAMED]) + more
+
+
+def _twins(counters: Counters, period: Period) -> list[dict[str, Any]]:
+    """The edges for which several machines spoke at the same time."""
+    return [
+        {
+            "edge": edge,
+            "machines": [
+                {
+                    "host": sighting.machine.host,
+                    "address": sighting.machine.address,
+                    "first": round(sighting.first, 3),
+                    "last": round(sighting.last, 3),
+                }
+                for sighting in sightings
+            ],
+        }
+        for edge, sightings in twins(counters.cursor, period.start, period.end).items()
+    ]
 
 
 def _object(

@@ -19,7 +19,7 @@ from edgetally.ledger.gaps import (
     LedgerStream,
     gaps_of,
     notable_covers,
-    refused_gaps,
+    other_gaps,
     streams,
 )
 from edgetally.limits import LATE_SLOT_SECONDS, SAME_SECONDS, SLOT_SECONDS
@@ -65,8 +65,8 @@ def coverage(cursor: Any, period: Period, now: float) -> list[StreamCoverage]:
     coverages = []
     for stream in streams(cursor):
         covers = notable_covers(cursor, stream, period.start, period.end)
-        refused = refused_gaps(cursor, stream, period.start, period.end)
-        stream_coverage = examine(stream, covers, period, now, refused)
+        others = other_gaps(cursor, stream, period.start, period.end)
+        stream_coverage = examine(stream, covers, period, now, others)
         if stream_coverage.expected:
             stream_coverage.lines, stream_coverage.rejected, stream_coverage.skewed = _lines(cursor, stream, period)
             coverages.append(stream_coverage)
@@ -74,10 +74,10 @@ def coverage(cursor: Any, period: Period, now: float) -> list[StreamCoverage]:
 
 
 def examine(
-    stream: LedgerStream, covers: Sequence[Cover], period: Period, now: float, refused: Iterable[Gap] = ()
+    stream: LedgerStream, covers: Sequence[Cover], period: Period, now: float, others: Iterable[Gap] = ()
 ) -> StreamCoverage:
     """Judge one stream by its covers, in order: at least those that `notable_covers` gives; and by what was refused."""
-    holes = [*gaps_of(stream, covers), *refused]
+    holes = [*gaps_of(stream, covers), *others]
     begin = min([stream.first, *(hole.start for hole in holes if hole.reason in (MISSING, REFUSED))])
     low, high = max(period.start, begin), min(period.end, now)
     if not covers or (covers[0].before is None and covers[0].end > stream.first):  # what came before is not whole

@@ -8,7 +8,7 @@ import textwrap
 from typing import Any
 
 from edgetally import table
-from edgetally.bill.bill import lines_text
+from edgetally.bill.bill import remarks
 from edgetally.bill.closed import AnyBill, Closed
 from edgetally.bill.series import canonical
 from edgetally.ledger.gaps import MISSING, REFUSED
@@ -86,7 +86,7 @@ def _table(bill: AnyBill) -> str:
         for contract in data["not_billed"]
     ]
     text += ["", *_completeness_text(data["completeness"])]
-    for sentence in lines_text(data["completeness"]):
+    for sentence in remarks(data["completeness"]):
         text += textwrap.wrap(sentence, WIDTH)
     if data["state"] == "closed":
         text += ["", f"Closed {data['made_local']}, with all that was committed up to commit {data['commit_no']:,}."]

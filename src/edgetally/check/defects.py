@@ -48,6 +48,12 @@ PIPED_LOG = Defect(
 OTHER_ROTATOR = Defect(
     "other_rotator", "risk", "lines that another program moves away can be missed", "let only edgetally rotate it"
 )
+NO_PIN = Defect(
+    "no_pin",
+    "risk",
+    "lines that another program moves away are lost, and their time is missing",
+    "put the log on a file system that knows hard links and birth times, such as ext4 or XFS",
+)
 VARIABLE_PATH = Defect(
     "variable_path", "risk", "a log that no one knows of is not billed", "write one log, with the host in each line"
 )

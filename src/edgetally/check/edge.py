@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
@@ -16,8 +17,12 @@ from edgetally.check import defects
 from edgetally.check import log as logs
 from edgetally.check.format import check_format
 from edgetally.config import EdgeConfig, LogConfig
+from edgetally.edge.place import PIN, Place
+from edgetally.edge.spool import Spool
+from edgetally.edge.state import read_state
 from edgetally.edge.streams import Stream, find_streams
 from edgetally.errors import EdgetallyError
+from edgetally.files import birth_of
 from edgetally.formats.catalogue import parse_format
 from edgetally.formats.finding import NO_HOST, Finding
 from edgetally.limits import UNASSIGNED
@@ -85,6 +90,7 @@ def _stream(stream: Stream, rules: ChannelMap, config: EdgeConfig, edge: Edge) -
         yield from (_weighed(finding, by_host) for finding in check_format(fmt, where))
         return
     with stream.place(make=False) as place, logs.opened(str(stream.path), place.path) as file:
+        yield from _pinned(stream, place, Spool(config.spool))
         log = logs.read(file, str(stream.path), fmt)
         file.seek(0)
         sums = tally([file], fmt, rules, log=stream.log)
@@ -97,6 +103,15 @@ def _stream(stream: Stream, rules: ChannelMap, config: EdgeConfig, edge: Edge) -
         hosts = ", ".join(host for host, _, _ in hosts_by_bytes(sums.unassigned_hosts, 3))
         what = f"{100 * missed / sums.bytes:.1f} % of its bytes are of no channel, most of {hosts}"
         yield defects.UNASSIGNED.found(what, where=str(stream.path))
+
+
+def _pinned(stream: Stream, place: Place, spool: Spool) -> Iterator[Finding]:
+    """A finding where a log was rotated and has no second name: its file system knows no hard links."""
+    with suppress(PermissionError):  # who may not look there cannot tell
+        if read_state(spool, stream.log) and place.private.is_dir() and place.status(PIN) is None:
+            birthless = "" if birth_of(place.path) else ", nor birth times"
+            what = f"the log has no second name in {place.private}: its file system knows no hard links{birthless}"
+            yield defects.NO_PIN.found(what, where=str(stream.path))
 
 
 def _weighed(finding: Finding, by_host: bool) -> Finding:

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 
 from edgetally.config import EdgeConfig
@@ -23,6 +24,7 @@ from edgetally.record import NamedTuple
 from edgetally.wire import clock_offset
 from edgetally.wire.batch import FUNCTION, unique_id
 from edgetally.wire.envelope import Key, content_hash, seal
+from edgetally.wire.machine import Machine, this_machine
 from edgetally.wire.receipts import (
     CONFIRMED,
     RECEIPT_FUNCTION,
@@ -163,6 +165,10 @@ class Delivery:
 
     # --- receipts
 
+    @cached_property
+    def _machine(self) -> Machine:
+        return this_machine(self.servers[0])
+
     def _await(self, items: Sequence[Item]) -> list[Item]:
         """Ask until all is confirmed or receipt_wait is over. Returns what is left."""
         deadline = time.monotonic() + self.config.receipt_wait
@@ -220,7 +226,8 @@ class Delivery:
         stream, nonce = group[0].stream, os.urandom(16).hex()
         asked = [(item.name.generation, item.name.seq, item.name.revision, item.sha256) for item in group]
         before = time.time()
-        server, answer = ask(self.servers, RECEIPT_FUNCTION, seal_request(stream, self.key, nonce, asked), timeout)
+        request = seal_request(stream, self.key, nonce, asked, self._machine)
+        server, answer = ask(self.servers, RECEIPT_FUNCTION, request, timeout)
         after = time.time()
         self.servers.sort(key=lambda name: name != server)
         try:

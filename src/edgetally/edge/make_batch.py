@@ -63,6 +63,7 @@ class BatchMaker:
             rows=tuple(map(tuple, counted["rows"])),
             continuity="broken" if item.mark in ("odd", "broken", "blind") else "ok",
             log=_LOG.get(item.mark, "ok"),
+            missing=item.missing,
             rejected=counted["rejected"],
             skewed=counted["skewed"],
             unassigned_hosts=tuple((host, requests, size) for host, requests, size in counted["hosts"]),

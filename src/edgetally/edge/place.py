@@ -25,6 +25,7 @@ PRIVATE_MODE = 0o700
 PIN = "live"  # a second name of the live log: its lines stay ours, whatever becomes of the first
 NEXT = "next"  # an empty file that is to be the live log
 TOOK = "took"  # what stood under the log's name until now
+_ATTRIBUTES = ("system.posix_acl_access", "security.selinux")
 _LINKS = 20  # followed at most
 
 
@@ -97,6 +98,10 @@ class Place:
         """Whether this is a plain file, and the log's own: pinned, or without another name."""
         return stat.S_ISREG(status.st_mode) and (status.st_nlink == 1 or self.is_pinned(status))
 
+    def is_batch(self, status: os.stat_result) -> bool:
+        """Whether this is a renamed log that waits: somebody has given it the log's name again."""
+        return any((one := self.status(item.name)) and os.path.samestat(status, one) for item in self.batches())
+
     def batches(self) -> list[Renamed]:
         """The log's renamed files that are not archived yet, oldest first."""
         try:
@@ -112,14 +117,15 @@ class Place:
     def exchange(self, status: os.stat_result) -> bool:
         """Put an empty file under the log's name, pinned from its first moment, and take what stood there, in one step.
 
-        status: of the log, whose owner and mode the new one gets. False, and nothing is changed, where the file system
-        cannot do that.
+        status: of the log, whose owner, mode, access list and label the new one gets. False, and nothing is changed,
+        where the file system cannot do that.
         """
         self.forget_next()
         descriptor = os.open(self.private / NEXT, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         try:
             os.fchown(descriptor, status.st_uid, status.st_gid)
             os.fchmod(descriptor, status.st_mode & 0o666)
+            self._copy_attributes(descriptor)
         finally:
             os.close(descriptor)
         try:
@@ -132,6 +138,12 @@ class Place:
             return False
         sync_folder(self.private)
         return True
+
+    def _copy_attributes(self, target: int) -> None:
+        """Give a file the live log's access list and security label, where it has any."""
+        for name in _ATTRIBUTES:
+            with suppress(OSError):
+                os.setxattr(target, name, os.getxattr(self.path, name, follow_symlinks=False))
 
     def take(self) -> None:
         """Take what stands under the log's name; nothing stands there then."""

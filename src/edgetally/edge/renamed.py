@@ -1,6 +1,6 @@
 """The name of a renamed log in its private place, which fixes its batch's identity before anything else can fail.
 
-`<generation>-<seq>-<from>-<to>[-absent|-odd|-broken|-blind|-full]`
+`<generation>-<seq>-<from>-<to>[-absent|-odd|-broken|-blind|-full][-missing-<from>-<to>]`
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from pathlib import Path
 from edgetally.limits import LATE_TRANSFER_SECONDS
 from edgetally.record import NamedTuple
 
+STRANGE = ("absent", "odd", "broken", "blind")  # marks that another program is the cause of
 ARCHIVED = ".gz"  # what the archive adds to the name
 _NAME = (
     r"(?P<generation>[0-9a-f]{16})-(?P<seq>\d{1,18})-(?P<start>\d{1,12}\.\d{3})-(?P<end>\d{1,12}\.\d{3})"
     r"(?:-(?P<mark>absent|odd|broken|blind|full))?"
+    r"(?:-missing-(?P<missing_from>\d{1,12}\.\d{3})-(?P<missing_to>\d{1,12}\.\d{3}))?"
 )
 _ARCHIVED = rf"(?:(?P<file>.+)\.edgetally-)?{_NAME}(?:\{ARCHIVED})?"  # older programs put the log's name before
 
@@ -24,7 +26,7 @@ class Renamed(NamedTuple):
 
     absent: there was no log; odd: what stood there was no plain file; broken: another program has been at it; blind:
     that, and its server may be writing to a file that nobody knows, until a line is in the one that follows; full: its
-    disk was.
+    disk was. missing: the time that is missing where start to end does not hold it, as the clock was set meanwhile.
     """
 
     folder: Path
@@ -33,12 +35,14 @@ class Renamed(NamedTuple):
     start: float
     end: float
     mark: str = ""
+    missing: tuple[float, float] | None = None
 
     @property
     def name(self) -> str:
         """The file's name."""
         mark = f"-{self.mark}" if self.mark else ""
-        return f"{self.generation}-{self.seq}-{self.start:.3f}-{self.end:.3f}{mark}"
+        missing = "-missing-{:.3f}-{:.3f}".format(*self.missing) if self.missing else ""
+        return f"{self.generation}-{self.seq}-{self.start:.3f}-{self.end:.3f}{mark}{missing}"
 
     @property
     def path(self) -> Path:
@@ -60,7 +64,8 @@ class Renamed(NamedTuple):
         if match is None:
             return None
         times = float(match["start"]), float(match["end"])
-        return cls(folder, match["generation"], int(match["seq"]), *times, match["mark"] or "")
+        missing = (float(match["missing_from"]), float(match["missing_to"])) if match["missing_from"] else None
+        return cls(folder, match["generation"], int(match["seq"]), *times, match["mark"] or "", missing)
 
     def covers(self, written: float) -> tuple[float | None, float]:
         """From when to when its lines keep their own slots, epoch s. written: when it was last written to."""

@@ -14,8 +14,9 @@ from pathlib import Path
 from edgetally.config import EdgeConfig, LogConfig
 from edgetally.edge.closing import is_closed
 from edgetally.edge.live_log import note_full
+from edgetally.edge.moment import STEP_SECONDS, this_moment
 from edgetally.edge.place import NEXT, PIN, TOOK, Place
-from edgetally.edge.renamed import ARCHIVED, Renamed
+from edgetally.edge.renamed import ARCHIVED, STRANGE, Renamed
 from edgetally.edge.spool import Spool
 from edgetally.edge.state import State, note_batch, note_extended, note_live, note_turn
 from edgetally.edge.streams import OLD_MARK, Stream, installed
@@ -39,12 +40,14 @@ class Rotation:
         self.stream = stream
         self.place = place
         self.state = state
+        self.moment = this_moment()
         self.made: list[Renamed] = []
         self.problems: list[str] = []
         self.full = False
 
     def recover(self) -> None:
         """Go on where a run was cut off: before anything else is done with the log, its batches included."""
+        rotated = self.state.rotated  # nobody knows when the run that was cut off was at work
         if self.place.is_taken():
             self.full = self._was_full()
             self._number(self.state.turn or self._now())
@@ -54,7 +57,7 @@ class Rotation:
             self.place.forget_next()
         if self.state.turn is not None:
             self._note_pinned()
-            self.state = note_turn(self.spool, self.stream, self.state, None)
+            self.state = note_turn(self.spool, self.stream, self.state._replace(rotated=rotated), None)
 
     def run(self) -> None:
         """Take the log, and what another rotator made of it, into batches of their own."""
@@ -66,7 +69,7 @@ class Rotation:
         self.state = note_turn(self.spool, self.stream, self.state, turn)
         if status is None:
             self._absent(turn)
-        elif not self.place.is_plain(status):
+        elif not (self.place.is_plain(status) or self.place.is_batch(status)):
             self._odd(turn)
         else:
             if _keeps_open(self.stream.config) or not self.place.exchange(status):
@@ -77,7 +80,7 @@ class Rotation:
 
     def _now(self) -> float:
         """The time of this rotation: covers never run backwards."""
-        now, last = time.time(), self.state.last_to
+        now, last = self.moment.wall, self.state.last_to
         if last is not None and now < last - BACKWARDS_SECONDS:
             self.problems.append(
                 f"the clock went back by {last - now:.0f} s since the last rotation of {self.stream.path}: look at "
@@ -102,29 +105,41 @@ class Rotation:
         place = self.place
         took = place.status(TOOK)
         if took is None or not place.is_plain(took):
+            was = "a file that had been moved away" if took and place.is_batch(took) else "no plain file"
             place.put_away(TOOK, turn)
-            self._broken("what stood under its name was no plain file")
+            self._broken(f"what stood under its name was {was}")
+            self._strange(turn)
             self._retire(turn, "blind")
         elif place.status(PIN) and not place.is_pinned(took):
             if self._is_elsewhere():
                 self._retire(turn, "")
+                self._batch(TOOK, turn, "" if took.st_size else "blind")
             else:
                 self._broken("it was replaced")
+                self._strange(turn)
                 self._retire(self._born(turn), "broken")
-            self._batch(TOOK, turn, "" if took.st_size else "blind")
+                self._batch(TOOK, turn, "broken" if took.st_size else "blind")
         elif place.status(PIN) or self.state.last_to is None or self._is_known():
             mark = "" if self._is_whole() else "broken"
-            if self.state.mark in ("absent", "odd"):
-                self._empty(self._born(turn), "broken")  # until it made this one, the server may have had another
+            if self.state.mark in ("absent", "odd"):  # until it made this one, the server may have had another
+                self._strange(turn)
+                self._empty(self._born(turn), "broken")
+                mark = "broken"
             elif self.state.mark == "blind":
+                self._strange(turn)
                 mark = "broken" if took.st_size else "blind"
             place.remove(PIN)  # first: a file with the name of a batch and this one would be counted twice
             self._batch(TOOK, turn, mark)
         else:
             self._broken("nobody knows what was there before it")
+            self._strange(turn)
             self._empty(self._born(turn), "broken")
-            self._batch(TOOK, turn, "" if took.st_size else "blind")
+            self._batch(TOOK, turn, "broken" if took.st_size else "blind")
         self._pin_next()
+
+    def _strange(self, turn: float) -> None:
+        """A file that nobody knows may have stood under the log's name: who has it open may write to it for a while."""
+        self.state = self.state._replace(strange=turn)
 
     def _born(self, turn: float) -> float:
         """Until when another log can have stood under the name of the one that was taken: until that was made."""
@@ -169,7 +184,7 @@ class Rotation:
 
     def _batch(self, name: str, end: float, mark: str = "") -> None:
         """Give a file of the private place the next batch's name, then note it in the state."""
-        item = self._item(end, mark or ("full" if self.full else ""))
+        item = self._item(end, mark)
         self.place.rename(name, item.name)
         self._note(item)
 
@@ -182,9 +197,38 @@ class Rotation:
             start = 0.0
         else:  # whole seconds, as many formats write them: no line since the installation may look older
             start = min(float(int(installed(self.config, self.stream.config))), end)
-        return Renamed(self.place.private, state.generation, state.next_seq, start, end, mark)
+        mark = mark or ("full" if self.full else "") or ("broken" if self._lingers(start) else "")
+        item = Renamed(self.place.private, state.generation, state.next_seq, start, end, mark)
+        return item._replace(missing=self._outside(item)) if mark else item
+
+    def _lingers(self, start: float) -> bool:
+        """Whether somebody may still write to a file that nobody knows, or could while the clock was another one."""
+        lingers = start < self.state.strange + self.config.linger_timeout
+        return lingers or bool(self.state.marked and self._step())
+
+    def _step(self) -> float:
+        """By how many seconds the clock was set since the rotation before."""
+        return self.moment.step(self.state.rotated) if self.state.rotated else 0.0
+
+    def _since(self) -> float:
+        """Since when time may be missing, by today's clock: since the rotation before.
+
+        Where the clock was set meanwhile, since the first mark of those before, which were told by the clock of then.
+        """
+        rotated, step = self.state.rotated, self._step()
+        if rotated is None:
+            return self.moment.wall
+        before = self.moment.wall - self.moment.since(rotated)
+        return min(before, self.state.marked + step) if step and self.state.marked else before
+
+    def _outside(self, item: Renamed) -> tuple[float, float] | None:
+        """The time that a marked batch calls missing where its covers do not hold it; None where they do."""
+        since = self._since()
+        return None if since >= item.start - STEP_SECONDS else (round(since, 3), round(self.moment.wall, 3))
 
     def _note(self, item: Renamed) -> None:
+        marked = (self.state.marked or self._since()) if item.mark in STRANGE else 0.0
+        self.state = self.state._replace(rotated=self.moment, marked=marked)
         self.state = note_batch(self.spool, self.stream, self.place, self.state, item)
         self.made.append(item)
 
@@ -213,6 +257,7 @@ class Rotation:
             f"{self.stream.path} is not there: the time since the last rotation counts as missing; start the "
             f"server, or correct the path of log '{self.stream.log}' in {self.config.path}"
         )
+        self._strange(turn)
         self._retire(turn, "absent")
 
     def _odd(self, turn: float) -> None:
@@ -221,6 +266,7 @@ class Rotation:
             f"{self.stream.path} is no plain file, or has another name: the time since the last rotation counts as "
             f"missing; remove it, and have the server of log '{self.stream.log}' make a new one"
         )
+        self._strange(turn)
         self._retire(turn, "odd")
 
     def _extend(self, status: os.stat_result | None) -> bool:

@@ -12,8 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from edgetally.edge.live_log import Live, note
+from edgetally.edge.moment import Moment
 from edgetally.edge.place import NEXT, PIN, TOOK, Place
-from edgetally.edge.renamed import Renamed
+from edgetally.edge.renamed import STRANGE, Renamed
 from edgetally.edge.spool import BatchName, Spool
 from edgetally.edge.streams import Stream
 from edgetally.files import write_atomic
@@ -26,7 +27,10 @@ class State(NamedTuple):
     path: of the log at the last rotation. last_to: end of its covers, epoch s, None before any. live: the log that was
     there after it. sizes: of the renamed logs that wait, by number, when they were renamed, bytes. turn: when a
     rotation began that is not over yet, epoch s. private: the log's private place then; empty where an older program
-    has renamed the log beside itself. mark: of the newest renamed log.
+    has renamed the log beside itself. mark: of the newest renamed log. strange: when a rotation last found that a file
+    that nobody knows may have stood under the log's name, epoch s, 0 where none did. rotated: when the newest renamed
+    log was. marked: since when all have had a mark of another program's, by the clock of `rotated`; 0 where the newest
+    has none.
     """
 
     stream: str
@@ -39,6 +43,9 @@ class State(NamedTuple):
     turn: float | None = None
     private: str = ""
     mark: str = ""
+    strange: float = 0.0
+    rotated: Moment | None = None
+    marked: float = 0.0
 
     def is_shorter(self, item: Renamed) -> bool:
         """Whether a renamed log that waits has lost bytes since: another program had opened it to truncate it."""
@@ -62,10 +69,11 @@ def read_state(spool: Spool, log: str) -> State | None:
     try:
         data = json.loads(_path(spool, log).read_bytes())
         kept = {name: data[name] for name in State._fields if name in data}
-        return State(**{**kept, "live": Live(**data["live"]) if data["live"] else None})
+        rotated = Moment(**data["rotated"]) if data.get("rotated") else None
+        return State(**{**kept, "live": Live(**data["live"]) if data["live"] else None, "rotated": rotated})
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
@@ -104,6 +112,8 @@ def _mend(spool: Spool, stream: Stream, place: Place, state: State) -> State:
                 state = state._replace(last_to=last_to, mark=item.mark)
             else:
                 state = state._replace(next_seq=item.seq + 1, last_to=last_to, live=None, mark=item.mark)
+                if item.mark in STRANGE:
+                    state = state._replace(strange=item.end, marked=state.marked or item.start)
     while published := spool.find(BatchName(stream.log, state.generation, state.next_seq)):
         last_to = max(last_to, _covers_end(published))
         state = state._replace(next_seq=state.next_seq + 1, last_to=last_to, live=None)
@@ -122,7 +132,8 @@ def _covers_end(body: Path) -> float:
 
 def save_state(spool: Spool, log: str, state: State) -> State:
     """Write a log's state, and give it back."""
-    data = {**state._asdict(), "live": state.live._asdict() if state.live else None}
+    rotated = state.rotated._asdict() if state.rotated else None
+    data = {**state._asdict(), "live": state.live._asdict() if state.live else None, "rotated": rotated}
     write_atomic(_path(spool, log), json.dumps(data).encode() + b"\n")
     return state
 

@@ -15,10 +15,12 @@ from edgetally.health.status import (
     JobServer,
     LineCounts,
     LostStatus,
+    TwinStatus,
     WriterStatus,
 )
 from edgetally.ledger.database import DatabaseError, check_schema, connect
-from edgetally.ledger.gaps import gaps_of, notable_covers, refused_gaps, streams
+from edgetally.ledger.gaps import gaps_of, notable_covers, other_gaps, streams
+from edgetally.ledger.machines import machine_text, twins, twins_text
 from edgetally.ledger.writer import read_writer
 from edgetally.limits import DAY, LATE_SLOT_SECONDS
 from edgetally.wire import clock_offset
@@ -96,6 +98,7 @@ def _books(cursor: Any, config: AggregatorConfig) -> Books:
         "streams": len(expected),
         "lag": _lag(cursor, expected),
         "gaps": _gaps(cursor, expected),
+        "twins": _twins(cursor),
         "lines": _lines(cursor, expected),
         "last_commit": _last_commit(cursor),
         "quarantine": quarantine,
@@ -134,11 +137,21 @@ def _gaps(cursor: Any, names: dict[int, str]) -> list[GapStatus]:
     gaps = set()
     for stream in streams(cursor):
         covers = notable_covers(cursor, stream, now - DAY, now) if stream.id in names else ()
-        refused = refused_gaps(cursor, stream, now - DAY, now) if stream.id in names else ()
-        for gap in (*gaps_of(stream, covers), *refused):
+        others = other_gaps(cursor, stream, now - DAY, now) if stream.id in names else ()
+        for gap in (*gaps_of(stream, covers), *others):
             if gap.end > now - DAY:
                 gaps.add((gap.stream, max(gap.start, now - DAY), gap.end, gap.reason))
     return [{"stream": stream, "from": low, "to": high, "reason": reason} for stream, low, high, reason in sorted(gaps)]
+
+
+def _twins(cursor: Any) -> list[TwinStatus]:
+    """The edges for which several machines spoke at the same time in the last day."""
+    now = time.time()
+    return [
+        {"edge": edge, "host": sighting.machine.host, "address": sighting.machine.address}
+        for edge, sightings in twins(cursor, now - DAY, now + DAY).items()
+        for sighting in sightings
+    ]
 
 
 def _lines(cursor: Any, names: dict[int, str]) -> dict[str, LineCounts]:
@@ -220,6 +233,10 @@ def _judge(books: Books, job_servers: list[JobServer]) -> tuple[list[str], list[
             f"{_streams(names)} sent nothing for {max(silent.values()) / 60:.0f} min: look at `edgetally status` on "
             "the edge; `edgetally stream retire` is for one that is gone for good"
         )
+    by_edge: dict[str, list[str]] = {}
+    for twin in books["twins"]:
+        by_edge.setdefault(twin["edge"], []).append(machine_text(twin["host"], twin["address"]))
+    critical += [twins_text(edge, machines) for edge, machines in by_edge.items()]
     gaps = sorted({gap["stream"] for gap in books["gaps"]})
     if gaps:
         warnings.append(f"{_streams(gaps)} had gaps in the last day: `edgetally report` names them")

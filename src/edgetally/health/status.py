@@ -110,6 +110,14 @@ class JobServer(TypedDict):
 GapStatus = TypedDict("GapStatus", {"stream": str, "from": float, "to": float, "reason": str})
 
 
+class TwinStatus(TypedDict):
+    """A machine of an edge that had several at the same time in the last day."""
+
+    edge: str
+    host: str
+    address: str
+
+
 class LineCounts(TypedDict):
     """Lines of a stream's logs of the last day."""
 
@@ -132,6 +140,7 @@ class Books(TypedDict):
     streams: int
     lag: dict[str, float]
     gaps: list[GapStatus]
+    twins: list[TwinStatus]
     lines: dict[str, LineCounts]
     last_commit: float | None
     quarantine: dict[str, int]

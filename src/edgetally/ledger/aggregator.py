@@ -24,11 +24,13 @@ from edgetally.errors import EdgetallyError
 from edgetally.ledger.database import DEADLOCK, NO_ROOM, RETRY, DatabaseError, check_schema, connect, error_code
 from edgetally.ledger.incoming import Incoming, open_batch
 from edgetally.ledger.ledger import Ledger
+from edgetally.ledger.machines import Watch
 from edgetally.ledger.transaction import RECORDED
 from edgetally.ledger.writer import FenceLostError
 from edgetally.wire.batch import FUNCTION
-from edgetally.wire.envelope import BatchError
+from edgetally.wire.envelope import BatchError, edge_of
 from edgetally.wire.gearman import unreachable
+from edgetally.wire.machine import Machine
 from edgetally.wire.receipts import RECEIPT_FUNCTION, open_request, seal_answer
 from edgetally.wire.worker import GRAB_WINDOW, TakenJob, Worker
 
@@ -58,6 +60,7 @@ class Aggregator:
         holder = f"{socket.gethostname()}:{os.getpid()}"
         self.ledger = Ledger(config.database, holder, config.lease_seconds)
         self._said: dict[str, str] = {}
+        self._watch = Watch()
         self._renewed = self._maintained = float("-inf")
 
     def run(self) -> int:
@@ -209,7 +212,12 @@ class Aggregator:
         if batches:
             self._commit([incoming for _job, incoming in batches])
             self._renewed = time.monotonic()
-        return [*((job, b"") for job, _incoming in batches), *((job, self._receipt(job.payload)) for job in requests)]
+        heard: dict[str, Machine] = {}
+        answers = [(job, self._receipt(job.payload, heard)) for job in requests]
+        if heard:
+            self._steadily(lambda: self.ledger.note_machines(heard))
+            self._watch.noted(heard)
+        return [*((job, b"") for job, _incoming in batches), *answers]
 
     def _commit(self, group: list[Incoming]) -> None:
         """Write a group; where an error stays that no retry can mend, write each alone and put the culprit aside."""
@@ -230,8 +238,11 @@ class Aggregator:
                 detail = item.refused.detail if item.refused else "see `edgetally quarantine list`"
                 self.say("refused", f"quarantined ({state}) a batch of {item.stream or 'an unknown sender'}: {detail}")
 
-    def _receipt(self, payload: bytes) -> bytes:
-        """The signed answer to a request for receipts; empty, which is no answer, where the request is not signed."""
+    def _receipt(self, payload: bytes, heard: dict[str, Machine]) -> bytes:
+        """The signed answer to a request for receipts; empty, which is no answer, where the request is not signed.
+
+        heard: gets the edge's machine where it is to be noted.
+        """
         try:
             request = open_request(self.config, payload)
         except BatchError as error:
@@ -239,6 +250,9 @@ class Aggregator:
             return b""
         states = self._steadily(lambda: self.ledger.states(request.envelope.stream, request.ask))
         ledger, now = self._steadily(self.ledger.identify)
+        edge, machine = edge_of(request.envelope.stream), request.machine
+        if machine and self._watch.is_new(edge, machine):
+            heard[edge] = machine
         return seal_answer(request, ledger, now, states)
 
     # --- the database may be away for a while

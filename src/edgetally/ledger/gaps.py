@@ -1,8 +1,8 @@
 """The ledger's streams, and where one is not whole: the one rule of gaps, which the bill and the status share.
 
 Time between two batches that no batch covers, a number that is not there within any generation of the stream, what a
-batch itself calls broken, absent or disk_full, and batches that were refused, are gaps. v_stream_gaps says the same in
-SQL.
+batch itself calls broken, absent or disk_full, or missing at another time than it covers, and batches that were
+refused, are gaps. v_stream_gaps says the same in SQL.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from edgetally.limits import LATE_SLOT_SECONDS, SAME_SECONDS, SLOT_SECONDS
 from edgetally.wire.batch import CANARY_STREAM
 
 MISSING = "missing"  # the reason of a gap that no batch vouches for
+BROKEN = "broken"  # of one that a batch itself calls so
 REFUSED = "refused"  # the reason of one whose batch lies in quarantine
 
 # Only notable batches leave the database: those where something is missing, late or empty, the first and the last. The
@@ -140,16 +141,21 @@ def notable_covers(cursor: Any, stream: LedgerStream, start: float, end: float) 
     ]
 
 
-def refused_gaps(cursor: Any, stream: LedgerStream, start: float, end: float) -> list[Gap]:
-    """The time, between two moments (epoch s), of a stream's batches that lie in quarantine: they count nothing."""
+def other_gaps(cursor: Any, stream: LedgerStream, start: float, end: float) -> list[Gap]:
+    """The gaps of a stream, between two moments (epoch s), that its covers do not tell.
+
+    The time of its batches that lie in quarantine, which count nothing, and what batches call missing at another time.
+    """
     cursor.execute(
-        "SELECT covers_from, covers_to, LOWER(HEX(generation)), seq FROM v_refused "
-        "WHERE stream_id = %s AND covers_to > %s AND covers_from < %s ORDER BY covers_from, generation, seq",
-        (stream.id, start, end),
+        "SELECT covers_from, covers_to, %s, generation, seq FROM v_refused "
+        "WHERE stream_id = %s AND covers_to > %s AND covers_from < %s UNION ALL "
+        "SELECT from_time, to_time, %s, generation, seq FROM missing "
+        "WHERE stream_id = %s AND to_time > %s AND from_time < %s ORDER BY 1, 4, 5",
+        (REFUSED, stream.id, start, end, BROKEN, stream.id, start, end),
     )
     return [
-        Gap(stream.name, float(low), float(high), REFUSED, generation, seq, seq)
-        for low, high, generation, seq in cursor.fetchall()
+        Gap(stream.name, float(low), float(high), reason, generation.hex(), seq, seq)
+        for low, high, reason, generation, seq in cursor.fetchall()
     ]
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pymysql
 
+from edgetally.ledger import machines
 from edgetally.ledger.database import LOCK_WAIT, error_code
 from edgetally.ledger.incoming import Incoming
 from edgetally.ledger.transaction import RECORDED
 from edgetally.ledger.writer import Writer
 from edgetally.limits import DAY
 from edgetally.wire.envelope import BatchError
+from edgetally.wire.machine import Machine
 from edgetally.wire.receipts import Asked, state_of_refusal
 
 READERS_SECONDS = 5  # to wait for those who read a table that is to be changed
@@ -50,6 +52,7 @@ class Ledger(Writer):
         with self.holder_transaction() as transaction:
             transaction.sql.forget_hosts(transaction.now)
             transaction.sql.forget_canaries(transaction.now)
+            machines.forget(transaction.cursor)
             if detail_days:
                 transaction.sql.forget_detail((int(transaction.now) // DAY - detail_days) * DAY)
         self._in_time("CALL drop_old_partitions()")
@@ -67,6 +70,11 @@ class Ledger(Writer):
         self.connection.commit()
 
     # --- receipts
+
+    def note_machines(self, heard: Mapping[str, Machine]) -> None:
+        """Note which machine spoke for each edge, in a transaction of its own."""
+        with self.holder_transaction() as transaction:
+            machines.note(transaction.cursor, heard)
 
     def identify(self) -> tuple[str, float]:
         """The ledger's id, made with the database, and the database's clock, epoch seconds."""

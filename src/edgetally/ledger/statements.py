@@ -130,7 +130,16 @@ class Statements:
             "INSERT INTO batch_body (stream_id, generation, seq, revision, part, body) VALUES ",
             (f"({_sql_key(item)}, 0x{item.incoming.packed.hex()})" for item in items),
         )
+        self.insert_missing([item for item in items if item.batch.missing])
         return True
+
+    def insert_missing(self, items: Sequence[Admitted]) -> None:
+        """Write the times that batches call missing beside what they cover."""
+        if items:
+            self.cursor.executemany(
+                "REPLACE INTO missing (stream_id, generation, seq, from_time, to_time) VALUES (%s, %s, %s, %s, %s)",
+                [(*item.number, *(item.batch.missing or ())) for item in items],
+            )
 
     def supersede_older(self, item: Admitted) -> None:
         """Have no earlier revision of a batch counted any more."""

@@ -62,13 +62,15 @@ class _Fields(NamedTuple):
     unassigned_hosts: tuple[tuple[str, int, int], ...] = ()
     part: int = 0
     parts: int = 1
+    missing: tuple[float, float] | None = None
 
 
 class Batch(_Fields):
     """One rotation of one stream, or one part of it where it is larger than a batch may be.
 
     covers: (from, to) in epoch seconds; from is None in a generation's first batch. continuity: `ok` or `broken`;
-    log: `ok`, `absent` or `disk_full`. lines = requests in rows + rejected.
+    log: `ok`, `absent` or `disk_full`. missing: a time (from, to), epoch seconds, that is missing besides, as the clock
+    was set since. lines = requests in rows + rejected.
     unassigned_hosts: (host, requests, bytes), the biggest only.
     """
 
@@ -97,6 +99,7 @@ class Batch(_Fields):
                 rejected=0,
                 skewed=0,
                 unassigned_hosts=(),
+                missing=None,
                 part=number,
             )
             for number in range(1, parts)
@@ -120,6 +123,8 @@ class Batch(_Fields):
             "rows": self.rows,
             "unassigned_hosts": self.unassigned_hosts,
         }
+        if self.missing:
+            data.update(missing=self.missing)
         if self.parts > 1:
             data.update(part=self.part, parts=self.parts)
         return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
@@ -150,7 +155,7 @@ def is_name(value: Any) -> bool:
 
 def _from_json(data: dict[str, Any]) -> Batch:
     """Check every field of a decoded body, and its sums."""
-    optional = {"part", "parts"}
+    optional = {"part", "parts", "missing"}
     names = {name for name in data if name not in optional}
     wanted = set(_FIELDS)
     if names != wanted or ("part" in data) != ("parts" in data):
@@ -174,6 +179,7 @@ def _from_json(data: dict[str, Any]) -> Batch:
         unassigned_hosts=hosts,
         part=data.get("part", 0),
         parts=data.get("parts", 1),
+        missing=tuple(data["missing"]) if "missing" in data else None,
     )
     for what, fine in _checks(batch):
         if not fine:
@@ -185,6 +191,10 @@ def _from_json(data: dict[str, Any]) -> Batch:
 
 def _is_time(value: Any) -> bool:
     return type(value) in (int, float) and 0 <= value < 1 << 32
+
+
+def _is_span(value: tuple[Any, ...]) -> bool:
+    return len(value) == 2 and all(map(_is_time, value)) and value[0] <= value[1]
 
 
 def _are_rows(rows: Sequence[Row], channels: int) -> bool:
@@ -227,6 +237,7 @@ def _checks(batch: Batch) -> list[tuple[str, bool]]:
         ("its covers are not two times", _is_time(high) and (low is None or (_is_time(low) and low <= high))),
         ("covers[0] is null in a generation's first batch alone", (low is None) == (batch.seq == 1)),
         ("its continuity is neither ok nor broken", batch.continuity in ("ok", "broken")),
+        ("its missing time is not two times", batch.missing is None or _is_span(batch.missing)),
         ("its log is neither ok, absent nor disk_full", batch.log in ("ok", "absent", "disk_full")),
         ("a channel has no usable name", all(map(is_name, batch.channels)) and len(set(batch.channels)) == names),
         ("a row is not a row", _are_rows(batch.rows, names)),

@@ -1,8 +1,8 @@
 """Receipts, both ends: how an edge asks what became of its batches, and how the aggregator answers.
 
-A request is `{"stream", "nonce", "ask": [[generation, seq, revision, sha256], …]}`, its answer `{"ledger", "time",
-"nonce", "state": […]}` with a state for each batch asked for. Both are sealed as batches are, with the key of the edge.
-docs/reference/batch.md describes the states.
+A request is `{"stream", "nonce", "ask": [[generation, seq, revision, sha256], …], "machine"}`, its answer `{"ledger",
+"time", "nonce", "state": […]}` with a state for each batch asked for. Both are sealed as batches are, with the key of
+the edge. docs/reference/batch.md describes the states.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from edgetally.limits import RECEIPT_MAX_ASK
 from edgetally.record import NamedTuple
 from edgetally.wire.batch import is_count
 from edgetally.wire.envelope import BatchError, Envelope, Key, open_envelope, seal, unseal
+from edgetally.wire.machine import Machine, read_machine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,9 +59,9 @@ class Receipts(NamedTuple):
     states: list[str]
 
 
-def seal_request(stream: str, key: Key, nonce: str, asked: Sequence[Asked]) -> bytes:
-    """A request for receipts of a stream's batches, at most RECEIPT_MAX_ASK."""
-    request = {"stream": stream, "nonce": nonce, "ask": list(map(list, asked))}
+def seal_request(stream: str, key: Key, nonce: str, asked: Sequence[Asked], machine: Machine) -> bytes:
+    """A request for receipts of a stream's batches, at most RECEIPT_MAX_ASK, from a machine."""
+    request = {"stream": stream, "nonce": nonce, "ask": list(map(list, asked)), "machine": machine}
     return seal(stream, key, json.dumps(request).encode())
 
 
@@ -85,11 +86,15 @@ def open_answer(answer: bytes, stream: str, key: Key, nonce: str, count: int) ->
 
 
 class Request(NamedTuple):
-    """A request for receipts: of which edge's key, its nonce, and the batches that it asks for."""
+    """A request for receipts: of which edge's key, its nonce, the batches that it asks for, and the machine that asks.
+
+    machine: None from an older edge.
+    """
 
     envelope: Envelope
     nonce: str
     ask: list[Asked]
+    machine: Machine | None = None
 
 
 def open_request(config: AggregatorConfig, payload: bytes) -> Request:
@@ -105,7 +110,7 @@ def open_request(config: AggregatorConfig, payload: bytes) -> Request:
         raise BatchError("foreign", f"the envelope says {envelope.stream}, and the request another stream")
     if not isinstance(nonce, str) or len(ask) > RECEIPT_MAX_ASK or not all(_is_asked(*batch) for batch in ask):
         raise BatchError("invalid", f"it asks for no batches, or for more than {RECEIPT_MAX_ASK}")
-    return Request(envelope, nonce, ask)
+    return Request(envelope, nonce, ask, read_machine(request.get("machine")))
 
 
 def seal_answer(request: Request, ledger: str, now: float, states: Sequence[str]) -> bytes:

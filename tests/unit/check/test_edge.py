@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -23,3 +25,29 @@ def test_only_a_plain_file_is_read(tmp_path: Path, odd: str) -> None:
     else:
         with pytest.raises(EdgetallyError, match="cannot be read"):
             check(edge.config)
+
+
+def refuse(*_: object, **_options: object) -> None:
+    raise PermissionError(errno.EPERM, "Operation not permitted")
+
+
+@pytest.mark.parametrize("births", [True, False])
+def test_a_log_without_a_second_name_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, births: bool) -> None:
+    edge = Edge(tmp_path)
+    edge.log.touch()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", refuse)
+        edge.rotate()
+    edge.log.touch()
+    if not births:
+        monkeypatch.setattr("edgetally.check.edge.birth_of", lambda _path: None)
+    (finding,) = (finding for finding in check(edge.config).findings if finding.code == "no_pin")
+    assert ("birth times" in finding.what) is not births
+    edge.rotate()
+    assert "no_pin" not in {finding.code for finding in check(edge.config).findings}
+
+
+def test_a_log_that_was_never_rotated_needs_no_second_name(tmp_path: Path) -> None:
+    edge = Edge(tmp_path)
+    edge.log.touch()
+    assert "no_pin" not in {finding.code for finding in check(edge.config).findings}

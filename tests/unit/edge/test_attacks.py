@@ -54,7 +54,7 @@ class World:
     """An edge whose log's folder is nobody's, and files of root's beside it."""
 
     def __init__(self, folder: Path) -> None:
-        self.edge = Edge(folder, include_existing=True, close_timeout=0)
+        self.edge = Edge(folder, include_existing=True, close_timeout=0, user="daemon")
         self.log = self.edge.log
         self.folder = self.log.parent
         os.chown(self.folder, NOBODY, NOBODY)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import struct
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,21 @@ def private(log: Path, given: str = "") -> Path:
 
 
 # --- where it lies
+
+
+def test_the_new_log_may_be_read_by_whom_the_old_one_could(log: Path, place: Place) -> None:
+    """Its access list goes with it: who follows the log by that goes on."""
+    entries = ((1, 6, -1), (2, 4, STRANGER), (4, 4, -1), (16, 4, -1), (32, 0, -1))  # tag, rights, whose
+    access = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in entries)
+    try:
+        os.setxattr(log, "system.posix_acl_access", access)
+    except OSError:
+        pytest.skip("this file system knows no access lists")
+    status = place.live()
+    assert status is not None
+    assert place.exchange(status)
+    assert log.read_text() == ""
+    assert os.getxattr(log, "system.posix_acl_access") == access
 
 
 def test_it_lies_beside_a_log_of_roots(log: Path) -> None:

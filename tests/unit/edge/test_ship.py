@@ -200,7 +200,7 @@ def test_a_log_that_is_moved_away_while_it_is_rotated_is_not_lost(
     server.write(3)
     assert edge.rotate() == 1, "another program rotated"
     assert requests(edge) == [1, 2, 3]
-    assert [body["continuity"] for body in edge.bodies()] == ["ok", "broken", "ok"]
+    assert [body["continuity"] for body in edge.bodies()] == ["ok", "broken", "broken"]
 
 
 def test_an_absent_log_is_said_and_sent(edge: Edge, capsys: pytest.CaptureFixture[str]) -> None:
@@ -217,7 +217,7 @@ def test_a_broken_log_is_said_and_counted(edge: Edge, server: Writer, capsys: py
     server.reopen()
     server.write(1)
     assert edge.rotate() == 1
-    assert [body["continuity"] for body in edge.bodies()] == ["ok", "broken", "ok"]
+    assert [body["continuity"] for body in edge.bodies()] == ["ok", "broken", "broken"]
     assert requests(edge) == [0, 3, 1], "what was deleted was still pinned"
     assert "counts as missing" in capsys.readouterr().err
 

@@ -41,6 +41,18 @@ def test_a_batch_survives_the_way() -> None:
     assert Batch.decode(envelope.body) == BATCH
 
 
+def test_a_batch_that_calls_another_time_missing_survives_it_too() -> None:
+    """Its first part alone says so; a batch that does not is the same bytes as ever."""
+    wrong = BATCH._replace(continuity="broken", missing=(1_780_000_000.5, 1_780_000_100.0))
+    (body,) = wrong.encode()
+    assert Batch.decode(body) == wrong
+    large = wrong._replace(rows=BATCH.rows * 100)
+    parts = [Batch.decode(body) for body in large.encode(max_bytes=2000)]
+    assert [part.missing for part in parts] == [wrong.missing, *[None] * (len(parts) - 1)]
+    assert len(parts) > 1
+    assert b"missing" not in BODY
+
+
 def test_the_body_is_the_designs() -> None:
     """A change of a field's name or order would break every edge that is not upgraded."""
     data = json.loads(BODY)
@@ -118,6 +130,11 @@ def altered(**fields: Any) -> bytes:
         altered(rows=[[SLOT, 0, 5, 1000, 1, None]]),
         altered(unassigned_hosts=[["x", 1, 1]] * 21),
         altered(unassigned_hosts=[["x" * 256, 1, 1]]),
+        altered(missing=None),
+        altered(missing=[1]),
+        altered(missing=[2, 1]),
+        altered(missing=["1", "2"]),
+        altered(missing="12"),
         altered(part=0),
         altered(part=2, parts=2),
     ],

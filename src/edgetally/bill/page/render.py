@@ -14,7 +14,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from edgetally import __version__
-from edgetally.bill.bill import lines_text
+from edgetally.bill.bill import remarks
 from edgetally.bill.page.channel_page import Sheet
 from edgetally.bill.zones import zone_named
 from edgetally.errors import EdgetallyError
@@ -55,7 +55,7 @@ class Renderer:
                 f"{bill['period']['slots']:,} the one at rank {rule['rank']:,} (nearest rank), without interpolation. "
                 "Mbit/s are bytes × 8 / 300 / 10⁶, summed over all edges."
             ),
-            "completeness": [*_completeness(bill["completeness"]), *lines_text(bill["completeness"])],
+            "completeness": [*_completeness(bill["completeness"]), *remarks(bill["completeness"])],
         }
         self.contracts: dict[str, list[dict[str, Any]]] = {}
         for contract in bill["contracts"]:
