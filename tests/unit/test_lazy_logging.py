@@ -1,4 +1,4 @@
-"""Modules that are put off work when they are wanted."""
+"""The loggers of a library load `logging` when they are used, and not before."""
 
 from __future__ import annotations
 
