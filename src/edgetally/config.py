@@ -9,10 +9,17 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Callable, NamedTuple, NoReturn, TypeVar
 
 from edgetally.errors import EdgetallyError, nearest
 from edgetally.limits import LONGEST_SPREAD
+from edgetally.record import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, NoReturn, TypeVar
+
+    Check = Callable[[Any], "str | None"]
+    T = TypeVar("T", bound=NamedTuple)
 
 EDGE_CONFIG = "/etc/edgetally/edge.json"
 AGGREGATOR_CONFIG = "/etc/edgetally/aggregator.json"
@@ -20,13 +27,9 @@ DEFAULT_PORT = 7003
 DATABASE_PORT = 3306
 MASTER_KEY_LENGTH = 32
 LEAST_DETAIL_DAYS = 100
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 ENGINES = ("auto", "kernel", "reference")
 _MAY_BE_EMPTY = ".hosts"  # the only list that need not have anything in it
-
-Check = Callable[[Any], "str | None"]
-
-T = TypeVar("T", bound=NamedTuple)
 
 
 class LogConfig(NamedTuple):
@@ -172,7 +175,7 @@ def _build(kind: type[T], data: Any, file: str, where: str, **given: Any) -> T:
 
 def _fields(kind: type[T]) -> dict[str, str]:
     """The fields of a named tuple, and their types as they are written."""
-    return {name: type_.__forward_arg__ for name, type_ in kind.__annotations__.items()}
+    return dict(kind.__annotations__)
 
 
 def _value(kind: str, value: Any, file: str, where: str) -> Any:
@@ -209,7 +212,7 @@ def _nearest(key: str, known: Mapping[str, Any]) -> str:
 
 
 def _name(value: str) -> str | None:
-    if NAME.fullmatch(value):
+    if re.fullmatch(NAME, value):
         return None
     return f"is {value!r}: use letters, digits, '.', '_' and '-' only, beginning with a letter or digit"
 

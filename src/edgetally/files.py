@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
 import struct
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from edgetally.errors import EdgetallyError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 TEMPORARY = ".tmp"
 FILE_MODE = 0o640
@@ -109,6 +111,8 @@ def exchange(new: str, old: str) -> None:
     if not os.path.exists(old):
         os.rename(new, old)
     elif _renameat2(_AT_FDCWD, new, _AT_FDCWD, old, _RENAME_EXCHANGE) != 0:
+        import shutil
+
         aside = f"{new}.old"
         os.rename(old, aside)
         os.rename(new, old)

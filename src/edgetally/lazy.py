@@ -1,12 +1,21 @@
-"""Puts imports off until something of a module is used: a run then does not wait for modules that it never uses."""
+"""Puts imports off until something of a module is used: a run then does not wait for modules that it never uses.
+
+`lazily` does that with any module, `logging_later` with the logging of a library.
+"""
 
 from __future__ import annotations
 
 import sys
 from _thread import RLock
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from importlib.util import find_spec, module_from_spec
 from types import ModuleType
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def lazily(name: str) -> None:
@@ -17,10 +26,37 @@ def lazily(name: str) -> None:
     spec = None if name in sys.modules else find_spec(name)
     if spec is not None:
         sys.modules[name] = module = module_from_spec(spec)
-        _complete_later(module)
+        _complete_later(module, parts=hasattr(module, "__path__"))
 
 
-def _complete_later(module: ModuleType) -> None:
+@contextmanager
+def logging_later() -> Iterator[None]:
+    """Let a library that is imported meanwhile have loggers which import `logging` when they are used, if ever."""
+    if "logging" in sys.modules:
+        yield
+        return
+    sys.modules["logging"] = module = ModuleType("logging")
+    vars(module)["getLogger"] = _LaterLogger
+    try:
+        yield
+    finally:
+        if sys.modules.get("logging") is module:
+            del sys.modules["logging"]
+
+
+class _LaterLogger:
+    """Stands for the logger of a name."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        import logging
+
+        return getattr(logging.getLogger(self._name), attribute)
+
+
+def _complete_later(module: ModuleType, parts: bool = False) -> None:
     """Have a module executed when it is asked for a name that it does not have.
 
     Python then calls the function `__getattr__` that stands in the module (PEP 562), which here is `complete`.
@@ -28,6 +64,8 @@ def _complete_later(module: ModuleType) -> None:
     lock, begun = RLock(), list[str]()
 
     def complete(name: str) -> Any:
+        if not begun and parts and find_spec(f"{module.__name__}.{name}"):
+            return import_module(f"{module.__name__}.{name}")  # a part of a package does not need the whole
         with lock:  # other threads wait until the module is whole
             if not begun:
                 begun.append(name)

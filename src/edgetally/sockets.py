@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import socket
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 DEAD_SECONDS = 12
+
+
+def named(host: str) -> Any:
+    """A host as `socket` takes it: for a text, Python would load its tables for names beyond ASCII."""
+    return host.encode() if host.isascii() else host
 
 
 def dial(host: str, port: int, timeout: float) -> socket.socket:
@@ -12,7 +21,7 @@ def dial(host: str, port: int, timeout: float) -> socket.socket:
 
     It is the host's kernel that answers: a server that takes its time is not lost, nor one that is frozen.
     """
-    link = socket.create_connection((host, port), timeout)
+    link = socket.create_connection((named(host), port), timeout)
     for option, value in (
         (socket.TCP_KEEPIDLE, DEAD_SECONDS // 2),
         (socket.TCP_KEEPINTVL, DEAD_SECONDS // 6),

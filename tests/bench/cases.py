@@ -14,7 +14,11 @@ JSON = (
     """log_format json escape=json '{"time":"$time_iso8601","host":"$host","status":"$status","bytes":"$bytes_sent","""
     """"duration":"$request_time","cache":"$upstream_cache_status","request":"$request","agent":"$http_user_agent"}';"""
 )
-FORMATS = {"nginx": NGINX, "squid": SQUID, "csv": CSV, "json": JSON}
+HAPROXY = (  # the HTTP log, with the cache's verdict and the host
+    'log-format "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq '
+    '%[res.cache_hit] %{+Q}[var(txn.host)] %{+Q}r"'
+)
+FORMATS = {"nginx": NGINX, "squid": SQUID, "csv": CSV, "json": JSON, "haproxy": HAPROXY, "caddy": "caddy"}
 
 SPAN = 3600  # seconds between a log's first and last line, whatever its length
 
@@ -25,7 +29,8 @@ class Case:
 
     layout: how its lines are written, a key of FORMATS. hosts: how many different ones. malformed, escaped: the
     share of lines that fit no format, and that hold backslashes. mixed: 30 % other status codes, 5 % lines of 2 to
-    8 kB, times that go back by some seconds, and every word that the cache has.
+    8 kB, times that go back by some seconds, and every word that the cache has. paths: how many channel rules by path
+    prefix there are; the sums are by channel then, and by host without.
     """
 
     name: str
@@ -35,6 +40,7 @@ class Case:
     malformed: float = 0.0
     escaped: float = 0.0
     mixed: bool = False
+    paths: int = 0
 
     @property
     def log_format(self) -> str:
@@ -44,7 +50,7 @@ class Case:
     @property
     def clean(self) -> bool:
         """Whether nothing in it is difficult."""
-        return not (self.malformed or self.escaped or self.mixed or self.hosts > 100)
+        return not (self.malformed or self.escaped or self.mixed or self.hosts > 100 or self.paths)
 
 
 CASES = {
@@ -59,6 +65,10 @@ CASES = {
         Case("squid-difficult", "squid native, 0.1 % malformed and mixed", "squid", malformed=0.001, mixed=True),
         Case("csv", "nginx, a CSV-like format", "csv"),
         Case("json", "nginx, a JSON format", "json"),
+        Case("haproxy", "HAProxy, its HTTP log with host and cache", "haproxy"),
+        Case("caddy", "Caddy, its JSON log, which tells no hits", "caddy"),
+        Case("paths5", "nginx, clean, 5 channel rules by path prefix", "nginx", paths=5),
+        Case("paths500", "nginx, clean, 500 channel rules by path prefix", "nginx", paths=500),
     )
 }
 

@@ -17,7 +17,7 @@ START = 1780000217  # epoch seconds, inside a slot: an hour touches 13 of them
 _KINDS = ("www", "img", "static", "cdn", "vod", "live", "api", "downloads", "media", "assets")
 _NAMES = ("news", "shop", "kino", "sport-archive", "weather", "tube", "forum", "linux-mirror", "x", "maps")
 _DOMAINS = ("example.com", "example.net", "example.org", "cust.example")
-_WORDS = (
+WORDS = (
     *("index", "images", "thumbs", "live", "hls", "segment", "css", "js", "article", "user", "search", "product"),
     *("2026", "05", "stream", "chunklist", "big-buck-bunny", "1080p", "a", "static-content", "bundle.min", "download"),
 )
@@ -157,7 +157,7 @@ def _client(draw: Random) -> str:
 
 def _path(draw: Random) -> str:
     depth = draw.randint(1, 4)
-    parts = [f"{draw.choice(_WORDS)}{draw.choice(('', '', draw.randrange(100_000)))}" for _ in range(depth)]
+    parts = [f"{draw.choice(WORDS)}{draw.choice(('', '', draw.randrange(100_000)))}" for _ in range(depth)]
     return "/" + "/".join(parts) + draw.choice(_ENDINGS)
 
 

@@ -29,7 +29,8 @@ class Edgetally:
     def tally(self, log: Log, engine: str, *options: str) -> list[str]:
         """`edgetally tally` on a log, by one of its engines; older versions have but one."""
         chosen = ["--engine", engine] if self.has("--engine") else []
-        how = ["--log-format", log.case.log_format, "--output", "json", *chosen, *options, str(log.path)]
+        rules = ["--channels", str(log.rules)] if log.case.paths else []
+        how = ["--log-format", log.case.log_format, "--output", "json", *rules, *chosen, *options, str(log.path)]
         return self.command("tally", *how)
 
     def has(self, option: str) -> bool:

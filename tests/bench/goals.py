@@ -9,7 +9,7 @@ from tests.bench.cases import Case
 _CPU = {"kernel": 0.36, "reference": 4.0}
 _PEAK = {"kernel": 16.0, "reference": 25.0}
 _MANY_HOSTS_PEAK, _FEW_HOSTS = 25.0, 100
-START_SECONDS = 0.15
+START_SECONDS, START_MB = 0.08, 20.0
 
 
 class Goal(NamedTuple):

@@ -88,4 +88,41 @@ def _squid_line(
     return f"{_seconds(time)} {duration:6d} {client} {cache}/{status} {size} {method} {url} - {peer} {kind}"
 
 
-LAYOUTS: dict[str, Callable[[Columns], list[str]]] = {"nginx": nginx, "csv": csv, "json": json, "squid": squid}
+def haproxy(columns: Columns) -> list[str]:
+    """cases.HAPROXY. It logs when a request came, and how long it took."""
+    return [
+        f"{client}:{40000 + size % 20000} [{_local(came // 1000)[:-6]}.{came % 1000:03d}] www~ cache/edge1 "
+        f"0/0/{duration % 4}/{duration // 2}/{duration} {status} {size} - - ---- {size % 90}/{size % 80}/2/1/0 0/0 "
+        f'{int(hit)} "{host}" "{request} HTTP/1.1"'
+        for came, duration, client, host, request, status, size, hit in zip(
+            (time - duration for time, duration in zip(columns.times, columns.durations)),
+            *(columns.durations, columns.clients, columns.hosts, columns.requests, columns.statuses),
+            *(columns.sizes, columns.hits),
+        )
+    ]
+
+
+def caddy(columns: Columns) -> list[str]:
+    """Caddy's JSON log, with the members and headers that it has."""
+    return [
+        f'{{"level":"info","ts":{time // 1000}.{time % 1000:03d}4567,"logger":"http.log.access.log0","msg":"handled '
+        f'request","request":{{"remote_ip":"{client}","remote_port":"{40000 + size % 20000}","client_ip":"{client}",'
+        f'"proto":"HTTP/2.0","method":"{request[: request.index(" ")]}","host":"{host}",'
+        f'"uri":"{request[request.index(" ") + 1 :]}","headers":{{"User-Agent":["{agent}"],"Referer":["{referer}"],'
+        f'"Accept-Encoding":["gzip"]}}}},"bytes_read":0,"user_id":"","duration":{_seconds(duration)},"size":{size},'
+        f'"status":{status},"resp_headers":{{"Server":["Caddy"],"Content-Type":["text/html"]}}}}'
+        for time, duration, client, host, request, status, size, referer, agent in zip(
+            *(columns.times, columns.durations, columns.clients, columns.hosts, columns.requests, columns.statuses),
+            *(columns.sizes, columns.referers, columns.agents),
+        )
+    ]
+
+
+LAYOUTS: dict[str, Callable[[Columns], list[str]]] = {
+    "nginx": nginx,
+    "csv": csv,
+    "json": json,
+    "squid": squid,
+    "haproxy": haproxy,
+    "caddy": caddy,
+}

@@ -16,12 +16,14 @@ from tests.bench.cases import SPAN, Case
 from tests.bench.columns import Columns, Source
 from tests.bench.damage import damaged
 from tests.bench.layouts import LAYOUTS
+from tests.bench.paths import Paths, write_rules
 
 SEED = 20260528
 SLOT_SECONDS = 300
 CACHE_BYTES = 2_800_000_000
 _CHUNK = 20_000
-_GENERATOR = ("cases.py", "columns.py", "layouts.py", "damage.py", "logs.py")
+_GENERATOR = ("cases.py", "columns.py", "layouts.py", "damage.py", "logs.py", "paths.py")
+_NO_HITS = ("caddy",)  # layouts that do not tell hits: their true sums have none
 
 Cells = dict[tuple[int, str], list[int]]
 
@@ -36,6 +38,11 @@ class Log:
     size: int
 
     @property
+    def rules(self) -> Path:
+        """The channel rules of a case that has some by path: JSON, and as text beside it."""
+        return self.path.with_suffix(".rules")
+
+    @property
     def truth(self) -> Truth:
         """The sums of its well-formed lines."""
         return Truth.load(_truth_path(self.path))
@@ -43,7 +50,7 @@ class Log:
 
 @dataclass(frozen=True)
 class Truth:
-    """What a strict reader finds. cells: (slot, host) -> [requests, bytes, hits, hit bytes]; slot in epoch seconds."""
+    """What strict readers find. cells: (slot, host or channel) -> [requests, bytes, hits, hit bytes]; slot: seconds."""
 
     lines: int
     rejected: int
@@ -75,6 +82,8 @@ def make(case: Case, lines: int, folder: Path, span: int = SPAN, keep: Collectio
         with open(temporary, "w", encoding="latin-1", newline="\n") as file:
             truth = write(case, lines, file, span)
         temporary.replace(path)
+        if case.paths:
+            write_rules(case.paths, path.with_suffix(".rules"))
         truth.save(_truth_path(path))
     os.utime(path)
     return Log(case, path, lines, path.stat().st_size)
@@ -84,12 +93,13 @@ def write(case: Case, lines: int, file: IO[str], span: int = SPAN, seed: int = S
     """Write a log of a case; return its true sums."""
     cells: Cells = {}
     rejected = 0
+    channel_of = Paths(case.paths).channel if case.paths else None
     for text, columns, bad in _chunks(case, lines, span, seed):
         file.write("\n".join(text) + "\n")
         rejected += len(bad)
-        for place, (moment, host, size, hit) in enumerate(
-            zip(columns.times, columns.hosts, columns.sizes, columns.hits)
-        ):
+        names = list(map(channel_of, columns.requests)) if channel_of else columns.hosts
+        hits = [False] * len(names) if case.layout in _NO_HITS else columns.hits
+        for place, (moment, host, size, hit) in enumerate(zip(columns.times, names, columns.sizes, hits)):
             if place in bad:
                 continue
             slot = moment // 1000 // SLOT_SECONDS * SLOT_SECONDS
@@ -144,4 +154,5 @@ def _make_room(folder: Path, path: Path, wanted: int, keep: Collection[Path]) ->
             break
         used -= state.st_size
         log.unlink()
-        _truth_path(log).unlink()
+        for beside in (_truth_path(log), log.with_suffix(".rules"), log.with_suffix(".txt")):
+            beside.unlink(missing_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tests.bench.cases import Case
@@ -24,14 +24,20 @@ _NO_VALIDATION = "it validates nothing: of damaged lines it counts some"
 
 def awk_command(program: str, case: Case) -> list[str]:
     """mawk or gawk with the program for a case."""
-    return [program, "-f", str(_FOLDER / "sums.awk"), "-f", str(_FOLDER / f"{case.layout}.awk")]
+    name = f"{case.layout}-paths{case.paths}" if case.paths else case.layout
+    return [program, "-f", str(_FOLDER / "sums.awk"), "-f", str(_FOLDER / f"{name}.awk")]
+
+
+def _awk_on(program: str, log: Log) -> list[str]:
+    rules = [f"rules={log.rules.with_suffix('.txt')}"] if log.case.paths else []
+    return [*awk_command(program, log.case), *rules, str(log.path)]
 
 
 def _awk(program: str, *version: str) -> Program:
     return Program(
         program,
         program,
-        lambda log: [*awk_command(program, log.case), str(log.path)],
+        lambda log: _awk_on(program, log),
         (program, *version),
         unlike=_NO_VALIDATION,
         absent=missing(program),
@@ -45,7 +51,7 @@ MAWK_SIMPLE = Program(
     "mawk, a simpler program",
     lambda log: ["mawk", "-f", str(_FOLDER / "simple.awk"), str(log.path)],
     MAWK.version,
-    cases=lambda case: case.layout == "nginx",
+    cases=lambda case: case.layout == "nginx" and not case.paths,
     unlike=_NO_VALIDATION,
     absent=missing("mawk"),
 )
@@ -55,7 +61,13 @@ WC = Program("wc", "wc -l, the floor", lambda log: ["wc", "-l", str(log.path)], 
 # --------------------------------------------------------------------------------------------------------------------
 # GoAccess
 
-_GOACCESS_FORMAT = '%h - %e [%d:%t %^] "%r" %s %b "%R" "%u" "%v" %T %C'
+_GOACCESS_FORMATS = {
+    "nginx": (
+        '--log-format=%h - %e [%d:%t %^] "%r" %s %b "%R" "%u" "%v" %T %C',
+        *("--date-format=%d/%b/%Y", "--time-format=%H:%M:%S"),
+    ),
+    "caddy": ("--log-format=CADDY",),
+}
 _GOACCESS_PANELS = (
     *("VISITORS", "REQUESTS", "REQUESTS_STATIC", "NOT_FOUND", "HOSTS", "OS", "BROWSERS", "VISIT_TIMES", "REFERRERS"),
     *("REFERRING_SITES", "KEYPHRASES", "STATUS_CODES", "REMOTE_USER", "CACHE_STATUS", "GEO_LOCATION", "MIME_TYPE"),
@@ -67,17 +79,16 @@ def _first(case: Case) -> bool:
     return case.layout == "nginx" and case.clean
 
 
-def _goaccess(name: str, title: str, *options: str) -> Program:
+def _goaccess(name: str, title: str, *options: str, cases: Callable[[Case], bool] = _first) -> Program:
     """GoAccess gives requests and bytes of a host, and hits of all hosts together only."""
-    how = [f"--log-format={_GOACCESS_FORMAT}", "--date-format=%d/%b/%Y", "--time-format=%H:%M:%S", *options]
     quiet = ["--no-global-config", "--no-progress", "--max-items=100000", "--output=json"]
     return Program(
         name,
         title,
-        lambda log: ["goaccess", str(log.path), *how, *quiet],
+        lambda log: ["goaccess", str(log.path), *_GOACCESS_FORMATS[log.case.layout], *quiet, *options],
         ("goaccess", "--version"),
         _read_goaccess,
-        cases=_first,
+        cases=cases,
         slow=True,
         absent=missing("goaccess"),
     )
@@ -92,6 +103,7 @@ GOACCESS = _goaccess("goaccess", "GoAccess, its report")
 GOACCESS_HOSTS = _goaccess(
     "goaccess-hosts", "GoAccess, hosts only", *(f"--ignore-panel={panel}" for panel in _GOACCESS_PANELS)
 )
+GOACCESS_CADDY = _goaccess("goaccess-caddy", "GoAccess, its report", cases=lambda case: case.layout == "caddy")
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -141,6 +153,16 @@ _MILLER = {
         '$7 = $6 == "CONNECT" ? splitax($7, ":")[1] : splitax($7, "/")[3]',
         ["-f", "5", "-g", "1,7,4"],
     ),
+    "json": (
+        ["--ijsonl"],
+        "$time = substr1($time, 1, 16); $bytes = int($bytes)",
+        ["-f", "bytes", "-g", "time,host,cache"],
+    ),
+    "caddy": (
+        ["--ijsonl"],
+        '$ts = int($ts / 300) * 300; $host = $request["host"]; $cache = "-"',
+        ["-f", "size", "-g", "ts,host,cache"],
+    ),
 }
 
 
@@ -179,7 +201,37 @@ MILLER = Program(
 
 
 # --------------------------------------------------------------------------------------------------------------------
-# DuckDB and Polars, from the environment that this runs in
+# lnav
+
+_LNAV_SUMS = """;SELECT substr(log_time, 1, 10) || 'T' || substr(log_time, 12, 5) AS minute,
+    host, cache, count(*), sum(size) FROM bench_nginx GROUP BY 1, 2, 3"""
+
+
+def _lnav(log: Log) -> list[str]:
+    """It indexes the log by its format, which is in peers/lnav, and answers in SQL."""
+    how = ["-n", "-I", str(_FOLDER / "lnav"), "-c", " ".join(_LNAV_SUMS.split()), "-c", ":write-csv-to -"]
+    return ["lnav", *how, str(log.path)]
+
+
+def _read_lnav(path: Path) -> Sums:
+    _heading, *lines = path.read_text(encoding="utf-8").splitlines()
+    return Sums(from_cells(_cells(line.split(",") for line in lines)))
+
+
+LNAV = Program(
+    "lnav",
+    "lnav",
+    _lnav,
+    ("lnav", "-V"),
+    _read_lnav,
+    cases=_first,
+    slow=True,
+    absent=missing("lnav"),
+)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# DuckDB, Polars and ClickHouse, from the environment that this runs in
 
 
 def _library(name: str, title: str) -> Program:
@@ -196,4 +248,17 @@ def _library(name: str, title: str) -> Program:
 DUCKDB = _library("duckdb", "DuckDB")
 POLARS = _library("polars", "Polars")
 
-PEERS = (WC, MAWK, MAWK_SIMPLE, GAWK, GOACCESS, GOACCESS_HOSTS, MTAIL, MILLER, DUCKDB, POLARS)
+_CLICKHOUSE = ("nginx", "csv", "json", "haproxy", "caddy")
+CLICKHOUSE = Program(
+    "clickhouse",
+    "ClickHouse",
+    lambda log: [sys.executable, "-I", str(_FOLDER / "clickhouse_tally.py"), log.case.layout, str(log.path)],
+    (sys.executable, "-I", "-c", "import chdb; print('ClickHouse, as chdb', chdb.__version__)"),
+    cases=lambda case: case.layout in _CLICKHOUSE and case.clean,
+    absent=lambda: "" if importlib.util.find_spec("chdb") else "ClickHouse is not installed: start bin/bench",
+)
+
+PEERS = (
+    *(WC, MAWK, MAWK_SIMPLE, GAWK, GOACCESS, GOACCESS_HOSTS, GOACCESS_CADDY, MTAIL, MILLER, LNAV),
+    *(DUCKDB, POLARS, CLICKHOUSE),
+)

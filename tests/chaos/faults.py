@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import os
 import random
@@ -236,7 +235,7 @@ def clone_machine(world: World, chance: random.Random) -> bool:
         long = [one for one in batches if one.rows and one.covers[1] - (one.covers[0] or one.covers[1]) > 1.5]
         if long:
             original = chance.choice(long)
-            copy = dataclasses.replace(original, generation=f"{chance.getrandbits(64):016x}", seq=2)
+            copy = original._replace(generation=f"{chance.getrandbits(64):016x}", seq=2)
             world.note(cache.folder, f"batch {original.generation}-{original.seq} comes as {copy.generation}-2, too")
             return _submit(world, cache, copy.encode(), chance)
         time.sleep(0.2)

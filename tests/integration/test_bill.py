@@ -6,7 +6,6 @@ import json
 import random
 import time
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +150,7 @@ def test_lines_that_are_on_no_bill_are_on_it(config: AggregatorConfig, mariadb: 
     end = START + 3000
     well = [interval("edge1/a", seq, [10] * 30) for seq in range(1, 10)]
     badly = [
-        replace(interval(f"edge{n}/b", seq, [10] * 30), rejected=n, skewed=n == 2)
+        interval(f"edge{n}/b", seq, [10] * 30)._replace(rejected=n, skewed=n == 2)
         for n in (2, 3, 4, 5)
         for seq in (1, 2)
     ]
@@ -513,7 +512,7 @@ def test_what_is_no_percentile(config: AggregatorConfig) -> None:
 
 def test_a_first_batch_that_says_broken_is_a_gap_of_its_own_moment_alone(config: AggregatorConfig) -> None:
     """It covers a moment; a period that begins later knows nothing of it."""
-    first = replace(batch("edge1/a", 1, (None, START + 300.0), {START: 1}), continuity="broken")
+    first = batch("edge1/a", 1, (None, START + 300.0), {START: 1})._replace(continuity="broken")
     commit(config.database, [first, *(interval("edge1/a", number, [1] * 12) for number in range(2, 13))])
     assert bill(config, START + 600, START + 1200)["completeness"]["gaps"] == []
     (gap,) = bill(config, START, START + 600)["completeness"]["gaps"]

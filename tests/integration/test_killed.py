@@ -36,7 +36,7 @@ def audit(name, arguments):
     elif name in ("os.rename", "os.remove", "os.utime", "os.mkdir"):
         if str(arguments[0]).startswith(FOLDER) or name == "os.utime":
             event(name)
-    elif name in ("ctypes.dlsym", "socket.connect", "subprocess.Popen"):
+    elif name in ("ctypes.dlsym", "socket.connect", "os.posix_spawn"):
         event(name)  # ctypes: renameat2
 
 def fsync(descriptor, sync=os.fsync):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -394,7 +393,7 @@ def test_old_detail_goes_and_the_sums_stay(ledger: Ledger) -> None:
     assert rows(ledger, "SELECT slot FROM traffic") == [(new,)]
     assert rows(ledger, "SELECT SUM(bytes) FROM channel_traffic") == [(300,)]
     late = batch(5, (old + 1200, 0, 1, 100, 1, 10), covers=(old + 1200.0, old + 1500.0))
-    correction = dataclasses.replace(sent[0], revision=1, rows=((old, 1, 1, 7, 1, 2),))
+    correction = sent[0]._replace(revision=1, rows=((old, 1, 1, 7, 1, 2),))
     assert ledger.commit([incoming(late), incoming(correction)]) == ["committed"] * 2
     assert rows(ledger, "SELECT slot, bytes FROM traffic") == [(new, 100)]
     assert rows(ledger, "SELECT slot, bytes FROM channel_traffic WHERE bytes > 0 ORDER BY slot") == [

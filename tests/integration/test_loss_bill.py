@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from edgetally.config import AggregatorConfig
@@ -95,7 +93,7 @@ def test_time_that_a_batch_calls_missing_and_does_not_cover(config: AggregatorCo
     low, high = START + 300.25, START + 600.25
     own = [interval("edge1/a", number, SIZES) for number in range(1, 13)]
     last = batch("edge1/a", 13, (START + 3600.25, START + 3600.251), {}, continuity="broken", missing=(low, high))
-    again = dataclasses.replace(last, revision=1)
+    again = last._replace(revision=1)
     assert set(sent(config, *own, last, again)) == {"committed"}
     made = bill(config, *HOUR)
     agrees_with_the_view(mariadb, made, *HOUR)

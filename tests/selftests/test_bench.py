@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Callable
@@ -10,12 +11,14 @@ from typing import Callable
 import pytest
 
 from edgetally.formats.catalogue import parse_format
+from edgetally.tally.channels import ChannelMap
 from edgetally.tally.count import tally
-from tests.bench import logs
+from tests.bench import logs, paths
 from tests.bench.cases import CASES, Case
 from tests.bench.edgetally import Edgetally
 from tests.bench.logs import Log, Truth
 from tests.bench.measure import PYTHON, BenchError, Cost, run
+from tests.bench.parts import _has_shipped
 from tests.bench.peers import GAWK, MAWK, MAWK_SIMPLE
 from tests.bench.program import Program
 from tests.bench.rounds import Entry, check
@@ -35,8 +38,9 @@ def written(case: Case, seed: int = logs.SEED) -> tuple[bytes, Truth]:
 def test_a_log_holds_what_its_true_sums_say(case: Case) -> None:
     case = replace(case, malformed=case.malformed * 50)  # two malformed lines would be few
     data, truth = written(case)
-    found = tally([io.BytesIO(data)], parse_format(case.log_format), None)
-    assert found.cells == truth.cells
+    rules = [{"channel": channel, "path": prefix} for prefix, channel in paths.rules(case.paths).items()]
+    found = tally([io.BytesIO(data)], parse_format(case.log_format), ChannelMap(rules) if case.paths else None)
+    assert {key: [value or 0 for value in cell] for key, cell in found.cells.items()} == truth.cells
     assert (found.lines, found.rejected) == (truth.lines, truth.rejected) == (LINES, truth.rejected)
     assert bool(truth.rejected) == bool(case.malformed)
 
@@ -137,3 +141,23 @@ def test_a_ratio_is_that_of_the_same_rounds(tmp_path: Path) -> None:
     assert other.ratio(mawk) == 0.5
     assert other.ratio(mawk, "wall") == 1
     assert fifth.ratio(mawk) == 5
+
+
+@pytest.mark.parametrize(
+    ("said", "batches", "fine"),
+    [
+        ("edgetally: no job server took the batches (…)\n", 1, True),
+        ("edgetally: no job server took the batches (…)\n", 0, False),
+        ("edgetally: the disk is full\n", 1, False),
+        ("edgetally: no job server took the batches (…)\nedgetally: the log is absent\n", 1, False),
+        ("", 1, False),
+    ],
+)
+def test_a_start_that_did_something_else_is_no_measure(said: str, batches: int, fine: bool, tmp_path: Path) -> None:
+    errors, outbox = tmp_path / "stderr", tmp_path / "outbox"
+    errors.write_text(said)
+    outbox.mkdir()
+    for number in range(batches):
+        (outbox / str(number)).touch()
+    with nullcontext() if fine else pytest.raises(BenchError, match="of 1 batches"):
+        _has_shipped(errors, outbox, 1)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from edgetally.bill.zones import zone_named
 from edgetally.errors import EdgetallyError
 from edgetally.limits import SLOT_SECONDS
 from edgetally.times import epoch_seconds
@@ -73,7 +74,7 @@ class Period:
 def parse_zone(zone: str, where: str = "") -> ZoneInfo:
     """A time zone by its name. where: named first in the EdgetallyError that an unknown one raises."""
     try:
-        return ZoneInfo(zone)
+        return zone_named(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise EdgetallyError(f"{where}zone {zone!r} is not known: write one such as UTC or Europe/Berlin") from None
 

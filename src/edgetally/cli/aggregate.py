@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
-
 from edgetally.cli.options import add_config
 from edgetally.config import load_aggregator
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 
 from edgetally.config import AGGREGATOR_CONFIG
 from edgetally.errors import EdgetallyError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
 
 CONTRACTS_HELP = "without, contracts.json beside the configuration"
 

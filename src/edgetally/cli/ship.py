@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
-
 from edgetally.cli.options import add_config
 from edgetally.config import EDGE_CONFIG, load_edge
 from edgetally.edge import ship
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+DEFAULTS = {"config": EDGE_CONFIG, "check_config": None, **ship.Options()._asdict()}
+PLAIN = ("config", "now", "reconcile")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

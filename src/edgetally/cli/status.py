@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 
@@ -12,6 +11,13 @@ from edgetally.health.host import host_status
 from edgetally.health.status import AggregatorStatus, EdgeStatus, JobServer, Status
 from edgetally.times import age
 from edgetally.wire import clock_offset
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+DEFAULTS = {"config": None, "output": "table", "nagios": False, "metrics": None}
+PLAIN = ("config", "metrics")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import shutil
 import time
 from collections.abc import Collection, Iterator
 from contextlib import suppress
@@ -45,7 +44,8 @@ def _compress(source: Path, target: Path) -> None:
     with open(source, "rb") as raw, open(descriptor, "wb") as file:
         status = os.fstat(raw.fileno())
         with gzip.GzipFile(source.name, "wb", 1, file, status.st_mtime) as packed:
-            shutil.copyfileobj(raw, packed, 1 << 20)
+            while data := raw.read(1 << 20):
+                packed.write(data)
         file.flush()
         os.utime(descriptor, ns=(status.st_atime_ns, status.st_mtime_ns))
         os.fsync(descriptor)

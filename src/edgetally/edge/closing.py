@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import select
+import signal
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -13,34 +15,76 @@ from pathlib import Path
 from edgetally.edge.place import Place
 from edgetally.edge.renamed import Renamed
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
 REOPEN_SECONDS = 10.0
 LIVE_SECONDS = 1.0  # how long a server may take to make its new log after it has closed the old one
 
 
 def reopen(commands: Iterable[str]) -> list[str]:
     """Run each distinct reopen command once, a shell each. Returns a sentence for each that failed."""
-    import signal
-    import subprocess
+    problems = (_run(command) for command in dict.fromkeys(filter(None, commands)))
+    return [problem for problem in problems if problem]
 
-    problems = []
-    for command in dict.fromkeys(filter(None, commands)):
-        with subprocess.Popen(
-            ["/bin/sh", "-c", command],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        ) as process:
-            try:
-                said = process.communicate(timeout=REOPEN_SECONDS)[1].decode("utf-8", "replace").strip()
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                problems.append(f"`{command}` did not end in {REOPEN_SECONDS:g} s")
-                continue
-        if process.returncode:
-            reason = said.replace("\n", "; ") or f"exit {process.returncode}"
-            problems.append(f"`{command}` failed ({reason})")
-    return problems
+
+def _run(command: str) -> str:
+    """Run a command in a shell and a session of its own; a sentence where it failed. subprocess takes 3 ms to load."""
+    deadline = time.monotonic() + REOPEN_SECONDS
+    read, write = os.pipe()
+    try:
+        child = _shell(command, write)
+    finally:
+        os.close(write)
+    with open(read, "rb") as pipe:
+        said = _all_of(pipe, deadline)
+        code = _ended(child, deadline)
+    if code is None:
+        os.killpg(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        return f"`{command}` did not end in {REOPEN_SECONDS:g} s"
+    reason = said.decode("utf-8", "replace").strip().replace("\n", "; ") or f"exit {code}"
+    return f"`{command}` failed ({reason})" if code else ""
+
+
+def _shell(command: str, errors: int) -> int:
+    """Start a shell with a command, whose standard error goes to a descriptor; its process id."""
+    return os.posix_spawn(
+        "/bin/sh",
+        ["/bin/sh", "-c", command],
+        os.environ,
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+            (os.POSIX_SPAWN_DUP2, errors, 2),
+        ],
+        setsid=True,
+        setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],  # which Python ignores
+    )
+
+
+def _all_of(pipe: BinaryIO, deadline: float) -> bytes:
+    """What is written into a pipe until all have closed it, or the time is over."""
+    said = b""
+    while (left := deadline - time.monotonic()) > 0 and select.select([pipe], [], [], left)[0]:
+        data = os.read(pipe.fileno(), 1 << 16)
+        if not data:
+            break
+        said += data
+    return said
+
+
+def _ended(child: int, deadline: float) -> int | None:
+    """A child's exit code; None where the time is over first."""
+    pause = 0.0005
+    while time.monotonic() < deadline:
+        found, status = os.waitpid(child, os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(pause)
+        pause = min(pause * 2, 0.05)
+    return None
 
 
 def is_closed(path: Path) -> bool:

@@ -6,7 +6,6 @@ Nothing is remembered between runs but the files themselves: the attempt comes f
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
@@ -14,13 +13,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 from edgetally.config import EdgeConfig
+from edgetally.digest import sha256
 from edgetally.edge.spool import BatchName, Spool
 from edgetally.errors import EdgetallyError
 from edgetally.files import write_atomic
 from edgetally.limits import RECEIPT_MAX_ASK
+from edgetally.record import NamedTuple
 from edgetally.wire import clock_offset
 from edgetally.wire.batch import FUNCTION, unique_id
 from edgetally.wire.envelope import Key, content_hash, seal
@@ -36,6 +36,7 @@ from edgetally.wire.receipts import (
     seal_request,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from edgetally.wire.submit import Job
 
@@ -67,7 +68,7 @@ def attempt(age: float) -> int:
 
 def splay_seconds(edge: str, splay: int) -> float:
     """How long this edge waits before it submits: always the same, and spread over the fleet."""
-    return int(hashlib.sha256(edge.encode()).hexdigest(), 16) % (splay * 1000) / 1000 if splay else 0.0
+    return int(sha256(edge.encode()).hex(), 16) % (splay * 1000) / 1000 if splay else 0.0
 
 
 class Delivery:

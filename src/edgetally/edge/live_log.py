@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
+from edgetally.digest import sha256
 from edgetally.edge.spool import Spool
 from edgetally.edge.streams import Stream
 from edgetally.files import FILE_MODE, birth_of, open_plain
+from edgetally.record import NamedTuple
 
 HEAD_BYTES = 4096
 
@@ -47,12 +48,10 @@ def note(path: Path) -> Live:
 
 def _head(path: Path, size: int) -> str:
     """A digest of the first bytes of a file that has so many; empty where its owner lets nobody read, by a lease."""
-    import hashlib
-
     if not size:
         return ""
     with suppress(BlockingIOError), open_plain(path) as file:
-        return hashlib.sha256(file.read(min(size, HEAD_BYTES))).hexdigest()[:32]
+        return sha256(file.read(min(size, HEAD_BYTES))).hex()[:32]
     return ""
 
 

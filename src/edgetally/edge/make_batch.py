@@ -2,40 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, TypedDict
 
 from edgetally.config import EdgeConfig
 from edgetally.edge.renamed import ARCHIVED, Renamed
 from edgetally.edge.streams import Stream
-from edgetally.edge.unprivileged import ask_as, user_named
-from edgetally.errors import EdgetallyError
 from edgetally.files import open_plain
-from edgetally.formats.catalogue import parse_format
-from edgetally.formats.log_format import LogFormat
-from edgetally.limits import UNASSIGNED_HOSTS
-from edgetally.tally.channels import ChannelMap, hosts_by_bytes
-from edgetally.tally.count import tally
-from edgetally.tally.inputs import unpacked
-from edgetally.tally.running_tally import Window
 from edgetally.wire.batch import Batch
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
-class Counted(TypedDict):
-    """What a batch needs of a tally. rows: as those of a batch; reason: of the first line that was rejected."""
-
-    counted: int
-    rejected: int
-    skewed: int
-    channels: list[str]
-    rows: list[Any]
-    hosts: list[Any]
-    reason: str
+    from edgetally.edge.count_log import Counted, LogCounter
 
 
+_NOTHING: Counted = {
+    "counted": 0,
+    "rejected": 0,
+    "skewed": 0,
+    "channels": [],
+    "rows": [],
+    "hosts": [],
+    "reason": "",
+}
 _LOG = {"absent": "absent", "full": "disk_full"}  # a renamed log's mark: what its batch says of the log
 
 
@@ -49,9 +41,7 @@ class BatchMaker:
     def __init__(self, config: EdgeConfig, warn: Callable[[str], None]) -> None:
         self.config = config
         self.warn = warn
-        self._user = user_named(config.user)
-        self._channels: ChannelMap | None = None
-        self._formats: dict[tuple[str, str], LogFormat] = {}
+        self._counter: LogCounter | None = None
 
     def batch(self, stream: Stream, item: Renamed, path: Path, revision: int = 0) -> Batch:
         """The tally of one rotated log as a batch. path: where the log lies now, plain or in the archive."""
@@ -80,63 +70,11 @@ class BatchMaker:
         )
 
     def _counted(self, stream: Stream, item: Renamed, path: Path, file: BinaryIO) -> Counted:
-        """The sums of a log, found by a child without rights: what is in it is its clients' choice."""
-        fmt, channels, packed = self._format(stream), self._channel_map(), path.suffix == ARCHIVED
+        """The sums of a log. One without a byte, as most are at night, needs none of what tallies."""
+        if path.suffix != ARCHIVED and not os.fstat(file.fileno()).st_size:
+            return _NOTHING
+        if self._counter is None:
+            from edgetally.edge.count_log import LogCounter
 
-        def work() -> bytes:
-            try:
-                return json.dumps(_count(file, packed, fmt, channels, stream, item, self.config.engine)).encode()
-            except EdgetallyError as error:
-                return json.dumps({"error": str(error)}).encode()
-
-        said = json.loads(ask_as(self._user, work) or b"{}")
-        if "counted" not in said:
-            why = said.get("error", "it was killed, perhaps for want of memory")
-            raise EdgetallyError(f"{path} could not be tallied ({why}): look at it; the next run tries again")
-        counted: Counted = said
-        return counted
-
-    def _format(self, stream: Stream) -> LogFormat:
-        key = stream.config.format, stream.config.server
-        if key not in self._formats:
-            self._formats[key] = parse_format(*key)
-        return self._formats[key]
-
-    def _channel_map(self) -> ChannelMap:
-        if self._channels is None:
-            self._channels = ChannelMap.load(Path(self.config.channels))
-        return self._channels
-
-
-def _count(
-    file: BinaryIO, packed: bool, fmt: LogFormat, channels: ChannelMap, stream: Stream, item: Renamed, engine: str
-) -> Counted:
-    """Tally one log. A live log is never unpacked, whatever it begins with; the archive's are."""
-    sums = tally(
-        [unpacked(file) if packed else file],
-        fmt,
-        channels,
-        log=stream.log,
-        window=Window(*item.covers(os.fstat(file.fileno()).st_mtime)),
-        since=item.start if item.seq == 1 else None,
-        max_spread=stream.config.max_spread if stream.config.spread else 0,
-        engine=engine,
-    )
-    names = sorted({channel for _slot, channel in sums.cells})
-    index = {channel: number for number, channel in enumerate(names)}
-    rows = sorted((slot, index[channel], *cell) for (slot, channel), cell in sums.cells.items())
-    hosts = hosts_by_bytes(sums.unassigned_hosts, UNASSIGNED_HOSTS)
-    return {
-        "counted": sums.counted,
-        "rejected": sums.rejected,
-        "skewed": sums.skewed,
-        "channels": names,
-        "rows": [list(row) for row in rows],
-        "hosts": [(_cut(host), requests, size) for host, requests, size in hosts],
-        "reason": sums.rejects[0].reason if sums.rejects else "unknown reason",
-    }
-
-
-def _cut(host: str) -> str:
-    """A host as a batch may carry it: at most 255 bytes of UTF-8."""
-    return host.encode("utf-8", "replace")[:255].decode("utf-8", "ignore")
+            self._counter = LogCounter(self.config)
+        return self._counter.count(stream, item, path, file)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
 
+from edgetally.record import NamedTuple
 from edgetally.wire.machine import boot_id
 
 STEP_SECONDS = 0.5  # in one rotation the time drifts by less, and a clock that is set is set by more

@@ -14,11 +14,11 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from edgetally.edge.renamed import Renamed
 from edgetally.errors import EdgetallyError
 from edgetally.files import birth_of, exchange_at, rename_exclusively, sync_folder
+from edgetally.record import NamedTuple
 
 PRIVATE = ".edgetally"
 PRIVATE_MODE = 0o700

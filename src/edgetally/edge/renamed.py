@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import NamedTuple
 
 from edgetally.limits import LATE_TRANSFER_SECONDS
+from edgetally.record import NamedTuple
 
 STRANGE = ("absent", "odd", "broken", "blind")  # marks that another program is the cause of
 ARCHIVED = ".gz"  # what the archive adds to the name
@@ -18,10 +18,7 @@ _NAME = (
     r"(?:-(?P<mark>absent|odd|broken|blind|full))?"
     r"(?:-missing-(?P<missing_from>\d{1,12}\.\d{3})-(?P<missing_to>\d{1,12}\.\d{3}))?"
 )
-_RENAMED = re.compile(_NAME)
-_ARCHIVED = re.compile(
-    rf"(?:(?P<file>.+)\.edgetally-)?{_NAME}(?:\{ARCHIVED})?"
-)  # older programs put the log's name before
+_ARCHIVED = rf"(?:(?P<file>.+)\.edgetally-)?{_NAME}(?:\{ARCHIVED})?"  # older programs put the log's name before
 
 
 class Renamed(NamedTuple):
@@ -55,12 +52,12 @@ class Renamed(NamedTuple):
     @classmethod
     def parse(cls, folder: Path, name: str) -> Renamed | None:
         """Read a file's name; None where it is not a renamed log's."""
-        return cls._of(folder, _RENAMED.fullmatch(name))
+        return cls._of(folder, re.fullmatch(_NAME, name))
 
     @classmethod
     def parse_archived(cls, path: Path) -> Renamed | None:
         """Read the name of a renamed log that may be archived, also by an older program."""
-        return cls._of(path.parent, _ARCHIVED.fullmatch(path.name))
+        return cls._of(path.parent, re.fullmatch(_ARCHIVED, path.name))
 
     @classmethod
     def _of(cls, folder: Path, match: re.Match[str] | None) -> Renamed | None:

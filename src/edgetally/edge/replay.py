@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgetally.config import EdgeConfig
@@ -146,7 +146,7 @@ class Replay:
         change.add(new, +1)
         if not self.dry_run:
             name = BatchName(*number, sent.newest + 1)
-            bodies = replace(new, revision=name.revision).encode()
+            bodies = new._replace(revision=name.revision).encode()
             with self.spool.lock("rotate", wait=True):  # a run's recovery must not take its temporary files for debris
                 self.spool.publish(name, bodies)
 
@@ -171,7 +171,7 @@ class Replay:
                 f"some of its parts are not in the spool any more: restore {self.spool.sent} from a backup, or leave "
                 "the batch as it was sent"
             )
-        return replace(first, rows=tuple(row for part in whole for row in part.rows), parts=1)
+        return first._replace(rows=tuple(row for part in whole for row in part.rows), parts=1)
 
     def _read_part(self, name: BatchName) -> Batch | None:
         path = self.spool.find(name)
@@ -203,7 +203,7 @@ class Replay:
                 f"{path} covers another time: it is not the raw log that the batch was made of; restore that from a "
                 "backup"
             )
-        return replace(self._maker.batch(stream, item, path, old.revision), log=old.log, continuity=old.continuity)
+        return self._maker.batch(stream, item, path, old.revision)._replace(log=old.log, continuity=old.continuity)
 
     def _raw(self, stream: Stream, number: Number) -> tuple[Renamed, Path]:
         """The raw log of a batch: in the archive, or still beside the live log."""

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 from edgetally.config import EdgeConfig
 from edgetally.edge.archive import archive, make_room, prune
@@ -29,7 +28,9 @@ from edgetally.edge.streams import Stream, find_streams, installed
 from edgetally.edge.unprivileged import run_as, user_named
 from edgetally.errors import EdgetallyError
 from edgetally.files import write_atomic
+from edgetally.record import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from edgetally.edge.make_batch import BatchMaker
     from edgetally.wire.batch import Batch

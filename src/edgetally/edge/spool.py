@@ -19,7 +19,6 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from edgetally.edge.unprivileged import User
 from edgetally.files import (
@@ -32,11 +31,12 @@ from edgetally.files import (
     write_atomic,
     write_synced,
 )
+from edgetally.record import NamedTuple
 
 FOLDERS = ("outbox", "sent", "held", "wire", "raw", "state")
 LOCK_WARNING_SECONDS = 600
 
-_BATCH_NAME = re.compile(r"(?P<log>.+)-(?P<generation>[0-9a-f]{16})-(?P<seq>\d+)-(?P<revision>\d+)-(?P<part>\d+)\.json")
+_BATCH_NAME = r"(?P<log>.+)-(?P<generation>[0-9a-f]{16})-(?P<seq>\d+)-(?P<revision>\d+)-(?P<part>\d+)\.json"
 
 
 class BatchName(NamedTuple):
@@ -54,7 +54,7 @@ class BatchName(NamedTuple):
     @classmethod
     def parse(cls, name: str) -> BatchName | None:
         """Read a file's name; None where it is not a batch's."""
-        found = _BATCH_NAME.fullmatch(name)
+        found = re.fullmatch(_BATCH_NAME, name)
         if found is None:
             return None
         return cls(found["log"], found["generation"], int(found["seq"]), int(found["revision"]), int(found["part"]))

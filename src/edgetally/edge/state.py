@@ -10,7 +10,6 @@ import json
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from edgetally.edge.live_log import Live, note
 from edgetally.edge.moment import Moment
@@ -19,6 +18,7 @@ from edgetally.edge.renamed import STRANGE, Renamed
 from edgetally.edge.spool import BatchName, Spool
 from edgetally.edge.streams import Stream
 from edgetally.files import write_atomic
+from edgetally.record import NamedTuple
 
 
 class State(NamedTuple):

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 from edgetally.config import NAME, EdgeConfig, LogConfig
 from edgetally.edge.place import Place, open_place
 from edgetally.edge.renamed import Renamed
 from edgetally.errors import EdgetallyError
 from edgetally.files import FILE_MODE, sync_folder
+from edgetally.record import NamedTuple
 
 OLD_MARK = ".edgetally-"  # of what an older program has renamed beside its log
 
@@ -56,7 +57,7 @@ def find_streams(config: EdgeConfig, known: Iterable[str] = ()) -> tuple[list[St
             problems.append(f"{log.path} matches no file: correct the path of log '{log.name}' in {config.path}")
         for name, path in files:
             real = os.path.realpath(path)
-            if not NAME.fullmatch(name):
+            if not re.fullmatch(NAME, name):
                 problems.append(f"{path} cannot be a stream: {name!r} has other than letters, digits, '.', '_' and '-'")
             elif name in streams or real in paths:
                 other = f"log '{paths[real]}'" if real in paths else str(streams[name].path)
@@ -69,10 +70,10 @@ def find_streams(config: EdgeConfig, known: Iterable[str] = ()) -> tuple[list[St
 
 def _expand(log: LogConfig, known: Iterable[str]) -> list[tuple[str, str]]:
     """The stream's log name and path of each file that a log's path or glob means."""
+    if not set("*?[") & set(log.path):
+        return [(log.name, log.path)]
     import glob
 
-    if not glob.has_magic(log.path):
-        return [(log.name, log.path)]
     paths = {path for path in glob.glob(log.path) if OLD_MARK not in os.path.basename(path)}
     paths |= {path for path in known if PurePosixPath(path).match(log.path)}
     return [(f"{log.name}.{os.path.basename(path).removesuffix('.log')}", path) for path in sorted(paths)]

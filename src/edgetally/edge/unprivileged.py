@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from typing import NamedTuple
 
 from edgetally.errors import EdgetallyError
+from edgetally.record import NamedTuple
 
 _PR_SET_NO_NEW_PRIVS = 38
 

@@ -10,19 +10,19 @@ old ones.
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from edgetally.config import AggregatorConfig, EdgeConfig
+from edgetally.digest import sha256
 from edgetally.edge.deliver import Delivery
 from edgetally.edge.spool import BatchName, Spool
 from edgetally.wire.batch import CANARY_STREAM, Batch
 from edgetally.wire.envelope import derive_key, edge_of
 
-GENERATION = hashlib.sha256(CANARY_STREAM.encode()).hexdigest()[:16]
+GENERATION = sha256(CANARY_STREAM.encode()).hex()[:16]
 
 
 @dataclass(frozen=True)

@@ -6,28 +6,32 @@ envelope around it is wire/envelope's. docs/reference/batch.md describes all of 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from itertools import chain
 from operator import itemgetter, le
-from typing import Any, Optional
 
+from edgetally.digest import sha256
 from edgetally.limits import MAX_BATCH_BYTES, SLOT_SECONDS, UNASSIGNED_HOSTS
+from edgetally.record import NamedTuple
 from edgetally.wire.envelope import BatchError, edge_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 FUNCTION = "edgetally.batch"
 CANARY_STREAM = "edgetally/canary"  # a health check's batches: on no bill and in no gap list, see health/canary.py
+
 # A row: slot (epoch s, UTC), index into channels, requests, bytes, hits, hit bytes (None: the format does not say).
-Row = tuple[int, int, int, int, Optional[int], Optional[int]]
+Row = tuple[int, int, int, int, "int | None", "int | None"]
 
 _REQUESTS: Callable[[Row], int] = itemgetter(2)
 _SIZE: Callable[[Row], int] = itemgetter(3)
 
-_GENERATION = re.compile(r"[0-9a-f]{16}")
+_GENERATION = r"[0-9a-f]{16}"
 _BIGGEST = 1 << 63
 _FIELDS = (
     *("stream", "generation", "seq", "revision", "covers", "continuity", "log"),
@@ -38,18 +42,11 @@ _FIELDS = (
 def unique_id(stream: str, generation: str, seq: int, revision: int, part: int, attempt: int) -> str:
     """The gearman unique id of one attempt, 60 hex digits (gearmand cuts at 63)."""
     number = f"{seq}.{part}" if part else str(seq)
-    return hashlib.sha256(f"{stream}|{generation}|{number}|{revision}|{attempt}".encode()).hexdigest()[:60]
+    return sha256(f"{stream}|{generation}|{number}|{revision}|{attempt}".encode()).hex()[:60]
 
 
-@dataclass(frozen=True)
-class Batch:
-    """One rotation of one stream, or one part of it where it is larger than a batch may be.
-
-    covers: (from, to) in epoch seconds; from is None in a generation's first batch. continuity: `ok` or `broken`;
-    log: `ok`, `absent` or `disk_full`. missing: a time (from, to), epoch seconds, that is missing besides, as the clock
-    was set since. lines = requests in rows + rejected.
-    unassigned_hosts: (host, requests, bytes), the biggest only.
-    """
+class _Fields(NamedTuple):
+    """The fields of a batch."""
 
     stream: str
     generation: str
@@ -62,10 +59,20 @@ class Batch:
     log: str = "ok"
     rejected: int = 0
     skewed: int = 0
-    unassigned_hosts: tuple[tuple[str, int, int], ...] = field(default=())
+    unassigned_hosts: tuple[tuple[str, int, int], ...] = ()
     part: int = 0
     parts: int = 1
     missing: tuple[float, float] | None = None
+
+
+class Batch(_Fields):
+    """One rotation of one stream, or one part of it where it is larger than a batch may be.
+
+    covers: (from, to) in epoch seconds; from is None in a generation's first batch. continuity: `ok` or `broken`;
+    log: `ok`, `absent` or `disk_full`. missing: a time (from, to), epoch seconds, that is missing besides, as the clock
+    was set since. lines = requests in rows + rejected.
+    unassigned_hosts: (host, requests, bytes), the biggest only.
+    """
 
     @cached_property
     def lines(self) -> int:
@@ -85,10 +92,9 @@ class Batch:
             return [whole]
         parts = len(whole) // (room // 2) + 1
         size = -(-len(self.rows) // parts)
-        first = replace(self, rows=self.rows[:size], part=0, parts=parts)
+        first = self._replace(rows=self.rows[:size], part=0, parts=parts)
         rest = [
-            replace(
-                first,
+            first._replace(
                 rows=self.rows[number * size : (number + 1) * size],
                 rejected=0,
                 skewed=0,
@@ -224,7 +230,7 @@ def _checks(batch: Batch) -> list[tuple[str, bool]]:
     names = len(batch.channels)
     return [
         ("its stream is not <edge>/<log name>", isinstance(batch.stream, str) and bool(edge_of(batch.stream))),
-        ("its generation is not 16 hex digits", bool(_GENERATION.fullmatch(batch.generation))),
+        ("its generation is not 16 hex digits", bool(re.fullmatch(_GENERATION, batch.generation))),
         ("seq, revision, rejected or skewed is no count", all(map(is_count, _counts(batch)))),
         ("seq begins with 1", batch.seq >= 1),
         ("its part is outside its parts", batch.part < batch.parts <= 10_000),

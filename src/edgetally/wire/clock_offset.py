@@ -6,9 +6,9 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import TypedDict
 
 from edgetally.files import read_plain
+from edgetally.record import TypedDict
 
 OFFSET_SECONDS = 30.0  # a problem, as lines that are a minute off the rotation's time are booked in the nearest slot
 

@@ -5,20 +5,19 @@ On the wire a payload is `edgetally/1 <stream> <key id> <hmac-sha256, hex>`, a n
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple
 
 from edgetally.config import NAME, AggregatorConfig
+from edgetally.digest import hmac_sha256, same_digest, sha256
 from edgetally.errors import EdgetallyError
 from edgetally.limits import MAX_BATCH_BYTES
+from edgetally.record import NamedTuple
 
 VERSION = 1
 
-_HEADER = re.compile(rb"edgetally/([0-9]{1,9}) (\S{1,255}) ([0-9a-f]{8}) ([0-9a-f]{64})\n")
+_HEADER = rb"edgetally/([0-9]{1,9}) (\S{1,255}) ([0-9a-f]{8}) ([0-9a-f]{64})\n"
 
 
 class BatchError(EdgetallyError):
@@ -50,14 +49,14 @@ def derive_key(master: str, edge: str) -> Key:
 
     The inner hash has a fixed length, so that the outer one cannot be extended into another edge's key.
     """
-    inner = hashlib.sha256(edge.encode()).hexdigest()
-    return Key(_key_id(master), hashlib.sha256(f"{master}:{inner}".encode()).digest())
+    inner = sha256(edge.encode()).hex()
+    return Key(_key_id(master), sha256(f"{master}:{inner}".encode()))
 
 
 def edge_of(stream: str) -> str:
     """The edge that a stream belongs to, or an empty text where the stream's name is not `<edge>/<log name>`."""
     edge, _, log = stream.partition("/")
-    return edge if NAME.fullmatch(edge) and NAME.fullmatch(log) else ""
+    return edge if re.fullmatch(NAME, edge) and re.fullmatch(NAME, log) else ""
 
 
 def seal(stream: str, key: Key, body: bytes) -> bytes:
@@ -70,7 +69,7 @@ def unseal(payload: bytes, find_key: Callable[[str, str], Key | None], max_bytes
 
     Raises BatchError with the reason `unsigned`, `version`, `too_large`, `foreign` or `signature`.
     """
-    header = _HEADER.match(payload)
+    header = re.match(_HEADER, payload)
     if header is None:
         raise BatchError("unsigned", "the payload does not begin with an edgetally header line")
     version, stream, key_id = int(header[1]), header[2].decode("utf-8", "replace"), header[3].decode()
@@ -85,14 +84,14 @@ def unseal(payload: bytes, find_key: Callable[[str, str], Key | None], max_bytes
     if key is None:
         raise BatchError("foreign", f"stream {stream!r} names no edge or master key known here (key id {key_id})")
     body = payload[header.end() :]
-    if not hmac.compare_digest(_mac(stream, key, body), header[4].decode()):
+    if not same_digest(_mac(stream, key, body), header[4].decode()):
         raise BatchError("signature", f"the signature does not fit: not from {edge}, or altered on its way")
     return Envelope(stream, key, body)
 
 
 def content_hash(body: bytes) -> str:
     """The sha256 of a body alone, hex: the ledger and the receipts know a body by it."""
-    return hashlib.sha256(body).hexdigest()
+    return sha256(body).hex()
 
 
 def find_key(config: AggregatorConfig, edge: str, key_id: str) -> Key | None:
@@ -108,8 +107,8 @@ def open_envelope(config: AggregatorConfig, payload: bytes) -> Envelope:
 
 @lru_cache(maxsize=16)
 def _key_id(master: str) -> str:
-    return hashlib.sha256(f"key id:{master}".encode()).hexdigest()[:8]
+    return sha256(f"key id:{master}".encode()).hex()[:8]
 
 
 def _mac(stream: str, key: Key, body: bytes) -> str:
-    return hmac.digest(key.secret, f"{stream} {key.id}\n".encode() + body, "sha256").hex()
+    return hmac_sha256(key.secret, f"{stream} {key.id}\n".encode() + body).hex()

@@ -12,17 +12,22 @@ The package that brings the library is pygearman: gearman3 0.2.1 fails at its fi
 from __future__ import annotations
 
 import socket
-from typing import Any
-
-from gearman.client import GearmanClient
-from gearman.client_handler import GearmanClientCommandHandler
-from gearman.connection import GearmanConnection
-from gearman.constants import JOB_FAILED
-from gearman.errors import ConnectionError as GearmanConnectionError
 
 from edgetally.config import parse_server
 from edgetally.errors import EdgetallyError
+from edgetally.lazy import logging_later
 from edgetally.sockets import dial
+
+with logging_later():
+    from gearman.client import GearmanClient
+    from gearman.client_handler import GearmanClientCommandHandler
+    from gearman.connection import GearmanConnection
+    from gearman.constants import JOB_FAILED
+    from gearman.errors import ConnectionError as GearmanConnectionError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 CONNECT_TIMEOUT = 5.0
 READ_BYTES = 256 << 10

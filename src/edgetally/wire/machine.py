@@ -5,9 +5,14 @@ from __future__ import annotations
 import re
 import socket
 from contextlib import suppress
-from typing import Any, NamedTuple
 
 from edgetally.config import parse_server
+from edgetally.record import NamedTuple
+from edgetally.sockets import named
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Machine(NamedTuple):
@@ -34,7 +39,8 @@ def boot_id() -> str:
 def _address_towards(server: str) -> str:
     """This machine's address on the way to a server. Nothing is sent."""
     with suppress(OSError):
-        for family, kind, protocol, _name, there in socket.getaddrinfo(*parse_server(server), type=socket.SOCK_DGRAM):
+        host, port = parse_server(server)
+        for family, kind, protocol, _name, there in socket.getaddrinfo(named(host), port, type=socket.SOCK_DGRAM):
             with socket.socket(family, kind, protocol) as way:
                 way.connect(there)
                 return str(way.getsockname()[0])

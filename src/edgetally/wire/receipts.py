@@ -10,14 +10,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
 
 from edgetally.config import AggregatorConfig
 from edgetally.errors import EdgetallyError
 from edgetally.limits import RECEIPT_MAX_ASK
+from edgetally.record import NamedTuple
 from edgetally.wire.batch import is_count
 from edgetally.wire.envelope import BatchError, Envelope, Key, open_envelope, seal, unseal
 from edgetally.wire.machine import Machine, read_machine
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 RECEIPT_FUNCTION = "edgetally.receipt"
 

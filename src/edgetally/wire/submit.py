@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from gearman.constants import JOB_COMPLETE, JOB_CREATED, JOB_FAILED, PRIORITY_HIGH
 from gearman.errors import ConnectionError as GearmanConnectionError
 from gearman.errors import GearmanError
 
+from edgetally.record import NamedTuple
 from edgetally.wire.gearman import LinkError, NoAnswerError, connect, text_of
 
 CALL_BYTES = 8 << 20  # the library copies its send buffer at every write

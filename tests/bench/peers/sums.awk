@@ -1,9 +1,9 @@
 # What all the programs here share: the sums of a slot so far go to those of the log, by slot and host; and the output.
-# Ports are removed here, once a slot and host. Prints: slot host requests bytes hits hit_bytes.
+# Ports and quotes are removed here, once a slot and host. Prints: slot host requests bytes hits hit_bytes.
 function flush(  host, key) {
     for (host in hits) {
         key = slot host
-        sub(/:[0-9]+$/, "", key)
+        gsub(/:[0-9]+$|"/, "", key)
         all_hits[key] += hits[host]
         all_hit_bytes[key] += hit_bytes[host]
         requests[host] += hits[host]
@@ -11,7 +11,7 @@ function flush(  host, key) {
     }
     for (host in requests) {
         key = slot host
-        sub(/:[0-9]+$/, "", key)
+        gsub(/:[0-9]+$|"/, "", key)
         all_requests[key] += requests[host]
         all_bytes[key] += bytes[host]
     }

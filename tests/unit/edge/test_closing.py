@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -162,6 +163,31 @@ def test_a_hanging_command_is_ended_with_its_children(tmp_path: Path, monkeypatc
     assert "did not end" in problem
     child = int((tmp_path / "child").read_text())
     wait_for("dead child", lambda: _gone(child))
+
+
+def test_a_command_that_never_stops_talking_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(closing, "REOPEN_SECONDS", 0.3)
+    assert reopen(["exec yes >&2"]) == ["`exec yes >&2` did not end in 0.3 s"]
+
+
+def test_a_child_that_a_command_leaves_behind_is_ended_if_it_may_still_speak(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(closing, "REOPEN_SECONDS", 0.3)
+    assert reopen([f"sleep 60 2>&- & echo $! > {tmp_path}/quiet"]) == []
+    quiet = int((tmp_path / "quiet").read_text())
+    assert not _gone(quiet)
+    os.kill(quiet, signal.SIGKILL)
+    (problem,) = reopen([f"sleep 60 & echo $! > {tmp_path}/child"])
+    assert "did not end" in problem
+    child = int((tmp_path / "child").read_text())
+    wait_for("dead child", lambda: _gone(child))
+
+
+def test_a_command_does_not_inherit_that_python_ignores_a_broken_pipe(tmp_path: Path) -> None:
+    assert reopen([f"grep SigIgn /proc/self/status > {tmp_path}/ignored"]) == []
+    ignored = int((tmp_path / "ignored").read_text().split()[1], 16)
+    assert not ignored & (1 << (signal.SIGPIPE - 1))
 
 
 def _gone(pid: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import json
 import os
 import re
 import signal
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import gearman
 import pytest
 
 from edgetally.edge import ship
@@ -758,6 +760,40 @@ def test_a_writer_that_comes_during_a_lease_does_not_end_the_run(edge: Edge) -> 
 def test_messages_are_one_line_each(capsys: pytest.CaptureFixture[str]) -> None:
     ship.say("two\nlines")
     assert capsys.readouterr().err == "edgetally: two lines\n"
+
+
+def test_a_run_with_an_empty_log_loads_next_to_nothing(edge: Edge, server: Writer) -> None:
+    """cron starts it every five minutes on every edge; each of these modules costs one to five milliseconds."""
+    libraries = Path(gearman.__file__).parent.parent
+    edge.set(user="")  # so that it delivers in this very process
+    code = f"""if True:
+        import sys
+        sys.path += [{str(SOURCE)!r}, {str(libraries)!r}]
+        sys.argv[1:] = ["ship", "--config", {str(edge.file)!r}, "--now"]
+        from edgetally.cli.startup import main
+        main()
+        print(*sys.modules)
+    """
+    command = [sys.executable, "-I", "-S", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert [body["lines"] for body in edge.bodies()] == [0]
+    assert "gearman.client" in loaded
+    assert not loaded & {
+        *("argparse", "dataclasses", "datetime", "encodings.idna", "hashlib", "hmac", "_hashlib", "locale", "logging"),
+        *("gearman.worker", "subprocess", "threading", "typing", "zoneinfo"),
+        *("edgetally.formats", "edgetally.tally", "edgetally.edge.count_log"),
+    }
+
+
+def test_an_empty_log_gives_the_batch_that_a_tally_of_it_would(edge: Edge, server: Writer) -> None:
+    edge.rotate()
+    (body,) = edge.bodies()
+    (packed,) = (edge.spool.raw / "access").iterdir()
+    item = Renamed.parse_archived(packed)
+    assert item is not None
+    maker = BatchMaker(edge.config, pytest.fail)  # which has what is packed tallied, whatever its size
+    assert json.loads(maker.batch(edge.stream, item, packed).encode()[0]) == body
 
 
 def test_a_run_loads_only_what_it_needs(edge: Edge, server: Writer) -> None:

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from edgetally.bill.percentile import mbps
 from edgetally.bill.series import Series
+from edgetally.bill.zones import zone_named
 from edgetally.limits import SLOT_SECONDS
 
 SPARK_POINTS = 124
@@ -119,7 +119,7 @@ def _day(missing: Sequence[tuple[int, int]], series: Series, period: dict[str, A
 
 def _local(period: dict[str, Any], slot: int) -> datetime:
     """When a slot of the period begins, in its zone."""
-    return datetime.fromtimestamp(period["from"] + slot * SLOT_SECONDS, ZoneInfo(period["zone"]))
+    return datetime.fromtimestamp(period["from"] + slot * SLOT_SECONDS, zone_named(period["zone"]))
 
 
 def _spark(sizes: Sequence[int], peak: int) -> str:

@@ -9,7 +9,6 @@ import pkgutil
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
@@ -17,6 +16,7 @@ from markupsafe import Markup
 from edgetally import __version__
 from edgetally.bill.bill import remarks
 from edgetally.bill.page.channel_page import Sheet
+from edgetally.bill.zones import zone_named
 from edgetally.errors import EdgetallyError
 
 UPLOT = "youplot"  # the package that carries uPlot's files as they were released
@@ -42,7 +42,7 @@ class Renderer:
             uplot_js=Markup(_uplot("uplot.iife.min.js")),  # noqa: S704
         )
         self.bill = bill
-        self.zone = ZoneInfo(bill["period"]["zone"])
+        self.zone = zone_named(bill["period"]["zone"])
         environment.filters.update(moment=self._moment)
         rule = bill["total"]["percentiles"][0]
         self.shared = {
