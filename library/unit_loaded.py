@@ -28,8 +28,8 @@ options:
     required: true
   reloads:
     description:
-      - Whether a reload starts new processes below the unit's own, as those of nginx and Apache do. Then the youngest of
-        them counts.
+      - Whether a reload starts new processes below the unit's own, as those of nginx and Apache do.
+      - Then the youngest of them counts.
     type: bool
     default: false
 attributes:
