@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ ROLES = {"gearmand": "gearmand", "aggregator": "aggregator", "edges": "edge_ship
 """The groups, each with the role whose argument_specs say what its hosts need."""
 
 PORT = 7003
+SECRET = re.compile(r"(password|keys?)$")
 SUFFIXES = {".py", ".sql", ".html", ".css", ".js"}  # what bin/build takes of the sources
 HERE = {"localhost", "127.0.0.1", "::1"}
 
@@ -66,7 +68,7 @@ def _lacking(group: str, hosts: Mapping[str, Variables], options: Mapping[str, A
                 f"{name} is not set for {', '.join(missing)} ({what}): set it in the inventory's {where}, "
                 f"roles/{ROLES[group]}/README.md and inventory.example/ show how."
             )
-        elif option.get("no_log"):
+        elif SECRET.search(name):
             yield from _sealed(name, [host for host in hosts if host not in missing], hosts)
 
 

@@ -79,10 +79,9 @@ def test_options_are_described_and_typed(role: str) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_secrets_are_hidden(role: str) -> None:
-    for name, option in options(role).items():
-        if re.search(r"(password|key|keys)$", name):
-            assert option.get("no_log") is True, name
+def test_secrets_may_come_from_an_inline_vault(role: str) -> None:
+    """With no_log in its specs ansible-core before 2.19 refuses them; tests/integration/test_vault.py has it do so."""
+    assert not [name for name, option in options(role).items() if "no_log" in option]
 
 
 @pytest.mark.parametrize("role", ROLES)
