@@ -49,7 +49,13 @@ def inventory(tmp_path: Path, core: str) -> Path:
     (tmp_path / "password").write_text("the vault's password\n")
     for path in (folder / "group_vars").glob("*.yml"):
         for name, secret in SECRETS.items():
-            options = ["encrypt_string", "--vault-password-file", tmp_path / "password", "--stdin-name", name]
+            options: list[str | Path] = [
+                "encrypt_string",
+                "--vault-password-file",
+                tmp_path / "password",
+                "--stdin-name",
+                name,
+            ]
             text = path.read_text()
             if re.search(f"^{name}:", text, re.MULTILINE):
                 sealed = ansible(core, "vault", *options, stdin=secret)
@@ -61,8 +67,16 @@ def inventory(tmp_path: Path, core: str) -> Path:
 
 @pytest.mark.parametrize("playbook", ["aggregator", "edge_shipper"])
 def test_a_role_takes_inline_secrets(inventory: Path, core: str, playbook: str) -> None:
-    """No tag but what always runs: the inventory's check, and Ansible's own check of the arguments. Neither shows them."""
-    options = ["-i", inventory, "--vault-password-file", inventory.parent / "password", "--tags", "none", "-vvv"]
+    """No tag but what always runs: the inventory's check, and Ansible's own of the arguments. Neither shows them."""
+    options: list[str | Path] = [
+        "-i",
+        inventory,
+        "--vault-password-file",
+        inventory.parent / "password",
+        "--tags",
+        "none",
+        "-vvv",
+    ]
     said = ansible(core, "playbook", *options, f"playbooks/{playbook}.yml")
     assert "Validating arguments against arg spec 'main'" in said
     assert not [name for name, secret in SECRETS.items() if secret in said]
@@ -72,7 +86,7 @@ def test_they_are_in_the_configuration(inventory: Path, core: str) -> None:
     written = inventory.parent / "aggregator.json"
     playbook = inventory.parent / "render.yml"
     playbook.write_text(RENDER.format(role=ROOT / "roles" / "aggregator", out=written))
-    options = ["-i", inventory, "--vault-password-file", inventory.parent / "password"]
+    options: list[str | Path] = ["-i", inventory, "--vault-password-file", inventory.parent / "password"]
     ansible(core, "playbook", *options, "-e", f"ansible_python_interpreter={sys.executable}", playbook)
     config = json.loads(written.read_text())
     assert config["master_keys"] == [SECRETS["edgetally_master_key"]]
