@@ -61,6 +61,11 @@ since:
   returned: always
   type: float
   sample: 1780000000.12
+known:
+  description: Whether systemd has such a unit.
+  returned: always
+  type: bool
+  sample: true
 newer:
   description:
     - The files that were changed since. None where no process runs - its start will read them.
@@ -120,17 +125,15 @@ def changed(path: str) -> float:
     return max(moments)
 
 
-def main_process(module: Any) -> int:
-    """The unit's own process; 0 where there is none, or no systemd."""
-    command = ["systemctl", "show", "--property=MainPID", "--value", module.params["unit"]]
-    code, answer, error = module.run_command(command, handle_exceptions=False) if _has_systemd() else (0, "0", "")
+def ask(module: Any) -> "dict[str, str]":
+    """What systemd says of the unit, by property; nothing where there is no systemd."""
+    if not os.path.isdir("/run/systemd/system"):
+        return {}
+    command = ["systemctl", "show", "--property=LoadState,MainPID", module.params["unit"]]
+    code, answer, error = module.run_command(command)
     if code:
-        module.fail_json(msg=f"systemd does not tell the process of {module.params['unit']}: {error.strip()}")
-    return int(answer.strip() or 0)
-
-
-def _has_systemd() -> bool:
-    return os.path.isdir("/run/systemd/system")
+        module.fail_json(msg=f"systemd tells nothing of {module.params['unit']}: {error.strip()}")
+    return dict(line.split("=", 1) for line in answer.splitlines() if "=" in line)
 
 
 def main() -> None:
@@ -143,10 +146,11 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    process = main_process(module)
+    told = ask(module)
+    process = int(told.get("MainPID") or 0)
     since = loaded_at(process, module.params["reloads"]) if process else None
     newer = [] if since is None else [path for path in module.params["files"] if changed(path) > since]
-    module.exit_json(changed=False, since=since, newer=newer)
+    module.exit_json(changed=False, known=told.get("LoadState") == "loaded", since=since, newer=newer)
 
 
 if __name__ == "__main__":
