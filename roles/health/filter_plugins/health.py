@@ -29,17 +29,25 @@ class Report:
 
 
 def health_report(
-    hosts: Iterable[str], variables: Mapping[str, Mapping[str, Any]], known: Iterable[str] = ()
+    hosts: Iterable[str],
+    variables: Mapping[str, Mapping[str, Any]],
+    known: Iterable[str] = (),
+    left_out: Iterable[str] = (),
 ) -> dict[str, list[str]]:
     """The screen and the problems of what the hosts have answered.
 
     variables: of the hosts; among them __health_job_server, __health_aggregator, __health_canary and __health_edge,
     as tasks/main.yml registers them.
     known: regular expressions of problems that are shown, and are none.
+    left_out: the hosts that were not asked, because an earlier play failed on them.
     Returns {"problems": [sentence], "screen": [line]}.
     """
     report = Report()
+    failed = set(left_out)
     for host in sorted(hosts):
+        if host in failed:
+            report.blame(host, "it was not asked, because the rollout failed on it: its error stands above")
+            continue
         for kind, read in _READERS.items():
             answer = variables[host].get(f"__health_{kind}") or {}
             if not answer or answer.get("skipped"):

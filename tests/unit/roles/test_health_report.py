@@ -164,3 +164,10 @@ def test_a_host_with_both_roles_and_an_edge_without_anything_yet() -> None:
 def test_an_old_offset_says_how_old_it_is() -> None:
     _, screen = report(edge1=edge(clock={"offset": 0.5, "accuracy": 0.1, "age": 7300.0}))
     assert screen[-1].endswith("+0.50 s (2 h ago)  kernel 1")
+
+
+def test_a_host_that_the_rollout_failed_on_is_named() -> None:
+    """site.yml ends with this screen: what is not on it would be taken for healthy."""
+    hosts: dict[str, dict[str, Any]] = {"edge1": edge(), "edge2": {}}
+    problems = health_report(hosts, hosts, left_out=["edge2"])["problems"]
+    assert problems == ["edge2: it was not asked, because the rollout failed on it: its error stands above"]
