@@ -126,6 +126,18 @@ def test_manual_writes_its_files_once(built: Path, tmp_path: Path) -> None:
     assert said(built / PROGRAM, "manual", "--remove", tmp_path) == ""
 
 
+@pytest.mark.parametrize("option", ["--install", "--remove"])
+def test_a_folder_that_is_none(built: Path, option: str) -> None:
+    command = [str(built / PROGRAM), "manual", option, "/proc/self/nowhere"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    if option == "--remove":
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")  # nothing is there to be removed
+    else:
+        assert done.returncode == 2
+        assert done.stderr.startswith("edgetally: /proc/self/nowhere/man/man1/edgetally.1 cannot be changed (")
+        assert done.stderr.count("\n") == 1
+
+
 def test_the_collection_names_the_oldest_ansible_of_the_roles(built: Path) -> None:
     with tarfile.open(built / COLLECTION) as tar:
         runtime = yaml.safe_load(tar.extractfile("meta/runtime.yml") or b"")
