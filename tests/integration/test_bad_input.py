@@ -316,6 +316,11 @@ def test_a_month_that_is_none(tmp_path: Path, database: DatabaseConfig) -> None:
     fails_well(run("report", "--config", str(file), "--month", "2026-13"), 2, "write it as 2026-11")
 
 
+def test_a_manual_where_none_was_built(tmp_path: Path) -> None:
+    """The sources have none; tests/selftests/test_build.py tries what is built."""
+    fails_well(run("manual", "--install", str(tmp_path)), 2, "is in a program that bin/build has made")
+
+
 # --- the disk
 
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from types import SimpleNamespace
 
-from edgetally import __version__
+from edgetally import __commit__, __version__
 from edgetally.errors import EdgetallyError
 
 TYPE_CHECKING = False
@@ -40,6 +40,7 @@ COMMANDS = {
     "stream": "the edges' logs: list them, retire one that is gone for good",
     "channel": "the channels: list them, bill one under another name",
     "status": "how this host's edge or aggregator is doing",
+    "manual": "write the manual page, and the completion of bash and zsh, to a folder such as /usr/local/share",
 }
 _OF_CRON = ("ship", "status")
 
@@ -97,12 +98,17 @@ def _collect_again() -> None:
     gc.enable()
 
 
+def _version() -> str:
+    """What --version tells: the release and its commit, with a + where files differ from it."""
+    return f"edgetally {__version__}" + (f", commit {__commit__}" if __commit__ else "")
+
+
 def _parser(command: str) -> argparse.ArgumentParser:
     """A parser with the options of one command, or with the names of all commands where `command` is none of them."""
     import argparse
 
     parser = argparse.ArgumentParser(prog="edgetally", description="Account the bandwidth of web caches, per channel.")
-    parser.add_argument("--version", action="version", version=f"edgetally {__version__}")
+    parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for name in [command] if command in COMMANDS else COMMANDS:
         subparser = commands.add_parser(name, help=COMMANDS[name])

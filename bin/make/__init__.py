@@ -1,0 +1,1 @@
+"""What bin/build makes beside the program, a file each."""
