@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import suppress
+
+from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
 from edgetally import __version__
 from edgetally.errors import EdgetallyError
@@ -23,47 +24,29 @@ def write(path: str, statuses: list[Status]) -> None:
     for status in statuses:
         figures.add(status)
     try:
-        _write(path, figures.text())
+        write_to_textfile(path, figures.registry)
     except OSError as error:
         raise EdgetallyError(
             f"{path} cannot be written ({error.strerror}): see that its folder is there, "
             "edge_shipper_metrics_dir or aggregator_metrics_dir"
         ) from None
-
-
-def _write(path: str, text: str) -> None:
-    """Write a file aside and put it in its place: the exporter reads it at any moment."""
-    aside = f"{path}.{os.getpid()}"
-    try:
-        with open(aside, "w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), 0o644)  # the exporter is another user, whatever our umask is
-            file.write(text)
-        os.replace(aside, path)
-    except OSError:
-        with suppress(OSError):
-            os.unlink(aside)
-        raise
+    os.chmod(path, 0o644)  # the exporter is another user, whatever our umask is
 
 
 class Figures:
-    """The metrics of one host, all of them gauges, in Prometheus' text format."""
+    """The metrics of one host."""
 
     def __init__(self) -> None:
-        self._gauges: dict[str, list[str]] = {}  # the lines of each metric, its description first
-
-    def text(self) -> str:
-        """What the exporter reads."""
-        return "".join(f"{line}\n" for lines in self._gauges.values() for line in lines)
+        self.registry = CollectorRegistry()
+        self._gauges: dict[str, Gauge] = {}
 
     def set(self, name: str, what: str, value: float | None, **labels: str) -> None:
         """Give a metric a value; one without a value is left out."""
         if value is None:
             return
-        metric = f"edgetally_{name}"
-        head = [f"# HELP {metric} {what}", f"# TYPE {metric} gauge"]
-        named = ",".join(f'{label}="{_escaped(text)}"' for label, text in sorted(labels.items()))
-        series = f"{metric}{{{named}}}" if named else metric
-        self._gauges.setdefault(name, head).append(f"{series} {float(value)}")
+        if name not in self._gauges:
+            self._gauges[name] = Gauge(f"edgetally_{name}", what, list(labels), registry=self.registry)
+        (self._gauges[name].labels(**labels) if labels else self._gauges[name]).set(value)
 
     def add(self, status: Status) -> None:
         """The metrics of one part of the host."""
@@ -139,8 +122,3 @@ class Figures:
             for state in ("waiting", "running"):
                 self.set("queue_jobs", "Jobs in a queue", figures[state], server=name, queue=queue, state=state)
             self.set("queue_workers", "Workers registered for it", figures["workers"], server=name, queue=queue)
-
-
-def _escaped(text: str) -> str:
-    """A label's value as it stands between quotes."""
-    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
