@@ -89,7 +89,10 @@ pub fn ranges(text: Text, op: &Op, from: usize) -> Found<usize> {
             let above = lanes::minus(lanes, lanes::of(op.lows.get(n).or_leave()?));
             Ok(lanes::at_most(above, lanes::of(op.widths.get(n).or_leave()?)))
         };
-        let any = lanes::or(lanes::or(inside(0)?, inside(1)?), lanes::or(inside(2)?, inside(3)?));
+        let mut any = lanes::or(inside(0)?, inside(1)?);
+        if !op.may(flag::TWO) {
+            any = lanes::or(any, lanes::or(inside(2)?, inside(3)?));
+        }
         let step = lanes::first_not(any);
         at += step;
         if step < 16 {

@@ -1,11 +1,12 @@
 //! The way through the lines: each is read by the program's instructions, and counted.
 #![forbid(unsafe_code)]
 
+use crate::entries::Hosts;
 use crate::fields;
 use crate::json::Json;
 use crate::prefix;
-use crate::shapes::{answer, flag, kind, role, Cell, Entry, Left, Minute, Node, Op, Spans, State, Word, ROLES};
-use crate::text::{expect, Found, Span, Stop, Text};
+use crate::shapes::{answer, flag, kind, role, Cell, Entry, Left, Minute, Node, Op, Spans, State, Word, HOSTS, ROLES};
+use crate::text::{expect, Found, OrLeave, Span, Stop, Text};
 
 const LONGEST_LINE: usize = 2 << 20;
 
@@ -40,15 +41,15 @@ impl Line<'_> {
         self.spans.get(role as usize).copied().unwrap_or_default()
     }
 
-    /// Whether the program has a field with this role. No field begins at the buffer's first byte and is empty.
+    /// The hosts, in their order of precedence.
     #[inline(always)]
-    pub fn has(&self, role: u8) -> bool {
-        let span = self.span(role);
-        span.at + span.len > 0
+    pub fn hosts(&self) -> Found<&Hosts> {
+        const FIRST: usize = role::HOST as usize;
+        self.spans.get(FIRST..FIRST + HOSTS).and_then(|hosts| hosts.try_into().ok()).or_leave()
     }
 
     #[inline(always)]
-    fn note(&mut self, role: u8, span: Span) {
+    pub fn note(&mut self, role: u8, span: Span) {
         if let Some(noted) = self.spans.get_mut(role as usize % ROLES) {
             *noted = span;
         }
@@ -163,7 +164,7 @@ impl Kernel<'_> {
 
     /// END: the line has to end here.
     #[inline(always)]
-    fn end(&mut self, start: usize, at: usize, line: &Line) -> Found<usize> {
+    fn end(&mut self, start: usize, at: usize, line: &mut Line) -> Found<usize> {
         let at = at + (self.text.byte(at) == b'\r') as usize;
         expect(self.text.byte(at) == b'\n' && at - start <= LONGEST_LINE)?;
         self.count(line)?;

@@ -78,7 +78,7 @@ pub mod flag {
     pub const LETTER: u8 = 8;
     /// A backslash escapes a quote or a backslash.
     pub const ESCAPES: u8 = 16;
-    /// It has at most two stops.
+    /// It has at most two stops, or ranges.
     pub const TWO: u8 = 32;
     /// It has at most two stops, and is mostly long.
     pub const WIDE: u8 = 64;
@@ -94,10 +94,10 @@ pub mod role {
     pub const MOMENT: u8 = 4;
     /// A request or a URL, of which the host or the path is asked for.
     pub const TARGET: u8 = 5;
-    /// A path with what follows it, and one alone.
+    /// A path with what follows it, and one alone, which a target's is put into.
     pub const URI: u8 = 6;
     pub const PATH: u8 = 7;
-    /// The hosts, in their order of precedence, but for the one that is in the target.
+    /// The hosts, in their order of precedence; the one that is in the target is put there.
     pub const HOST: u8 = 8;
 }
 
@@ -122,6 +122,9 @@ pub mod option {
     pub const HITS: u64 = 8;
     /// The target begins with a method.
     pub const METHOD: u64 = 16;
+    /// There is a target; the path is that of a URI.
+    pub const TARGET: u64 = 32;
+    pub const URI: u64 = 64;
 }
 
 /// Why the kernel stops.
@@ -228,7 +231,7 @@ pub struct State {
     pub line: u64,
     /// See `option`.
     pub options: u64,
-    /// How many hosts a line has, and which of them is in the target (or none).
+    /// How many hosts a line has, and the role of what is in the target: one of these, or 0.
     pub hosts: u64,
     pub target: u64,
     /// Microseconds: what ended before the first is set aside, what is not between the others is left.

@@ -1,9 +1,8 @@
 //! Adding up: each line in the cell of its slot, hosts and rule.
 #![forbid(unsafe_code)]
 
-use crate::entries::Hosts;
 use crate::kernel::{Kernel, Line};
-use crate::shapes::{answer, option, role, Cell, HOSTS, NONE};
+use crate::shapes::{answer, option, role, Cell, NONE};
 use crate::target::{path, target};
 use crate::text::{expect, Found, OrLeave, Span, Stop};
 
@@ -31,7 +30,7 @@ struct Transfer {
 impl Kernel<'_> {
     /// Count a line that fits. It is counted as a whole, or not at all.
     #[inline(always)]
-    pub fn count(&mut self, line: &Line) -> Found<()> {
+    pub fn count(&mut self, line: &mut Line) -> Found<()> {
         expect(line.size < BIG)?;
         let adds = self.state.options & option::ADDS != 0;
         let time = if adds { line.time + line.lasted as i64 } else { line.time };
@@ -62,30 +61,26 @@ impl Kernel<'_> {
 
     /// Find where a line is booked.
     #[inline(always)]
-    fn place(&mut self, line: &Line, hit: usize) -> Found<Place> {
-        let paths = self.state.options & option::PATHS != 0;
-        let method = self.state.options & option::METHOD != 0;
-        let mut hosts = line.hosts();
-        let mut asked = line.span(role::PATH);
-        if line.has(role::TARGET) {
-            let found = target(self.text, line.span(role::TARGET), method, paths)?;
-            self.put_host(&mut hosts, found.host);
-            asked = found.path;
+    fn place(&mut self, line: &mut Line, hit: usize) -> Found<Place> {
+        let options = self.state.options;
+        let paths = options & option::PATHS != 0;
+        if options & option::TARGET != 0 {
+            let whole = line.span(role::TARGET);
+            let found = target(self.text, whole, options & option::METHOD != 0, paths)?;
+            line.note(role::PATH, found.path);
+            line.note(self.state.target as u8, found.host);
         }
-        if line.has(role::URI) {
-            asked = path(self.text, line.span(role::URI))?;
-        }
-        let entry = self.entry(&hosts)?;
+        let entry = self.entry(line.hosts()?)?;
         let rules = self.entries.get(entry).or_leave()?.rules;
-        let rule = if paths && rules != NONE { self.rule(rules, asked, line.escaped)? } else { NONE };
+        let rule = if paths && rules != NONE { self.rule(rules, self.path(line)?, line.escaped)? } else { NONE };
         Ok(Place { entry, rule, hit })
     }
 
-    /// Put the target's host where its precedence is.
-    #[inline(always)]
-    fn put_host(&self, hosts: &mut Hosts, host: Span) {
-        if let Some(place) = hosts.get_mut(self.state.target as usize) {
-            *place = host;
+    /// The path that a line asks for.
+    fn path(&self, line: &Line) -> Found<Span> {
+        match self.state.options & option::URI != 0 {
+            true => path(self.text, line.span(role::URI)),
+            false => Ok(line.span(role::PATH)),
         }
     }
 
@@ -163,16 +158,5 @@ impl Transfer {
     fn sent(&self, until: i64) -> Found<u64> {
         let elapsed = (until - self.start) as u64;
         (self.size * elapsed).checked_div(self.lasted as u64).or_leave()
-    }
-}
-
-impl Line<'_> {
-    #[inline(always)]
-    fn hosts(&self) -> Hosts {
-        let mut hosts = [Span::default(); HOSTS];
-        for (number, host) in hosts.iter_mut().enumerate() {
-            *host = self.span(role::HOST + number as u8);
-        }
-        hosts
     }
 }

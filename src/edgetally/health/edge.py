@@ -139,7 +139,7 @@ def _log_problems(log: LogStatus, now: float, idle: bool) -> list[str]:
         problems.append(f"log '{name}': {log['path']} is not there: see that its server runs, and `edgetally check`")
     if log["path"] and not idle and now - (log["last_rotation"] or 0.0) > OVERDUE_SECONDS:
         ago = age(now - log["last_rotation"]) + " ago" if log["last_rotation"] else "never"
-        problems.append(f"log '{name}' was rotated {ago}: see that cron, or the timer edgetally-ship, runs")
+        problems.append(f"log '{name}' was rotated {ago}: look at `systemctl status cron edgetally-ship.timer`")
     oldest = log["oldest_outbox"] or 0.0
     if oldest > OVERDUE_SECONDS:
         problems.append(

@@ -3,6 +3,7 @@
  * PROGRAMS names the file with the programs of all formats (programs.py): sizes, then for each the ops, and the state's
  * options, hosts and target. An input's first byte chooses one, its second how small the tables are. All memory is
  * allocated anew for each input, just as big as it is said to be, so that AddressSanitizer sees each byte too many.
+ * With -DALONE it reads files of such inputs, and prints what all of them came to: the same on every machine.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -39,6 +40,11 @@ struct node { uint32_t offset, len, rule, child, children, firsts; };
 extern uint32_t edgetally_count(struct context *);
 void edgetally_cannot_panic(void) { abort(); }
 
+static uint64_t sums; /* of all that was counted and left, in one number */
+static void note(const void *data, size_t size) {
+    for (const unsigned char *byte = data; size--; byte++) sums = (sums ^ *byte) * 0x100000001B3u;
+}
+
 static unsigned char *programs;
 static size_t op_size, count, at_of[256];
 
@@ -73,6 +79,7 @@ static uint64_t counted(struct context *c) {
     struct cell *cells = c->lent[CELLS].start;
     uint64_t sum = 0;
     for (size_t n = 0; n < c->state.cells; n++) sum += cells[n].requests[0] + cells[n].requests[1];
+    note(cells, c->state.cells * sizeof *cells);
     return sum;
 }
 
@@ -131,8 +138,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if (why == ENTRY) ((struct entry *)c->lent[ENTRIES].start)[s->asked].rules = data[1] & 1 ? 0 : NONE;
         if (why == BAD) abort();
     }
+    note(&found, sizeof found);
     if (found + counted(c) + s->aside != wanted) abort(); /* a line is lost, or counted twice */
     for (int n = 0; n < LENT; n++) free(c->lent[n].start);
     free(c);
     return 0;
 }
+
+#ifdef ALONE
+int main(int argc, char **argv) {
+    for (int n = 1; n < argc; n++) {
+        static uint8_t input[1 << 16];
+        FILE *file = fopen(argv[n], "rb");
+        if (!file) { perror(argv[n]); return 2; }
+        LLVMFuzzerTestOneInput(input, fread(input, 1, sizeof input, file));
+        fclose(file);
+    }
+    printf("%016llx\n", (unsigned long long)sums);
+}
+#endif

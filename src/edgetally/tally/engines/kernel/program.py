@@ -82,7 +82,7 @@ class ClockText(NamedTuple):
 
 
 class Program(NamedTuple):
-    """A format's program. target: which of the hosts is in a request or a URL; HOSTS for none."""
+    """A format's program. target: the role of the host that is in a request or a URL; 0 where none is."""
 
     ops: tuple[k.Op, ...]
     clocks: tuple[ClockText, ...]
@@ -112,7 +112,7 @@ class _Compiler:
         self._ops: list[k.Op] = []
         self._clocks: list[ClockText] = []
         self._options = 0
-        self._target = k.HOSTS
+        self._target = 0
         literals = [part.name for part in self._parts if part.kind == "literal"]
         if len(self._hosts) > k.HOSTS or (fmt.escapes and "\\" in "".join(literals)):
             raise UnfitError
@@ -272,6 +272,7 @@ class _Compiler:
         if number in self._hosts:
             return k.HOST + self._hosts.index(number)
         if number in self._paths:
+            self._options |= k.OF_URI if kind == "uri" else 0
             return k.URI if kind == "uri" else k.PATH
         return k.WORD if number in roles.get("hit", ()) else 0
 
@@ -280,7 +281,8 @@ class _Compiler:
         if any(op.role == k.TARGET for op in self._ops):
             raise UnfitError
         if number in self._hosts:
-            self._target = self._hosts.index(number)
+            self._target = k.HOST + self._hosts.index(number)
+        self._options |= k.OF_TARGET
         if self._part(number).kind == "request":
             self._options |= k.METHOD
         return k.TARGET
@@ -292,8 +294,8 @@ def _as_literal(part: Part) -> Part:
 
 
 def _ranges(ranges: bytes, least: int, most: int, flags: int) -> k.Op:
-    op = k.Op(kind=k.RANGES, least=least, most=most, flags=flags)
     pairs = list(zip(ranges[::2], ranges[1::2]))
+    op = k.Op(kind=k.RANGES, least=least, most=most, flags=flags | (k.TWO if len(pairs) <= 2 else 0))
     pairs += pairs[:1] * (4 - len(pairs))
     op.lows[:] = [low for low, _ in pairs for _ in range(16)]
     op.widths[:] = [high - low for low, high in pairs for _ in range(16)]
