@@ -180,8 +180,8 @@ def test_idle_dead_broken_and_late_are_told_apart(config: AggregatorConfig, mari
     idle = [interval("edge1/idle", seq, zeros) for seq in range(1, 25)]
     dead = [interval("edge1/dead", seq, sizes) for seq in range(1, 7)]
     broken = [interval("edge1/odd", seq, sizes) for seq in range(1, 25)]
-    broken[9] = Batch(**{**vars(broken[9]), "continuity": "broken"})
-    broken[15] = Batch(**{**vars(broken[15]), "log": "absent", "rows": (), "channels": ()})
+    broken[9] = broken[9]._replace(continuity="broken")
+    broken[15] = broken[15]._replace(log="absent", rows=(), channels=())
     commit(config.database, [*idle, *dead, *broken])
     mariadb.sql("UPDATE batch SET committed_at = FROM_UNIXTIME(covers_to + 5)", "edgetally")
     mariadb.sql("UPDATE batch SET committed_at = FROM_UNIXTIME(covers_to + 1801) WHERE seq = 3", "edgetally")
@@ -299,9 +299,9 @@ def test_a_retired_edge_that_comes_back_with_lost_numbers_was_not_off(
 def test_a_batch_of_which_a_part_is_missing_vouches_for_nothing(config: AggregatorConfig) -> None:
     sizes = [10] * 12
     batches = [interval("edge1/a", seq, sizes) for seq in range(1, 13)]
-    batches[5] = Batch(**{**vars(batches[5]), "part": 0, "parts": 2})
-    batches[8] = Batch(**{**vars(batches[8]), "part": 0, "parts": 2})
-    batches.append(Batch(**{**vars(batches[8]), "part": 1}))
+    batches[5] = batches[5]._replace(part=0, parts=2)
+    batches[8] = batches[8]._replace(part=0, parts=2)
+    batches.append(batches[8]._replace(part=1))
     commit(config.database, batches)
     (gap,) = bill(config, START, START + 3600)["completeness"]["gaps"]
     assert (gap["first_seq"], gap["last_seq"]) == (6, 6)
