@@ -31,15 +31,21 @@ def answers(host: str, port: int) -> bool:
 
 def restarts(unit: str) -> int:
     """How often systemd has started the unit again by itself."""
-    command = ["systemctl", "show", "--property=NRestarts", "--value", unit]
-    return int(subprocess.run(command, capture_output=True, text=True, check=False).stdout or 0)
+    return int(_said("systemctl", "show", "--property=NRestarts", "--value", unit) or 0)
 
 
 def journal(unit: str, since: float) -> str:
     """What the unit's programs have said since a moment."""
-    command = ["journalctl", "--quiet", f"--unit={unit}", f"--since=@{since:.0f}", "--output=cat"]
-    command += ["--identifier=gearmand", "--identifier=python3"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    which = [f"--unit={unit}", f"--since=@{since:.0f}", "--identifier=gearmand", "--identifier=python3"]
+    return _said("journalctl", "--quiet", "--output=cat", *which)
+
+
+def _said(*command: str) -> str:
+    """What a command prints; nothing where there is no such command."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    except FileNotFoundError:
+        return ""
 
 
 def last_word(text: str) -> str:

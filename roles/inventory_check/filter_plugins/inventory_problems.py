@@ -68,21 +68,28 @@ def _lacking(group: str, hosts: Mapping[str, Variables], options: Mapping[str, A
                 f"{name} is not set for {', '.join(missing)} ({what}): set it in the inventory's {where}, "
                 f"roles/{ROLES[group]}/README.md and inventory.example/ show how."
             )
-        elif SECRET.search(name):
-            yield from _sealed(name, [host for host in hosts if host not in missing], hosts)
+    yield from _sealed(hosts, [name for name in options if SECRET.search(name)])
 
 
-def _sealed(name: str, having: list[str], hosts: Mapping[str, Variables]) -> Iterator[str]:
-    """A secret that cannot be read. It is one of the whole group as a rule, so the first host's is looked at."""
-    for host in having[:1]:
-        try:
-            str(hosts[host][name])
-        except Exception as error:
-            why = " ".join(str(error).split()).rstrip(".")
+def _sealed(hosts: Mapping[str, Variables], names: list[str]) -> Iterator[str]:
+    """The secrets that cannot be read. They are one of the whole group as a rule, so the first host's are looked at."""
+    for host, variables in list(hosts.items())[:1]:
+        causes = {name: _cause(variables, name) for name in names if name in variables}
+        sealed = [name for name, cause in causes.items() if cause]
+        if sealed:
             yield (
-                f"{name} of {host} cannot be read ({why}): give the vault's password, --ask-vault-pass or "
-                "--vault-password-file FILE, the one that it was encrypted with."
+                f"{', '.join(sealed)} of {host} cannot be read ({causes[sealed[0]]}): give the vault's password, "
+                "--ask-vault-pass or --vault-password-file FILE, the one that it was encrypted with."
             )
+
+
+def _cause(variables: Variables, name: str) -> str:
+    """Why a variable cannot be read; empty when it can be."""
+    try:
+        str(variables[name])
+    except Exception as error:
+        return " ".join(str(error.__cause__ or error).split()).rstrip(".")
+    return ""
 
 
 # --- whether the hosts fit together

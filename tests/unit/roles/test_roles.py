@@ -165,3 +165,9 @@ def test_no_secret_is_in_a_command_line() -> None:
             assert not re.search(r"password|master_key", shown, re.IGNORECASE), (path, task["name"])
             command = task.get("ansible.builtin.command") or {}
             assert not re.search(r"_password\b|_options\b", str(command.get("stdin"))) or task["no_log"], task["name"]
+
+
+def test_an_old_gearmand_is_told_of_libevents_functions() -> None:
+    """Its configure looks for them with -R, which the gcc of Debian 11 and 13 refuses: the build would never start."""
+    told = read("gearmand", "vars/main.yml")["__gearmand_configure_old"]
+    assert [f"ac_cv_func_event_base_{name}=yes" for name in ("new", "free", "get_method")] == told[:3]
