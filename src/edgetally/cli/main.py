@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-from edgetally import __commit__, __version__
+from edgetally import __version__
 from edgetally.errors import EdgetallyError
 
 # A command's file has `add_arguments(parser)` and `run(options)`, which returns the exit status.
@@ -70,13 +70,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _version() -> str:
     """What --version tells: the release and its commit, with a + where files differ from it."""
-    return f"edgetally {__version__}" + (f", commit {__commit__}" if __commit__ else "")
+    import pkgutil
+
+    try:
+        commit = (pkgutil.get_data("edgetally", "share/commit") or b"").decode()
+    except OSError:
+        commit = ""  # bin/build has not made this program, or not in a clone
+    return f"edgetally {__version__}" + (f", commit {commit}" if commit else "")
 
 
 def _parser(command: str) -> argparse.ArgumentParser:
     """A parser with the options of one command, or with the names of all commands where `command` is none of them."""
     parser = argparse.ArgumentParser(prog="edgetally", description="Account the bandwidth of web caches, per channel.")
-    parser.add_argument("--version", action="version", version=_version())
+    parser.add_argument("--version", action="version", version=_version() if command == "--version" else "")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for name in [command] if command in COMMANDS else COMMANDS:
         subparser = commands.add_parser(name, help=COMMANDS[name])
