@@ -55,7 +55,9 @@ def content(root: Path) -> dict[str, bytes]:
     site = (root / "site.yml").read_text("utf-8")
     files["playbooks/site.yml"] = site.replace("import_playbook: playbooks/", "import_playbook: ").encode()
     files["meta/runtime.yml"] = f'---\nrequires_ansible: ">={oldest_ansible(root)}"\n'.encode()
-    files["dist/edgetally.pyz"] = (root / "dist/edgetally.pyz").read_bytes()
+    # The program, and what bin/build has laid beside it for hosts of some architecture
+    built = [root / "dist/edgetally.pyz", *sorted((root / "dist").glob("*.so"))]
+    files.update({f"dist/{path.name}": path.read_bytes() for path in built})
     return files
 
 

@@ -64,6 +64,7 @@ def content(root: Path) -> dict[str, bytes]:
     program = root / "dist" / "edgetally.pyz"
     files = {"usr/bin/edgetally": program.read_bytes(), "usr/share/doc/edgetally/copyright": _COPYRIGHT.encode()}
     files["usr/share/doc/edgetally/changelog.gz"] = _zipped((root / "CHANGELOG.md").read_bytes())
+    files.update({f"usr/lib/edgetally/{path.name}": path.read_bytes() for path in program.parent.glob("*.so")})
     with zipfile.ZipFile(program) as pyz:
         for name, place in _SHARED.items():
             data = pyz.read(f"edgetally/share/{name}")

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 EPOCH = "315532800"  # 1980-01-01, the date of every file that is built: a zip knows none before
-PROGRAM = ("src", "requirements.txt", "bin/build", "bin/make")  # what dist/edgetally.pyz is made of
+PROGRAM = ("src", "kernel", "requirements.txt", "bin/build", "bin/make")  # what dist/edgetally.pyz is made of
 
 
 def commit(root: Path) -> str:

@@ -187,8 +187,8 @@ def outcome(core: Core, check: Callable[[Core], None]) -> str:
     except CheckError as failed:
         return str(failed)
     except subprocess.CalledProcessError as error:
-        lines = [line for line in (error.stderr + error.stdout).splitlines() if "rror" in line or "fatal" in line]
-        return " ".join(lines or error.stderr.splitlines()[-1:])[:500]
+        said = " ".join((error.stderr + error.stdout).split())
+        return said[max(0, said.find("fatal: ")) :][:500]
     return ""
 
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from types import SimpleNamespace
 
-from edgetally import __commit__, __version__
+from edgetally import __version__
 from edgetally.errors import EdgetallyError
 
 TYPE_CHECKING = False
@@ -100,7 +100,13 @@ def _collect_again() -> None:
 
 def _version() -> str:
     """What --version tells: the release and its commit, with a + where files differ from it."""
-    return f"edgetally {__version__}" + (f", commit {__commit__}" if __commit__ else "")
+    import pkgutil
+
+    try:
+        commit = (pkgutil.get_data("edgetally", "share/commit") or b"").decode()
+    except OSError:
+        commit = ""  # bin/build has not made this program, or not in a clone
+    return f"edgetally {__version__}" + (f", commit {commit}" if commit else "")
 
 
 def _parser(command: str) -> argparse.ArgumentParser:
@@ -108,7 +114,7 @@ def _parser(command: str) -> argparse.ArgumentParser:
     import argparse
 
     parser = argparse.ArgumentParser(prog="edgetally", description="Account the bandwidth of web caches, per channel.")
-    parser.add_argument("--version", action="version", version=_version())
+    parser.add_argument("--version", action="version", version=_version() if command == "--version" else "")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for name in [command] if command in COMMANDS else COMMANDS:
         subparser = commands.add_parser(name, help=COMMANDS[name])

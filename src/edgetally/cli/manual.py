@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from importlib import resources
+import pkgutil
 from pathlib import Path
 
 from edgetally.errors import EdgetallyError
@@ -35,8 +35,8 @@ def run(options: argparse.Namespace) -> int:
 def _install(name: str, path: Path) -> bool:
     """Write a file, unless it is there as it is here: whether it was not."""
     try:
-        data = (resources.files("edgetally") / "share" / name).read_bytes()
-    except FileNotFoundError:
+        data = pkgutil.get_data("edgetally", f"share/{name}") or b""
+    except OSError:
         raise EdgetallyError(f"{name} is in a program that bin/build has made, and not in the sources alone") from None
     if path.is_file() and path.read_bytes() == data:
         return False
