@@ -93,3 +93,10 @@ def test_the_health_check_is_the_end_of_site() -> None:
     listed = site(ROOT / "inventory.example", "--list-tasks").stdout
     assert listed.index("edge_shipper : ") < listed.index("health : Fail where there is a problem")
     assert "health : " not in site(ROOT / "inventory.example", "--list-tasks", "--skip-tags", "health").stdout
+
+
+def test_the_inventory_is_looked_at_once() -> None:
+    """Each playbook of site.yml begins with the look; of hundreds of hosts it took long."""
+    said = site(ROOT / "inventory.example", "--tags", "none").stdout
+    assert len(re.findall(r"^TASK \[inventory_check : Look at the inventory\].*\nok:", said, re.MULTILINE)) == 1
+    assert len(re.findall(r"^TASK \[inventory_check : Look at the inventory\].*\nskipping:", said, re.MULTILINE)) > 1
