@@ -168,12 +168,14 @@ impl<'a> Text<'a> {
     pub fn until_far(self, mut at: usize, stops: &Stops) -> Found<usize> {
         loop {
             let bytes: &[u8; 64] = self.0.get(at..at + 64).and_then(|bytes| bytes.try_into().ok()).or_leave()?;
-            let quarter = |n: usize| Text(bytes).lanes(16 * n).map(|lanes| lanes::bits(two_of(lanes, stops)));
-            let found = quarter(0)? | quarter(1)? << 16 | quarter(2)? << 32 | quarter(3)? << 48;
-            at += found.trailing_zeros() as usize;
-            if found != 0 {
-                return Ok(at);
+            let quarter = |n: usize| Text(bytes).lanes(16 * n).map(|lanes| two_of(lanes, stops));
+            let (one, two, three, four) = (quarter(0)?, quarter(1)?, quarter(2)?, quarter(3)?);
+            if lanes::bits(lanes::or(lanes::or(one, two), lanes::or(three, four))) != 0 {
+                let low = lanes::bits(one) | lanes::bits(two) << 16;
+                let high = lanes::bits(three) | lanes::bits(four) << 16;
+                return Ok(at + (low | high << 32).trailing_zeros() as usize);
             }
+            at += 64;
         }
     }
 
