@@ -324,6 +324,13 @@ def test_an_old_process_may_write_to_an_unknown_file_for_a_while(edge: Edge) -> 
     assert (item.mark, problems) == ("", []), "it is done by now"
 
 
+def test_nothing_is_missing_of_what_an_installation_finds(edge: Edge) -> None:
+    edge.set(linger_timeout=3600, include_existing=True)
+    edge.log.write_text("line\n")
+    (item,), problems = edge.turn()
+    assert (item.start, item.mark, problems) == (0.0, "", [])
+
+
 def test_that_is_known_after_a_kill(edge: Edge) -> None:
     """The batches have their names, and the state does not know them yet."""
     edge.set(linger_timeout=3600)
