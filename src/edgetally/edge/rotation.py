@@ -204,7 +204,7 @@ class Rotation:
     def _lingers(self, start: float) -> bool:
         """Whether somebody may still write to a file that nobody knows, or could while the clock was another one."""
         strange, marked = self.state.strange, self.state.marked
-        return bool(strange and start < strange + self.config.linger_timeout or marked and self._step())
+        return bool((strange and start < strange + self.config.linger_timeout) or (marked and self._step()))
 
     def _step(self) -> float:
         """By how many seconds the clock was set since the rotation before."""
