@@ -41,7 +41,8 @@ def run(inventory: str, playbook: str, role: str, tag: str, check: bool) -> str:
     """Run one tag; a sentence where it was not well."""
     command = ["ansible-playbook", "-i", inventory, f"playbooks/{playbook}.yml", "--tags", tag, "--limit", HOSTS]
     command += ["--check"] if check else []
-    settings = {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_GATHERING": "explicit", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
+    plain = {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}  # molecule has all in colours
+    settings = {**plain, "ANSIBLE_GATHERING": "explicit", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
     environment = {**os.environ, **settings}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     said = done.stderr[-2000:] if done.returncode else wrong(role, done.stdout, check)

@@ -113,7 +113,7 @@ def _servers(variables: Variables) -> list[tuple[str, str]]:
     """The job servers that a host is told of: host and port. What is no host:port is the role's to refuse."""
     given = variables.get("edgetally_gearmand_servers") or []
     parts = [str(server).rpartition(":") for server in ([given] if isinstance(given, str) else given)]
-    return [(host.strip("[]"), port) for host, _, port in parts]
+    return [(host.strip("[]"), port) for host, _colon, port in parts]
 
 
 def _ports(fleet: Fleet) -> Iterator[str]:
@@ -170,7 +170,7 @@ def _databases(host: str, variables: Variables) -> set[tuple[str, str]]:
 
 
 def _told(host: str, variables: Variables) -> str:
-    nodes = sorted(node for node, _ in _databases(host, variables))
+    nodes = sorted(node for node, _name in _databases(host, variables))
     return f"{host}: aggregator_db_install or its socket" if nodes == [host] else f"{host}: {', '.join(nodes)}"
 
 
