@@ -160,12 +160,12 @@ def test_a_worker_holds_many_jobs_and_completes_them_together(gearmand: servers.
 
 
 def test_groups_are_bounded_by_number_and_by_bytes(gearmand: servers.Server) -> None:
-    submit([gearmand.address], FUNCTION, jobs(10, size=1000))
+    submit([gearmand.address], FUNCTION, jobs(100, size=1000))
     by_number = worker(gearmand.address, limit=4)
     assert len(wait_for("jobs", lambda: by_number.wait(0.5))) == 4
     by_number.close()
     by_size = worker(gearmand.address, limit_bytes=2500)
-    assert len(wait_for("jobs", lambda: by_size.wait(0.5))) == 3
+    assert 3 <= len(wait_for("jobs", lambda: by_size.wait(0.5))) <= 3 + GRAB_WINDOW, "and what was asked for already"
     by_size.close()
 
 
