@@ -73,7 +73,7 @@ def test_it_needs_nothing_of_the_system(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("missing", "said"),
     [
-        ("rustc", "kernel/build: there is no nothing: install rustc, libstd-rust-dev and lld"),
+        ("rustc", "kernel/build: there is no nothing that runs: install rustc, libstd-rust-dev and lld"),
         ("lld", "kernel/build: there is no ld.lld: install lld"),
     ],
 )
