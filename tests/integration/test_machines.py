@@ -36,6 +36,13 @@ def file(tmp_path: Path, gearmand: servers.Server, database: DatabaseConfig) -> 
         yield file
 
 
+def run_on(host: str, *command: str) -> int:
+    """Run a command of the program on a host of that name; its exit status."""
+    program = f'hostname {host} && exec {sys.executable} -m edgetally "$@"'
+    started = ["unshare", "--uts", "sh", "-c", program, "sh", *command]
+    return subprocess.run(started, env=environment(), stderr=subprocess.DEVNULL, check=False).returncode
+
+
 class Cache:
     """A machine with a name of its own, whose program ships as edge1."""
 
@@ -50,10 +57,7 @@ class Cache:
         with self.edge.log.open("a") as log:
             log.write(line(self.number))
         self.number += 1
-        program = f"hostname {self.host} && exec {sys.executable} -m edgetally ship --config {self.edge.file} --now"
-        subprocess.run(
-            ["unshare", "--uts", "sh", "-c", program], env=environment(), stderr=subprocess.DEVNULL, check=False
-        )
+        run_on(self.host, "ship", "--config", str(self.edge.file), "--now")
 
 
 def test_two_machines_of_one_name_are_named_with_their_addresses(
@@ -74,6 +78,13 @@ def test_two_machines_of_one_name_are_named_with_their_addresses(
     assert [machine["host"] for machine in twin["machines"]] == ["cache1", "cache2"]
     assert sentence[1:] in " ".join(run("report", "--config", str(file)).stdout.split())
     assert sentence[1:] in run("report", "--config", str(file), "--output", "html").stdout
+
+
+def test_each_aggregator_may_send_canaries(file: Path) -> None:
+    """They have one stream, and no edge."""
+    for host in ("ledger1", "ledger2", "ledger1"):
+        assert run_on(host, "canary", "--config", str(file)) == 0
+    assert asked(file, "status")["twins"] == []
 
 
 def test_a_machine_that_was_started_again_or_renamed_is_one(file: Path, database: DatabaseConfig) -> None:

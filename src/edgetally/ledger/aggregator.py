@@ -27,7 +27,7 @@ from edgetally.ledger.ledger import Ledger
 from edgetally.ledger.machines import Watch
 from edgetally.ledger.transaction import RECORDED
 from edgetally.ledger.writer import FenceLostError
-from edgetally.wire.batch import FUNCTION
+from edgetally.wire.batch import CANARY_STREAM, FUNCTION
 from edgetally.wire.envelope import BatchError, edge_of
 from edgetally.wire.gearman import unreachable
 from edgetally.wire.machine import Machine
@@ -250,8 +250,9 @@ class Aggregator:
             return b""
         states = self._steadily(lambda: self.ledger.states(request.envelope.stream, request.ask))
         ledger, now = self._steadily(self.ledger.identify)
-        edge, machine = edge_of(request.envelope.stream), request.machine
-        if machine and self._watch.is_new(edge, machine):
+        stream, machine = request.envelope.stream, request.machine
+        edge = edge_of(stream)
+        if machine and stream != CANARY_STREAM and self._watch.is_new(edge, machine):  # canaries come from anywhere
             heard[edge] = machine
         return seal_answer(request, ledger, now, states)
 
