@@ -97,7 +97,8 @@ def _print(world: World, verdict: Verdict, seconds: float) -> None:
     )
     print(
         f"quarantined {', '.join(line.replace(chr(9), ' ') for line in refused) or 'nothing'}; "
-        f"lines whose moment the bill calls missing {verdict.missing}, in gaps of together {verdict.gaps:.0f} s"
+        f"lost lines whose moment the bill calls missing {verdict.missing}, counted ones {verdict.needless}, in gaps "
+        f"of together {verdict.gaps:.0f} s"
     )
     for problem in verdict.problems[:40]:
         print(f"WRONG: {problem}")

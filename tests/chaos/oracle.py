@@ -46,8 +46,8 @@ Found = dict[Cell, tuple[int, int]]  # requests, bytes
 class Verdict:
     """Lines lost, doubled and misplaced, of those written; problems: all that is wrong, in words.
 
-    missing: not counted, and at the moment when they were written the bill has a gap. gaps: how long all of them are
-    together, seconds.
+    missing: not counted, and at the moment when they were written the bill has a gap. needless: counted, though it has
+    one there, too. gaps: how long all of them are together, seconds.
     """
 
     lost: int = 0
@@ -55,6 +55,7 @@ class Verdict:
     misplaced: int = 0
     written: int = 0
     missing: int = 0
+    needless: int = 0
     gaps: float = 0.0
     problems: list[str] = field(default_factory=list)
 
@@ -78,6 +79,7 @@ def judge(world: World) -> Verdict:
         told = {line.size for line in said}
         silent = [line for line in count.absent if line.size not in told]
         verdict.missing += len(said)
+        verdict.needless += sum(any(holds(gap, line) for gap in gaps[stream]) for line in lines) - len(said)
         verdict.lost += len(silent)
         verdict.misplaced += len(count.moved)
         verdict.doubled += len(count.again) + sum(max(1, abs(requests)) for _cell, requests, _size in count.strange)

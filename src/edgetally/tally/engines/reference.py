@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import BinaryIO
+from typing import BinaryIO, Callable
 
 from edgetally.formats.log_format import Key, LogFormat
 from edgetally.limits import SLOT_SECONDS
@@ -20,6 +20,22 @@ _BLOCK = 256 << 10
 _CONTROLS = bytes(byte for byte in range(32) if byte != ord("\n"))
 _OPEN_KINDS = 20_000
 _ONE = 1 << 90  # a line, in a number that has its bytes below that; no log has so many
+
+
+def read_blocks(
+    name: str, stream: BinaryIO, count: Callable[[str, bytes, Sequence[int]], None], book: RunningTally
+) -> int:
+    """Have the lines of one file counted, block by block; returns how many it has. What is too long is rejected."""
+    line = 1
+    for block in blocks(stream, _BLOCK):
+        if block.too_long:
+            book.reject(name, line, TOO_LONG, block.data)
+            line += 1
+        else:
+            newlines = block.data.count(b"\n")
+            count(name, block.data, range(line, line + newlines))
+            line += newlines
+    return line - 1
 
 
 class ReferenceEngine:
@@ -36,17 +52,9 @@ class ReferenceEngine:
 
     def read(self, name: str, stream: BinaryIO) -> int:
         """Count one file; return how many lines it has. name: for the lines that are rejected."""
-        line = 1
-        for block in blocks(stream, _BLOCK):
-            if block.too_long:
-                self._book.reject(name, line, TOO_LONG, block.data)
-                line += 1
-            else:
-                newlines = block.data.count(b"\n")
-                self.count(name, block.data, range(line, line + newlines))
-                line += newlines
+        lines = read_blocks(name, stream, self.count, self._book)
         self.flush()
-        return line - 1
+        return lines
 
     def count(self, name: str, block: bytes, numbers: Sequence[int]) -> None:
         """Count a block of whole lines. numbers: each line's number in the file."""

@@ -13,11 +13,11 @@ from typing import BinaryIO, Callable, Protocol
 from edgetally.errors import EdgetallyError
 from edgetally.formats.catalogue import parse_format
 from edgetally.formats.log_format import LogFormat
-from edgetally.tally.inputs import DIRECTIVE, blocks
+from edgetally.tally.engines.reference import read_blocks
+from edgetally.tally.inputs import DIRECTIVE
 from edgetally.tally.result import REJECTS, Tally
-from edgetally.tally.running_tally import TOO_LONG, RunningTally
+from edgetally.tally.running_tally import RunningTally
 
-_BLOCK = 256 << 10
 _MARK = b"#Fields:"
 _SECTIONS = re.compile(rb"(?m)^(?=#Fields:)")
 
@@ -51,18 +51,11 @@ class SectionEngine:
 
     def read(self, name: str, stream: BinaryIO) -> int:
         """Count one file; return how many lines it has. name: for the lines that are rejected."""
-        self._now, line = self._given, 1
-        for block in blocks(stream, _BLOCK):
-            if block.too_long:
-                self._book.reject(name, line, TOO_LONG, block.data)
-                line += 1
-            else:
-                lines = block.data.count(b"\n")
-                self.count(name, block.data, range(line, line + lines))
-                line += lines
+        self._now = self._given
+        lines = read_blocks(name, stream, self.count, self._book)
         for counter in (self._given, *self._counters.values()):
             counter.flush()
-        return line - 1
+        return lines
 
     def count(self, name: str, block: bytes, numbers: Sequence[int]) -> None:
         """Count a block of whole lines, section by section. numbers: each line's number in the file."""
