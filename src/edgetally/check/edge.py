@@ -108,9 +108,11 @@ def _stream(stream: Stream, rules: ChannelMap, config: EdgeConfig, edge: Edge) -
 
 
 def _pinned(stream: Stream, place: Place, spool: Spool) -> Iterator[Finding]:
-    """A finding where a log was rotated and has no second name: its file system knows no hard links."""
+    """A finding where a run has noted the log, and could not give it a second name: its file system knows no links."""
     with suppress(PermissionError):  # who may not look there cannot tell
-        if read_state(spool, stream.log) and place.private.is_dir() and place.status(PIN) is None:
+        state = read_state(spool, stream.log)
+        noted = state is not None and state.live is not None and state.live.is_same(place.path, birthless=True)
+        if noted and place.status(PIN) is None:
             birthless = "" if birth_of(place.path) else ", nor birth times"
             what = f"the log has no second name in {place.private}: its file system knows no hard links{birthless}"
             yield defects.NO_PIN.found(what, where=str(stream.path))

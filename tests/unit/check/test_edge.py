@@ -34,16 +34,23 @@ def refuse(*_: object, **_options: object) -> None:
 @pytest.mark.parametrize("births", [True, False])
 def test_a_log_without_a_second_name_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, births: bool) -> None:
     edge = Edge(tmp_path)
+    edge.set(reopen=f"touch {edge.log}")
     edge.log.touch()
     with monkeypatch.context() as patch:
         patch.setattr(os, "link", refuse)
         edge.rotate()
-    edge.log.touch()
     if not births:
         monkeypatch.setattr("edgetally.check.edge.birth_of", lambda _path: None)
     (finding,) = (finding for finding in check(edge.config).findings if finding.code == "no_pin")
     assert ("birth times" in finding.what) is not births
     edge.rotate()
+    assert "no_pin" not in {finding.code for finding in check(edge.config).findings}
+
+
+def test_a_log_that_its_server_made_since_the_last_run_has_no_second_name_yet(tmp_path: Path) -> None:
+    edge = Edge(tmp_path)
+    edge.rotate()
+    edge.log.touch()
     assert "no_pin" not in {finding.code for finding in check(edge.config).findings}
 
 
