@@ -262,13 +262,31 @@ def test_a_lost_connection_is_mended_and_nothing_is_doubled(ledger: Ledger, data
     assert totals(ledger)["news"][:2] == (4, 2000)
 
 
-def test_what_was_refused_is_kept_once_and_bounded(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgetally.ledger.statements.QUARANTINE_ROWS", 3)
+def test_what_strangers_send_is_kept_once_and_bounded(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgetally.ledger.statements.STRANGERS_ROWS", 3)
+    monkeypatch.setattr("edgetally.ledger.statements.STRANGERS_PAYLOAD", 9)
     for number in (1, 1, 2, 3, 4):
         refusal = BatchError("signature", "the signature does not fit")
-        ledger.commit([Incoming(b"payload %d" % number, refused=refusal)])
-    kept = rows(ledger, "SELECT payload, count FROM quarantine ORDER BY payload")
-    assert kept == [(b"payload 2", 1), (b"payload 3", 1), (b"payload 4", 1)]
+        ledger.commit([Incoming(b"payload %d and more" % number, refused=refusal)])
+    kept = rows(ledger, "SELECT payload, size, count FROM quarantine ORDER BY payload")
+    assert kept == [(b"payload 2", 18, 1), (b"payload 3", 18, 1), (b"payload 4", 18, 1)]
+
+
+@pytest.mark.parametrize(("bound", "value"), [("QUARANTINE_ROWS", 3), ("QUARANTINE_BYTES", 3 * 400)])
+def test_an_edge_drives_out_its_own_payloads_alone(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, bound: str, value: int
+) -> None:
+    monkeypatch.setattr(f"edgetally.ledger.statements.{bound}", value)
+    refusal = BatchError("invalid", "…")
+    others = [Incoming(b"of edge1 %d" % number, "edge1/a", b"%d" % number, refused=refusal) for number in range(3)]
+    flood = [
+        Incoming(b"x" * 390 + b"%09d" % number, f"edge11/log{number}", b"-%d" % number, refused=refusal)
+        for number in range(40)
+    ]
+    ledger.commit(others)
+    ledger.commit(flood)
+    kept = rows(ledger, "SELECT SUBSTRING_INDEX(stream, '/', 1), COUNT(*) FROM quarantine GROUP BY 1 ORDER BY 1")
+    assert kept == [(b"edge1", 3), (b"edge11", 3)]
 
 
 def test_a_foreigner_cannot_have_a_batch_held(ledger: Ledger) -> None:

@@ -123,7 +123,7 @@ def test_what_is_counted_after_all_is_no_gap(config: AggregatorConfig, mariadb: 
 def test_a_flood_of_garbage_drives_no_batch_out_of_quarantine(
     config: AggregatorConfig, mariadb: servers.MariaDB, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(statements, "QUARANTINE_ROWS", 3)
+    monkeypatch.setattr(statements, "STRANGERS_ROWS", 2)
     own = [interval("edge1/a", number, SIZES) for number in range(1, 3)]
     assert sent(config, own[0], clone(2, 1, 1, 0.1), own[1])[-1] == "overlap"
     assert set(sent(config, *(f"garbage {number}".encode() for number in range(5)))) == {"unsigned"}

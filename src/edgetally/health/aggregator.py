@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any, Literal
 
+import pymysql
+
 from edgetally.config import AggregatorConfig, load_aggregator, parse_server
 from edgetally.health import gearman_queue_info
 from edgetally.health.gearman_queue_info import ServerError
@@ -18,7 +20,14 @@ from edgetally.health.status import (
     TwinStatus,
     WriterStatus,
 )
-from edgetally.ledger.database import DatabaseError, check_schema, connect
+from edgetally.ledger.database import (
+    DatabaseError,
+    check_schema,
+    connect,
+    error_code,
+    refusal_text,
+    write_problem,
+)
 from edgetally.ledger.gaps import gaps_of, notable_covers, other_gaps, streams
 from edgetally.ledger.machines import machine_text, twins, twins_text
 from edgetally.ledger.writer import read_writer
@@ -40,11 +49,24 @@ def aggregator_status(path: str) -> AggregatorStatus:
     try:
         check_schema(connection, config.database)
         with connection.cursor() as cursor:
+            refusal = write_problem(cursor)
             books = _books(cursor, config)
+    except pymysql.MySQLError as error:
+        raise DatabaseError(
+            f"the database at {config.database.address} does not answer what status asks ({refusal_text(error)}): "
+            "mend it, or run `edgetally migrate`",
+            error_code(error),
+        ) from None
     finally:
         connection.close()
     job_servers = [job_server(server) for server in config.job_servers]
     critical, warnings = _judge(books, job_servers)
+    if refusal:
+        critical.insert(
+            0,
+            f"the database at {config.database.address} cannot be written ({refusal}): batches wait; mend it, or run "
+            "`edgetally migrate`",
+        )
     return {
         "role": "aggregator",
         "state": "critical" if critical else "warning" if warnings else "ok",

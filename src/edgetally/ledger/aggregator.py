@@ -20,10 +20,19 @@ from typing import Any, TypeVar
 import pymysql
 
 from edgetally.config import AggregatorConfig
-from edgetally.errors import EdgetallyError
-from edgetally.ledger.database import DEADLOCK, NO_ROOM, RETRY, DatabaseError, check_schema, connect, error_code
+from edgetally.ledger.database import (
+    DEADLOCK,
+    NO_ROOM,
+    RETRY,
+    DatabaseError,
+    check_schema,
+    connect,
+    error_code,
+    is_bad_data,
+    refusal_text,
+)
 from edgetally.ledger.incoming import Incoming, open_batch
-from edgetally.ledger.ledger import Ledger
+from edgetally.ledger.ledger import Ledger, commit_apart
 from edgetally.ledger.machines import Watch
 from edgetally.ledger.transaction import RECORDED
 from edgetally.ledger.writer import FenceLostError
@@ -39,6 +48,7 @@ GROUP_BYTES = 16 << 20  # of a group's payloads; there are two groups at most
 STANDBY_SECONDS = 2.0
 LEAVE_SECONDS = 8.0  # systemd and people expect an end within ten
 RETRY_SECONDS = (0.2, 5.0)
+REMIND_SECONDS = 60.0  # for as long as the database is not as it should be
 MAINTENANCE_SECONDS = 6 * 3600
 
 SWITCH_SECONDS = 0.0005  # so that the thread that writes need not wait long for the one that checks
@@ -59,7 +69,7 @@ class Aggregator:
         self.stop = threading.Event()
         holder = f"{socket.gethostname()}:{os.getpid()}"
         self.ledger = Ledger(config.database, holder, config.lease_seconds)
-        self._said: dict[str, str] = {}
+        self._said: dict[str, tuple[str, float]] = {}
         self._watch = Watch()
         self._renewed = self._maintained = float("-inf")
 
@@ -91,10 +101,12 @@ class Aggregator:
         self.say("leave", f"ends without an answer of {LEAVE_SECONDS:g} s: what is not committed comes again")
         os._exit(0)
 
-    def say(self, topic: str, text: str) -> None:
-        """Tell a thing once, until it changes."""
-        if self._said.get(topic) != text:
-            self._said[topic] = text
+    def say(self, topic: str, text: str, again: float = float("inf")) -> None:
+        """Tell a thing once, until it changes, or once more after so many seconds."""
+        before, when = self._said.get(topic, ("", 0.0))
+        now = time.monotonic()
+        if before != text or (text and now - when > again):
+            self._said[topic] = (text, now)
             if text:
                 print(text, file=sys.stderr, flush=True)
 
@@ -220,19 +232,12 @@ class Aggregator:
         return [*((job, b"") for job, _incoming in batches), *answers]
 
     def _commit(self, group: list[Incoming]) -> None:
-        """Write a group; where an error stays that no retry can mend, write each alone and put the culprit aside."""
-        try:
-            states = self._steadily(lambda: self.ledger.commit(group))
-        except (FenceLostError, StoppedError, EdgetallyError):
-            raise
-        except Exception as error:  # whatever it is, it must not stop the others
-            if len(group) > 1:
-                for item in group:
-                    self._commit([item])
-                return
-            refusal = BatchError("database", str(error.args[-1] if error.args else error))
-            self._steadily(lambda: self.ledger.quarantine(group[0], refusal))
-            states = [refusal.reason]
+        """Write a group, and say what was put aside of it."""
+
+        def refuse(item: Incoming, refusal: BatchError) -> None:
+            self._steadily(lambda: self.ledger.quarantine(item, refusal))
+
+        states = commit_apart(group, lambda some: self._steadily(lambda: self.ledger.commit(some)), refuse)
         for item, state in zip(group, states):
             if state not in RECORDED:
                 detail = item.refused.detail if item.refused else "see `edgetally quarantine list`"
@@ -256,31 +261,40 @@ class Aggregator:
             heard[edge] = machine
         return seal_answer(request, ledger, now, states)
 
-    # --- the database may be away for a while
+    # --- the database may be away for a while, or not as it should be
 
     def _steadily(self, action: Callable[[], T]) -> T:
-        """Do it, again and again while the database is away or asks for a retry. Ends with StoppedError on a signal."""
+        """Do it, again and again whatever the database refuses but a value. Ends with StoppedError on a signal."""
         pause = RETRY_SECONDS[0]
         while True:
             try:
                 result = action()
                 self.say("database", "")
                 return result
-            except DatabaseError as error:
-                problem: Exception = error
-                if error.code not in RETRY and error.code:
+            except (pymysql.MySQLError, DatabaseError, OSError) as error:
+                if is_bad_data(error):
                     raise
-            except (pymysql.MySQLError, OSError) as error:
-                if error_code(error) not in RETRY and not isinstance(error, OSError):
-                    raise
-                problem = error
-            if error_code(problem) != DEADLOCK:  # of a deadlock only the transaction is lost: the connection is good
-                self.ledger.disconnect()
-                state = "has no room on its disk" if error_code(problem) in NO_ROOM else "is away"
-                self.say("database", f"the database {state}, trying again: {problem}")
+                if error_code(error) != DEADLOCK:  # of it only the transaction is lost: the connection is good
+                    self.ledger.disconnect()
+                    self.say("database", _trouble(error), REMIND_SECONDS)
             if self.stop.wait(pause):
                 raise StoppedError
             pause = min(pause * 2, RETRY_SECONDS[1])
+
+
+def _trouble(error: Exception) -> str:
+    """What is wrong with the database, and that it is waited for."""
+    code = error.code if isinstance(error, DatabaseError) else error_code(error)
+    if code in NO_ROOM:
+        return f"the database has no room on its disk, trying again: {error}"
+    if isinstance(error, DatabaseError) and code not in RETRY:
+        return f"batches wait, and nothing is lost: {error}"
+    if code in RETRY or isinstance(error, OSError):
+        return f"the database is away, trying again: {error}"
+    return (
+        f"batches wait, and nothing is lost: the database refuses the aggregator ({refusal_text(error)}): mend it, "
+        "or run `edgetally migrate`"
+    )
 
 
 def run(config: AggregatorConfig) -> int:

@@ -30,6 +30,16 @@ RETRY = {LOCK_WAIT, DEADLOCK, 1047, 1180, 1053, 1927, 2003, 2006, 2013, 4031}
 NO_ROOM = {3, 1021, 1026, 1030, 1114}
 RETRY |= NO_ROOM
 
+# A value that no table takes: the one fault that is a batch's own. Whatever else a database answers is its own fault.
+BAD_DATA = {1048, 1264, 1265, 1292, 1300, 1366, 1367, 1406, 1411, 1690}
+
+# The tables that every transaction may write to, and the procedures that make room in them.
+_WRITTEN = (
+    *("batch", "batch_body", "missing", "refused", "quarantine", "stream", "channel"),
+    *("traffic", "channel_traffic", "unassigned_host", "machine"),
+)
+_PROCEDURES = ("make_partitions", "drop_old_partitions")
+
 
 class DatabaseError(EdgetallyError):
     """The database cannot be used; `code` is MariaDB's error number, 0 where there is none."""
@@ -106,6 +116,30 @@ def unreachable(config: DatabaseConfig, error: BaseException) -> EdgetallyError:
     )
 
 
+def write_problem(cursor: Any) -> str:
+    """Why this account cannot write what an aggregator writes; empty where it can. Nothing is written."""
+    try:
+        for table in _WRITTEN:
+            cursor.execute(f"INSERT INTO {table} SELECT * FROM {table} WHERE FALSE")  # noqa: S608
+        cursor.execute("UPDATE writer SET txn = txn WHERE FALSE")
+        cursor.execute("DELETE FROM quarantine WHERE FALSE")
+    except pymysql.MySQLError as error:
+        return refusal_text(error)
+    cursor.execute("SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = DATABASE()")
+    lost = sorted(set(_PROCEDURES).difference(name for (name,) in cursor.fetchall()))
+    return f"PROCEDURE {lost[0]} does not exist" if lost else ""
+
+
+def refusal_text(error: BaseException) -> str:
+    """What a database says when it refuses a statement, with its number."""
+    return f"{error.args[-1]}, error {error_code(error)}" if error.args else str(error)
+
+
+def is_bad_data(error: BaseException) -> bool:
+    """Whether the database refuses a value, and not the statement: no retry and no mending would help."""
+    return isinstance(error, pymysql.MySQLError) and error_code(error) in BAD_DATA
+
+
 def error_code(error: BaseException) -> int:
     """MariaDB's error number of an exception, 0 where it has none. A closed connection counts as lost (2013)."""
     if isinstance(error, pymysql.err.InterfaceError):
@@ -138,9 +172,10 @@ def check_schema(connection: Connection[Any], config: DatabaseConfig) -> None:
     wanted = schema_versions()
     if versions != wanted:
         mend = "upgrade edgetally on this host" if versions > wanted else "run `edgetally migrate`"
-        raise EdgetallyError(
+        raise DatabaseError(
             f"the database '{config.name}' at {config.address} has schema version {_versions(versions)}, "
-            f"and this program needs {_versions(wanted)}: {mend}, or roll the aggregator role out again"
+            f"and this program needs {_versions(wanted)}: {mend}, or roll the aggregator role out again",
+            0,
         )
 
 

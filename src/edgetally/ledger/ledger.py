@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import pymysql
 
 from edgetally.ledger import machines
-from edgetally.ledger.database import LOCK_WAIT, error_code
+from edgetally.ledger.database import LOCK_WAIT, error_code, is_bad_data
 from edgetally.ledger.incoming import Incoming
 from edgetally.ledger.transaction import RECORDED
 from edgetally.ledger.writer import Writer
@@ -17,6 +17,9 @@ from edgetally.wire.machine import Machine
 from edgetally.wire.receipts import Asked, state_of_refusal
 
 READERS_SECONDS = 5  # to wait for those who read a table that is to be changed
+
+Commit = Callable[[Sequence[Incoming]], "list[str]"]
+Refuse = Callable[[Incoming, BatchError], None]
 
 
 class Ledger(Writer):
@@ -108,3 +111,20 @@ class Ledger(Writer):
                 refused.update(dict(cursor))
         self.connection.rollback()
         return [states.get(key) or state_of_refusal(refused.get(key[3])) for key in keys]
+
+
+def commit_apart(group: Sequence[Incoming], commit: Commit, refuse: Refuse) -> list[str]:
+    """Write a group in one transaction; where a value of it cannot be written, each alone, and refuse the culprit.
+
+    Returns the state of each. Raises what is the database's fault and not a batch's.
+    """
+    try:
+        return commit(group)
+    except (pymysql.MySQLError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        if isinstance(error, pymysql.MySQLError) and not is_bad_data(error):
+            raise
+        if len(group) > 1:
+            return [state for item in group for state in commit_apart([item], commit, refuse)]
+        refusal = BatchError("database", str(error.args[-1] if error.args else error))
+        refuse(group[0], refusal)
+        return [refusal.reason]

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from edgetally.config import AggregatorConfig
 from edgetally.errors import EdgetallyError
 from edgetally.ledger.incoming import Incoming, open_batch
-from edgetally.ledger.ledger import Ledger
+from edgetally.ledger.ledger import Ledger, commit_apart
+from edgetally.wire.envelope import BatchError
 
 ID_DIGITS = 12
 GROUP = 100  # payloads of one transaction: up to 100 MiB
@@ -104,7 +105,7 @@ class Quarantine:
         states = []
         for start in range(0, len(entries), GROUP):
             group = entries[start : start + GROUP]
-            states += self.ledger.recommit([self._open(entry) for entry in group])
+            states += commit_apart([self._open(entry) for entry in group], self.ledger.recommit, _leave)
         return states
 
     def drop(self, entries: Sequence[Entry]) -> None:
@@ -116,11 +117,18 @@ class Quarantine:
     def _open(self, entry: Entry) -> Incoming:
         payload = self.payload(entry)
         if len(payload) < entry.size:
+            again = (
+                "move the batch on its edge from held/ back to outbox/" if entry.stream else "its edge sends it again"
+            )
             raise EdgetallyError(
                 f"{entry.id[:ID_DIGITS]} has {entry.size} bytes, and only the first {len(payload)} are kept, so it "
-                "cannot be retried: mend the cause, drop it, and move the batch on its edge from held/ back to outbox/"
+                f"cannot be retried: mend the cause, drop it, and {again}"
             )
         return open_batch(self.config, payload)
+
+
+def _leave(_item: Incoming, _error: BatchError) -> None:
+    """What cannot be written stays where it is."""
 
 
 def _text(value: bytes) -> str:

@@ -23,8 +23,11 @@ from edgetally.wire.envelope import BatchError, content_hash
 STATEMENT_BYTES = 1 << 19  # of one statement, about; the limit is 1 MiB
 STATEMENT_ROWS = 2500  # of integers, each shorter than 200 bytes
 UNION_QUERIES = 500
-QUARANTINE_PAYLOAD = 1 << 20
-QUARANTINE_ROWS = 10_000
+QUARANTINE_PAYLOAD = 1 << 20  # kept of each payload of an edge
+QUARANTINE_ROWS = 1_000  # payloads of each edge
+QUARANTINE_BYTES = 256 << 20  # of each edge, together
+STRANGERS_PAYLOAD = 4096  # kept of each payload whose signature is not good, so anybody's
+STRANGERS_ROWS = 100  # all of those
 HOST_SECONDS = 62 * DAY
 CANARY_SECONDS = DAY
 
@@ -201,31 +204,34 @@ class Statements:
     # --- the quarantine
 
     def put_aside(self, item: Incoming, error: BatchError) -> None:
-        """Keep a payload that is not counted, once, with how often it came.
-
-        When there are too many, the oldest go: first those that are no edge's batch.
-        """
+        """Keep a payload that is not counted, once, with how often it came."""
         digest = bytes.fromhex(content_hash(item.payload))
         body = item.sha256 if item.stream else None
         detail = error.detail.encode("utf-8", "backslashreplace")[:1000]
+        kept = item.payload[: QUARANTINE_PAYLOAD if item.stream else STRANGERS_PAYLOAD]
         self.cursor.execute(
             "INSERT INTO quarantine (sha256, reason, detail, body_sha256, stream, size, payload, count, first_seen, "
             "last_seen) VALUES (%s, %s, %s, %s, %s, %s, %s, 1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6)) "
             "ON DUPLICATE KEY UPDATE count = count + 1, last_seen = VALUES(last_seen), reason = VALUES(reason), "
             "detail = VALUES(detail)",
-            (
-                *(digest, error.reason, detail, body, item.stream.encode() or None),
-                *(len(item.payload), item.payload[:QUARANTINE_PAYLOAD]),
-            ),
+            (digest, error.reason, detail, body, item.stream.encode() or None, len(item.payload), kept),
         )
         if item.batch is not None:
             self._note_refused(digest, item.batch)
-        self.cursor.execute("SELECT COUNT(*) - %s FROM quarantine", (QUARANTINE_ROWS,))
-        (surplus,) = self.cursor.fetchone()
-        if surplus > 0:
-            self.cursor.execute(
-                "DELETE FROM quarantine ORDER BY sha256 IN (SELECT sha256 FROM refused), last_seen LIMIT %s", (surplus,)
-            )
+
+    def bound_quarantine(self) -> None:
+        """Delete the oldest payloads of an edge that has too many, and of strangers: no flood touches another's.
+
+        Those go last whose time is a gap on the bill.
+        """
+        self.cursor.execute(
+            "DELETE FROM quarantine WHERE sha256 IN (SELECT sha256 FROM (SELECT sha256, stream, "
+            "ROW_NUMBER() OVER newest AS row_no, SUM(LEAST(size, %s)) OVER newest AS kept FROM quarantine "
+            "WINDOW newest AS (PARTITION BY SUBSTRING_INDEX(stream, '/', 1) "
+            "ORDER BY sha256 IN (SELECT sha256 FROM refused) DESC, last_seen DESC, sha256)) AS every "
+            "WHERE row_no > IF(stream IS NULL, %s, %s) OR kept > %s)",
+            (QUARANTINE_PAYLOAD, STRANGERS_ROWS, QUARANTINE_ROWS, QUARANTINE_BYTES),
+        )
 
     def _note_refused(self, digest: bytes, batch: Batch) -> None:
         """Note what time a batch covers that is not counted, late lines too: it is a gap on the bill."""

@@ -34,6 +34,7 @@ class Transaction:
         self.commit_no = commit_no
         self.now = now
         self.detail_from = detail_from
+        self._refused = False
 
     def record(self, incoming: Sequence[Incoming]) -> list[str]:
         """Write every payload of a group; see Ledger.commit."""
@@ -58,7 +59,13 @@ class Transaction:
     def refuse(self, item: Incoming, error: BatchError) -> str:
         """Put a payload aside. Returns the reason."""
         self.sql.put_aside(item, error)
+        self._refused = True
         return error.reason
+
+    def end(self) -> None:
+        """What is to be done before the commit."""
+        if self._refused:
+            self.sql.bound_quarantine()
 
     # --- which batches may be counted, and which of them just follow
 

@@ -150,7 +150,9 @@ class Writer:
             cursor.execute("SELECT txn, UNIX_TIMESTAMP(NOW(6)), from_slot FROM writer JOIN detail USING (id)")
             commit_no, now, detail_from = cursor.fetchone() or (0, 0, 0)
             self._memory.follow(commit_no)
-            yield Transaction(cursor, self._memory, commit_no, float(now), detail_from)
+            transaction = Transaction(cursor, self._memory, commit_no, float(now), detail_from)
+            yield transaction
+            transaction.end()
             connection.commit()
         except BaseException:
             self._memory.clear()
