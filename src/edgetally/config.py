@@ -29,7 +29,7 @@ MASTER_KEY_LENGTH = 32
 LEAST_DETAIL_DAYS = 100
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 ENGINES = ("auto", "kernel", "reference")
-_MAY_BE_EMPTY = ".hosts"  # the only list that need not have anything in it
+_MAY_BE_EMPTY = (".hosts", "edges")  # the lists that need not have anything in them
 
 
 class LogConfig(NamedTuple):
@@ -107,6 +107,8 @@ class AggregatorConfig(NamedTuple):
     """What `edgetally aggregate` and `report` need. The first master key signs; the others are still accepted.
 
     detail_days: how long the counters of each stream are kept, 0 for good; those of all streams are kept for good.
+    edges: the names of the edges that may send; none given: every edge whose key comes from a master key.
+    max_slot_bytes: what a batch may count at most in one slot, channel and kind: by default, what 10 Tbit/s send.
     """
 
     job_servers: tuple[str, ...]
@@ -116,6 +118,8 @@ class AggregatorConfig(NamedTuple):
     max_batch_bytes: int = 8 << 20
     lease_seconds: int = 20
     detail_days: int = 400
+    edges: tuple[str, ...] = ()
+    max_slot_bytes: int = 375 * 10**12
     path: str = AGGREGATOR_CONFIG
 
 
@@ -273,6 +277,7 @@ def _path(value: str) -> str | None:
 _RULES: dict[str, Check] = {
     "hosts": _database_host,
     "edge": _name,
+    "edges": _name,
     "name": _name,
     "key_id": _hex(8),
     "key": _hex(64),
@@ -295,4 +300,5 @@ _RULES: dict[str, Check] = {
     "max_batch_bytes": _at_least(1024),
     "lease_seconds": _at_least(2),
     "detail_days": _detail_days,
+    "max_slot_bytes": _at_least(1),
 }

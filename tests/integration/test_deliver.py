@@ -185,6 +185,21 @@ def test_a_batch_the_ledger_never_gets_is_submitted_again_under_another_id(edge:
     assert where(edge)["sent"] == [1]
 
 
+def test_no_copies_pile_up_while_no_aggregator_answers(edge: Edge, gearmand: servers.Server) -> None:
+    """Three days of outage: one copy of each batch waits, and a second one at most when an aggregator is back."""
+    edge.set(receipt_wait=1)
+    (name,) = fill(edge, 1)
+    for minutes in (0, 16, 60, 1440, 4320):
+        old = time.time() - minutes * 60
+        os.utime(edge.spool.outbox / str(name), (old, old))
+        deliver(edge)
+    assert queue(gearmand, FUNCTION)[0] == 1
+    ledger = Ledger(gearmand)
+    assert deliver(edge) == []
+    ledger.stop()
+    assert (len(ledger.received), where(edge)["sent"]) == (1, [1])
+
+
 def test_a_batch_that_was_confirmed_meanwhile_is_not_submitted(edge: Edge, ledger: Ledger) -> None:
     (name,) = fill(edge, 1, age=100)
     ledger.committed[content_hash((edge.spool.outbox / str(name)).read_bytes())] = "edge1/access"

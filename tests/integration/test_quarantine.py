@@ -129,7 +129,7 @@ def test_a_payload_that_was_cut_is_not_retried(config: AggregatorConfig) -> None
     ledger = Ledger(config.database, "test")
     assert ledger.acquire()
     assert ledger.commit([open_batch(config, bytes(2 << 20))]) == ["unsigned"]
-    with pytest.raises(EdgetallyError, match="only the first 4096 are kept, .* sends it again"):
+    with pytest.raises(EdgetallyError, match=r"only the first 4096 are kept, .* sends it again"):
         command.retry(config, Choice(all=True))
 
 

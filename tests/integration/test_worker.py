@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 import pytest
 
 from edgetally.wire import submit as job_servers
+from edgetally.wire.gearman import HEAD_BYTES
 from edgetally.wire.submit import Job
-from edgetally.wire.worker import GRAB_WINDOW, Worker
+from edgetally.wire.worker import Worker
 from tests.integration.conftest import queue
 from tests.support import servers
 
@@ -22,7 +24,7 @@ def second() -> Iterator[servers.Server]:
 
 
 def submit(server: servers.Server, count: int, size: int) -> set[str]:
-    jobs = [Job(f"job{server.port}-{number}", bytes(size)) for number in range(count)]
+    jobs = [Job(f"job{server.port}-{size}-{number}", bytes(size)) for number in range(count)]
     assert len(job_servers.submit([server.address], FUNCTION, jobs)) == count
     return {job.unique for job in jobs}
 
@@ -52,7 +54,24 @@ def test_large_jobs_end_a_group_early(gearmand: servers.Server) -> None:
             worker.complete(job)
     worker.close()
     assert sum(sizes) == 100
-    assert max(sizes) <= 4 + GRAB_WINDOW
+    assert max(sizes) == 4
+
+
+def test_a_job_that_is_larger_than_a_group_comes_alone_and_a_forged_one_is_cut(gearmand: servers.Server) -> None:
+    submit(gearmand, 2, 2 << 20)
+    submit(gearmand, 1, 40 << 20)
+    submit(gearmand, 2, 100)
+    worker = Worker([gearmand.address], [FUNCTION], "test", 1000, 1 << 20, payload_bytes=3 << 20)
+    groups = []
+    while group := worker.wait(2.0):
+        groups.append([len(job.payload) for job in group])
+        for job in group:
+            worker.complete(job)
+    worker.close()
+    sizes = sorted(chain.from_iterable(groups))
+    assert sizes[:2] + sizes[2:4] == [100, 100, 2 << 20, 2 << 20]
+    assert 3 << 20 < sizes[4] < (3 << 20) + HEAD_BYTES
+    assert all(len(group) == 1 for group in groups if max(group) > 100)
 
 
 def test_answers_leave_without_another_job(gearmand: servers.Server) -> None:

@@ -62,6 +62,7 @@ def attempt(age: float) -> int:
     """The number of the attempt, from the batch's age in seconds: 0, and from 15 minutes on one more at each doubling.
 
     A job server swallows a batch whose unique id it has queued or running, so a hung worker's batch needs a new one.
+    Only where an aggregator answers, and does not have the batch: else copies would pile up for as long as it is away.
     """
     return 0 if age < ATTEMPT_SECONDS else int(age // ATTEMPT_SECONDS).bit_length()
 
@@ -153,7 +154,7 @@ class Delivery:
             with suppress(FileNotFoundError):
                 payload = seal(item.stream, self.key, item.path.read_bytes())
                 name = item.name
-                number = attempt(time.time() - item.changed)
+                number = 0 if self.silence else attempt(time.time() - item.changed)
                 unique = unique_id(item.stream, name.generation, name.seq, name.revision, name.part, number)
                 if jobs and size + len(payload) > GROUP_BYTES:
                     yield jobs
@@ -235,8 +236,8 @@ class Delivery:
         except AnswerError as error:
             self.silence = "the aggregator's answer cannot be trusted"
             self.warn(
-                f"the aggregator's answer for {stream} cannot be trusted ({error}): check that edgetally_master_key is "
-                "the same on the aggregator and for this edge; nothing is moved"
+                f"the aggregator's answer for {stream} cannot be trusted ({error}): roll the aggregator out again, and "
+                "check that edgetally_master_key is the same there and for this edge; nothing is moved"
             )
             return [UNDECIDED] * len(group)
         self._pin(receipts.ledger)

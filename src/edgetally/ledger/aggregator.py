@@ -44,7 +44,7 @@ from edgetally.wire.receipts import RECEIPT_FUNCTION, open_request, seal_answer
 from edgetally.wire.worker import GRAB_WINDOW, TakenJob, Worker
 
 FENCE_LOST = 3  # the exit status of an aggregator that has lost the writer's row to another
-GROUP_BYTES = 16 << 20  # of a group's payloads; there are two groups at most
+GROUP_BYTES = 8 << 20  # of a group's payloads; there are two groups at most, each some 15 times as large in memory
 STANDBY_SECONDS = 2.0
 LEAVE_SECONDS = 8.0  # systemd and people expect an end within ten
 RETRY_SECONDS = (0.2, 5.0)
@@ -172,6 +172,7 @@ class Aggregator:
             name=f"edgetally {self.ledger.holder}",
             limit=config.jobs_per_transaction,
             limit_bytes=GROUP_BYTES,
+            payload_bytes=config.max_batch_bytes,
         )
         flight: Future[Answers] | None = None
         reached = time.monotonic()

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from edgetally.config import AggregatorConfig
+from edgetally.limits import MAX_CHANNELS
 from edgetally.wire.batch import Batch
 from edgetally.wire.envelope import BatchError, Envelope, content_hash, open_envelope
 
@@ -20,10 +21,22 @@ def open_batch(config: AggregatorConfig, payload: bytes) -> Incoming:
         batch = Batch.decode(envelope.body)
         if batch.stream != envelope.stream:
             raise BatchError("foreign", f"the envelope says {envelope.stream}, and the body {batch.stream}")
+        _check_plausible(config, batch)
         return Incoming(payload, envelope.stream, envelope.body, batch).prepare()
     except BatchError as error:
         stream, body = (envelope.stream, envelope.body) if envelope else ("", b"")
-        return Incoming(payload, stream, body, refused=error)
+        refused = BatchError(error.reason, error.detail)  # the error itself holds what was built until it was raised
+        return Incoming(payload, stream, body, refused=refused)
+
+
+def _check_plausible(config: AggregatorConfig, batch: Batch) -> None:
+    """Raise BatchError where no edge can have sent so much, or have so many channels: others' sums must stay sound."""
+    if batch.largest > config.max_slot_bytes:
+        raise BatchError(
+            "implausible", f"{batch.largest} in five minutes is more than max_slot_bytes = {config.max_slot_bytes}"
+        )
+    if len(batch.channels) > MAX_CHANNELS:
+        raise BatchError("implausible", f"it names {len(batch.channels)} channels, more than {MAX_CHANNELS}")
 
 
 @dataclass(frozen=True)

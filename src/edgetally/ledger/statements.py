@@ -162,6 +162,14 @@ class Statements:
         )
         return {name.decode(): number for number, name in self.cursor}
 
+    def streams_of(self, edge: str) -> int:
+        """How many streams an edge has that are not retired."""
+        self.cursor.execute(
+            "SELECT COUNT(*) FROM stream WHERE name LIKE %s AND retired_at IS NULL",
+            (edge.replace("_", r"\_").encode() + b"/%",),
+        )
+        return int(self.cursor.fetchone()[0])
+
     def insert_names(self, table: str, names: Iterable[str]) -> None:
         """Give streams or channels an id."""
         self._execute_rows(

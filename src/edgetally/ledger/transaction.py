@@ -13,9 +13,9 @@ from edgetally.ledger.counter_changes import CounterChanges
 from edgetally.ledger.incoming import Admitted, Incoming
 from edgetally.ledger.memory import LedgerMemory, Newest
 from edgetally.ledger.statements import Statements
-from edgetally.limits import AHEAD_SECONDS, OVERLAP_SECONDS, SPREAD_SECONDS
+from edgetally.limits import AHEAD_SECONDS, MAX_STREAMS, OVERLAP_SECONDS, SPREAD_SECONDS
 from edgetally.wire.batch import Batch
-from edgetally.wire.envelope import BatchError
+from edgetally.wire.envelope import BatchError, edge_of
 
 RECORDED = ("committed", "superseded", "already")  # the states of what the ledger has
 
@@ -72,11 +72,13 @@ class Transaction:
     def _admit(self, incoming: Sequence[Incoming], states: list[str]) -> list[Admitted]:
         """Put aside what must not be counted whatever the ledger has; return the rest, with the ids of its streams."""
         good: list[tuple[int, Incoming, Batch]] = []
+        self._unknown("stream", (item.batch.stream for item in incoming if item.batch))
         for index, item in enumerate(incoming):
             try:
                 if item.refused or item.batch is None:
                     raise item.refused or BatchError("invalid", "there is no batch in it")
                 self._check_clock(item.batch)
+                self._check_new(item.batch.stream)
                 good.append((index, item, item.batch))
             except BatchError as error:
                 states[index] = self.refuse(item, error)
@@ -87,6 +89,13 @@ class Transaction:
                 newest = self.memory.streams.setdefault(ids[batch.stream], Newest())
                 newest.top[batch.generation] = 0
         return [Admitted(index, item, batch, ids[batch.stream]) for index, item, batch in good]
+
+    def _check_new(self, stream: str) -> None:
+        """Raise BatchError for a new stream of an edge that has very many: names stay for ever."""
+        if stream not in self.memory.ids["stream"] and self.sql.streams_of(edge_of(stream)) >= MAX_STREAMS:
+            raise BatchError(
+                "implausible", f"{stream} is a new stream of an edge that has {MAX_STREAMS}: retire some that are gone"
+            )
 
     def _check_clock(self, batch: Batch) -> None:
         low, high = batch.covers
@@ -166,12 +175,16 @@ class Transaction:
     def ids_of(self, table: str, names: Iterable[str]) -> tuple[dict[str, int], set[str]]:
         """The ids of streams or channels, and the names among them that are new and were given one."""
         known = self.memory.ids[table]
-        wanted = set(names).difference(known)
-        if not wanted:
-            return known, wanted
-        known.update(self.sql.ids(table, wanted))
-        new = wanted.difference(known)
+        new = self._unknown(table, names)
         if new:
             self.sql.insert_names(table, new)
             known.update(self.sql.ids(table, new))
         return known, new
+
+    def _unknown(self, table: str, names: Iterable[str]) -> set[str]:
+        """Learn the ids of streams or channels; return those that have none."""
+        known = self.memory.ids[table]
+        wanted = set(names).difference(known)
+        if wanted:
+            known.update(self.sql.ids(table, wanted))
+        return wanted.difference(known)

@@ -16,14 +16,15 @@ from operator import itemgetter, le
 from edgetally.digest import sha256
 from edgetally.limits import MAX_BATCH_BYTES, SLOT_SECONDS, UNASSIGNED_HOSTS
 from edgetally.record import NamedTuple
-from edgetally.wire.envelope import BatchError, edge_of
+from edgetally.wire.bounded import read_json
+from edgetally.wire.envelope import NOBODY, BatchError, edge_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 FUNCTION = "edgetally.batch"
-CANARY_STREAM = "edgetally/canary"  # a health check's batches: on no bill and in no gap list, see health/canary.py
+CANARY_STREAM = f"{NOBODY}/canary"  # a health check's batches: on no bill and in no gap list, see health/canary.py
 
 # A row: slot (epoch s, UTC), index into channels, requests, bytes, hits, hit bytes (None: the format does not say).
 Row = tuple[int, int, int, int, "int | None", "int | None"]
@@ -84,6 +85,12 @@ class Batch(_Fields):
         """Bytes counted."""
         return sum(map(_SIZE, self.rows))
 
+    @property
+    def largest(self) -> int:
+        """The largest number of requests or bytes that it counts in one place."""
+        counts = [*map(_REQUESTS, self.rows), *map(_SIZE, self.rows)]
+        return max(chain(counts, *(host[1:] for host in self.unassigned_hosts)), default=0)
+
     def encode(self, max_bytes: int = MAX_BATCH_BYTES) -> list[bytes]:
         """The bodies to send: one, or several parts where one would be larger than max_bytes (with its header)."""
         whole = self._body()
@@ -133,11 +140,10 @@ class Batch(_Fields):
     def decode(cls, body: bytes) -> Batch:
         """Read a body strictly. Raises BatchError('invalid', what) for anything that an edge would not have written."""
         try:
-            data = json.loads(str(body, "utf-8"))
-            batch = _from_json(data)
+            batch = _from_json(read_json(body))
         except BatchError:
             raise
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError) as error:
             raise BatchError("invalid", f"the body is not a batch ({type(error).__name__}: {error})") from None
         return batch
 

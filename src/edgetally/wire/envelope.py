@@ -16,6 +16,7 @@ from edgetally.limits import MAX_BATCH_BYTES
 from edgetally.record import NamedTuple
 
 VERSION = 1
+NOBODY = "edgetally"  # the edge of a health check's batches
 
 _HEADER = rb"edgetally/([0-9]{1,9}) (\S{1,255}) ([0-9a-f]{8}) ([0-9a-f]{64})\n"
 
@@ -78,7 +79,7 @@ def unseal(payload: bytes, find_key: Callable[[str, str], Key | None], max_bytes
             "version", f"batch version {version} is not known here: upgrade the aggregator before the edges"
         )
     if len(payload) > max_bytes:
-        raise BatchError("too_large", f"{len(payload)} bytes are more than max_batch_bytes = {max_bytes}")
+        raise BatchError("too_large", f"{len(payload)} bytes, or more, are more than the {max_bytes} that are read")
     edge = edge_of(stream)
     key = find_key(edge, key_id) if edge else None
     if key is None:
@@ -95,14 +96,19 @@ def content_hash(body: bytes) -> str:
 
 
 def find_key(config: AggregatorConfig, edge: str, key_id: str) -> Key | None:
-    """An edge's key of this id, from any of the master keys."""
+    """An edge's key of this id, from any of the master keys. Raises BatchError for an edge that may not send."""
+    if config.edges and edge not in (*config.edges, NOBODY):
+        raise BatchError(
+            "foreign",
+            f"edge '{edge}' is not in the inventory that the aggregator was rolled out from: roll it out again",
+        )
     keys = (derive_key(master, edge) for master in config.master_keys)
     return next((key for key in keys if key.id == key_id), None)
 
 
-def open_envelope(config: AggregatorConfig, payload: bytes) -> Envelope:
-    """Check a payload's envelope. Raises BatchError."""
-    return unseal(payload, lambda edge, key_id: find_key(config, edge, key_id), config.max_batch_bytes)
+def open_envelope(config: AggregatorConfig, payload: bytes, max_bytes: int = 0) -> Envelope:
+    """Check a payload's envelope; it may have max_batch_bytes, or max_bytes. Raises BatchError."""
+    return unseal(payload, lambda edge, key_id: find_key(config, edge, key_id), max_bytes or config.max_batch_bytes)
 
 
 @lru_cache(maxsize=16)

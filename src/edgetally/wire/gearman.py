@@ -5,7 +5,8 @@ What the library does by itself, and what is done instead:
 - connecting has no time-out, and a dead peer is never noticed: here both have one;
 - fail-over between servers is broken: in `submit` each attempt is one client object on one server;
 - one job at a time: in `worker` many jobs are held at once, and completed when their transaction is committed;
-- 4 KB a read: here 256 KB.
+- 4 KB a read: here 256 KB;
+- a packet is kept however long it is, and every update of a job: here the first is cut, and the second ignored.
 The package that brings the library is pygearman: gearman3 0.2.1 fails at its first read on Python 3.9 and later.
 """
 
@@ -16,7 +17,9 @@ import socket
 from edgetally.config import parse_server
 from edgetally.errors import EdgetallyError
 from edgetally.lazy import logging_later
+from edgetally.limits import RECEIPT_BYTES
 from edgetally.sockets import dial
+from edgetally.wire.packets import Cutter, NotBinaryError
 
 with logging_later():
     from gearman.client import GearmanClient
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT = 5.0
 READ_BYTES = 256 << 10
+HEAD_BYTES = 4096  # of a packet beside its payload: a handle, a function and a unique id
 
 
 class LinkError(EdgetallyError):
@@ -45,8 +49,11 @@ class Connection(GearmanConnection):
     """A connection with a connect time-out, keepalive and large reads."""
 
     connect_cooldown_seconds = 0.0  # wire/worker has its own pauses
+    packet_bytes = RECEIPT_BYTES + HEAD_BYTES  # of a longer packet only the beginning is kept
+    paused = False  # reads nothing for a while: what comes waits in the kernel and in the job server
 
     def _create_client_socket(self) -> None:
+        self._cutter = Cutter(self.packet_bytes)
         try:
             link = dial(self.gearman_host, self.gearman_port, CONNECT_TIMEOUT)
         except OSError as error:
@@ -62,8 +69,14 @@ class Connection(GearmanConnection):
             self.throw_exception(exception=error)
         if not data:
             self.throw_exception(message="closed by the server")
-        self._incoming_buffer.frombytes(data)
+        try:
+            self._incoming_buffer.frombytes(self._cutter.pass_on(data))
+        except NotBinaryError:
+            self.throw_exception(message="the answer is not gearman's")
         return len(self._incoming_buffer)
+
+    def readable(self) -> bool:
+        return not self.paused and bool(super().readable())
 
     def throw_exception(self, message: str | None = None, exception: BaseException | None = None) -> None:
         self.connected = False
@@ -91,6 +104,12 @@ class _ClientHandler(GearmanClientCommandHandler):
             request.state = JOB_FAILED
             request.exception = b"%s: %s" % (error_code, error_text)
         return True
+
+    def recv_work_data(self, job_handle: bytes, data: bytes) -> bool:
+        """An aggregator sends no updates: who does wants to fill the memory."""
+        return True
+
+    recv_work_warning = recv_work_data
 
 
 class Client(Guard, GearmanClient):

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 
 from edgetally.config import AggregatorConfig
 from edgetally.errors import EdgetallyError
-from edgetally.limits import RECEIPT_MAX_ASK
+from edgetally.limits import RECEIPT_BYTES, RECEIPT_MAX_ASK
 from edgetally.record import NamedTuple
 from edgetally.wire.batch import is_count
+from edgetally.wire.bounded import read_json
 from edgetally.wire.envelope import BatchError, Envelope, Key, open_envelope, seal, unseal
 from edgetally.wire.machine import Machine, read_machine
 
@@ -69,9 +70,9 @@ def open_answer(answer: bytes, stream: str, key: Key, nonce: str, count: int) ->
     """Check the answer to a request for `count` batches. Raises AnswerError, with why it cannot be trusted."""
     try:
         if not answer:
-            raise ValueError("it is empty: the request's signature was refused")
-        envelope = unseal(answer, lambda _edge, key_id: key if key_id == key.id else None)
-        data = json.loads(envelope.body)
+            raise ValueError("it is empty: the aggregator does not know this edge, or not its key")
+        envelope = unseal(answer, lambda _edge, key_id: key if key_id == key.id else None, RECEIPT_BYTES)
+        data = read_json(envelope.body)
         if envelope.stream != stream or data["nonce"] != nonce:
             raise ValueError("it answers another request")
         states, ledger, time = data["state"], str(data["ledger"]), data.get("time")
@@ -99,12 +100,12 @@ class Request(NamedTuple):
 
 def open_request(config: AggregatorConfig, payload: bytes) -> Request:
     """Check a request for receipts. Raises BatchError for all that an edge would not have written."""
-    envelope = open_envelope(config, payload)
+    envelope = open_envelope(config, payload, RECEIPT_BYTES)
     try:
-        request = json.loads(envelope.body)
+        request = read_json(envelope.body)
         ask = [(generation, seq, revision, sha) for generation, seq, revision, sha in request["ask"]]
         nonce, stream = request["nonce"], request["stream"]
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise BatchError("invalid", f"it is no request for receipts ({type(error).__name__}: {error})") from None
     if stream != envelope.stream:
         raise BatchError("foreign", f"the envelope says {envelope.stream}, and the request another stream")

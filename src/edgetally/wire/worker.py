@@ -14,7 +14,8 @@ from gearman.worker import GearmanWorker
 from gearman.worker_handler import GearmanWorkerCommandHandler
 
 from edgetally.config import parse_server
-from edgetally.wire.gearman import Connection, Guard, text_of
+from edgetally.limits import MAX_BATCH_BYTES
+from edgetally.wire.gearman import HEAD_BYTES, Connection, Guard, text_of
 
 GRAB_WINDOW = 32  # jobs that a worker asks for at once
 SEND_SECONDS = 1.0  # for the answers of a group, before the next is worked on
@@ -122,16 +123,25 @@ class Worker(Guard, GearmanWorker):
     """A worker on all job servers at once, which hands jobs over in groups.
 
     `wait` collects jobs until a server has no more, or the group is full; they are held, not lost, until `complete`.
-    limit: jobs of a group; limit_bytes: of their payloads, exceeded by at most GRAB_WINDOW jobs.
+    limit: jobs of a group; limit_bytes: of their payloads, exceeded by a single larger one alone; payload_bytes: a
+    longer payload is cut, but stays longer than this.
     """
 
     connection_class = Connection
     command_handler_class = _WorkerHandler
 
     def __init__(
-        self, servers: Sequence[str], functions: Iterable[str], name: str, limit: int, limit_bytes: int
+        self,
+        servers: Sequence[str],
+        functions: Iterable[str],
+        name: str,
+        limit: int,
+        limit_bytes: int,
+        payload_bytes: int = MAX_BATCH_BYTES,
     ) -> None:
         super().__init__([parse_server(server) for server in servers])
+        for connection in self.connection_list:
+            connection.packet_bytes = payload_bytes + HEAD_BYTES
         self.set_client_id(name)
         for function in functions:
             self.register_task(function.encode(), None)
@@ -159,7 +169,15 @@ class Worker(Guard, GearmanWorker):
         """Take a job over from a connection."""
         self._held.append(job)
         self._size += len(job.payload)
-        self._ready = self._ready or len(self._held) >= self._enough or self._size >= self.limit_bytes
+        self._ready = self._ready or len(self._held) >= self._enough
+        if self._size >= self.limit_bytes:
+            self._ready = True
+            self._pause(True)
+
+    def _pause(self, paused: bool) -> None:
+        """Read no more for now: what was asked for already waits in the job servers."""
+        for connection in self.connection_list:
+            connection.paused = paused
 
     def drained(self) -> None:
         """A server has no more jobs: hand over what was collected."""
@@ -174,7 +192,7 @@ class Worker(Guard, GearmanWorker):
         until: ends the wait with what is there; who makes it true in another thread calls `wake`.
         """
         self._enough = min(enough or self.limit, self.limit)
-        self._ready = len(self._held) >= self._enough
+        self._ready = bool(self._held)
         self._connect_all()
         for handler in self._handlers:
             handler.begin()
@@ -184,7 +202,19 @@ class Worker(Guard, GearmanWorker):
         for handler in self._handlers:
             handler.answer()
         self._send(SEND_SECONDS)
-        jobs, self._held, self._size = self._held, [], 0
+        return self._hand_over()
+
+    def _hand_over(self) -> list[TakenJob]:
+        """The jobs of a group; what is too much for it begins the next."""
+        count = size = 0
+        for job in self._held:
+            if count and size + len(job.payload) > self.limit_bytes:
+                break
+            count += 1
+            size += len(job.payload)
+        jobs, self._held = self._held[:count], self._held[count:]
+        self._size -= size
+        self._pause(self._size >= self.limit_bytes)
         return jobs
 
     def is_connected(self) -> bool:
