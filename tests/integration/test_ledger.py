@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -330,6 +331,28 @@ def test_migrations_at_the_same_time(database: DatabaseConfig, admin: DatabaseCo
     assert done.count([]) == 2
     assert "applied 0001_first.sql" in max(done, key=len)
     assert mariadb.sql("SELECT COUNT(*) FROM ledger", database.name) == "1\n"
+
+
+def test_a_migration_makes_what_a_default_dump_leaves_out(
+    database: DatabaseConfig, admin: DatabaseConfig, mariadb: MariaDB
+) -> None:
+    """Restored from one, the database has no procedures; views and triggers may be lost, too."""
+    config = AggregatorConfig(("127.0.0.1:1",), (MASTER,), database)
+    command = ["mariadb-dump", "--no-defaults", f"--socket={mariadb.socket}", "-u", "root", database.name]
+    dump = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    mariadb.sql(f"DROP DATABASE {database.name}; CREATE DATABASE {database.name}")
+    mariadb.sql(dump, database.name)
+    mariadb.sql("DROP VIEW v_stream_gaps, v_batch; DROP TRIGGER period_is_kept", database.name)
+    assert migrate.migrate(config, admin, "localhost", None) == [
+        f"made {name}, which was gone"
+        for name in ("v_batch", "v_stream_gaps", "make_partitions", "period_is_kept", "drop_old_partitions")
+    ]
+    assert migrate.migrate(config, admin, "localhost", None) == []
+    made = Ledger(database, "test")
+    assert made.acquire()
+    made.maintain()
+    assert rows(made, "SELECT COUNT(*) FROM v_stream_gaps") == [(0,)]
+    made.disconnect()
 
 
 def test_partitions_reach_30_days_ahead(ledger: Ledger) -> None:

@@ -18,6 +18,7 @@ from edgetally.ledger.database import DatabaseError, connect, migrations
 LOCK_SECONDS = 50
 SERVICE = ("SELECT", "INSERT", "UPDATE", "DELETE", "EXECUTE")
 READONLY = ("SELECT", "SHOW VIEW")
+_MADE = re.compile(r"^CREATE (?:OR REPLACE VIEW|PROCEDURE|TRIGGER) (\w+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def migrate(
         with connection.cursor() as cursor:
             # One at a time. The lock is this server's alone: on a cluster the role lets aggregators in one by one
             cursor.execute("SELECT GET_LOCK('edgetally migrate', %s)", (LOCK_SECONDS,))
-            done = _database(cursor, config.database.name) + _tables(cursor)
+            done = _database(cursor, config.database.name) + _tables(cursor) + _lost(cursor)
             for account in accounts:
                 done += _account(cursor, config.database, account)
     except pymysql.MySQLError as error:
@@ -97,6 +98,28 @@ def _tables(cursor: Any) -> list[str]:
     if applied:
         cursor.execute("CALL make_partitions()")
     return applied
+
+
+def _lost(cursor: Any) -> list[str]:
+    """Make views, procedures and triggers that are gone: a default mariadb-dump has no procedures.
+
+    A table that is gone is not made anew: what was in it is lost, and an empty one would hide that.
+    """
+    texts: dict[str, str] = {}
+    for _name, text in migrations():
+        for statement in statements(text):
+            made = _MADE.search(statement)
+            if made:
+                texts[made[1]] = statement
+    cursor.execute(
+        "SELECT TABLE_NAME FROM information_schema.VIEWS WHERE TABLE_SCHEMA = DATABASE() UNION ALL "
+        "SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = DATABASE() UNION ALL "
+        "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE()"
+    )
+    lost = sorted(texts.keys() - {name for (name,) in cursor.fetchall()}, key=list(texts).index)
+    for name in lost:
+        cursor.execute(texts[name])
+    return [f"made {name}, which was gone" for name in lost]
 
 
 def _account(cursor: Any, database: DatabaseConfig, account: Account) -> list[str]:
