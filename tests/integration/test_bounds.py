@@ -121,7 +121,8 @@ def test_what_no_edge_can_have_sent_is_refused(
 ) -> None:
     """Another edge's honest batch for the same channel and slot is counted."""
     names = tuple(f"c{number}" for number in range(30_000)) if what == "channels" else ("news",)
-    rows = ((NOW + 600, 0, 1, (1 << 63) - 1, None, None),) if what == "bytes" else ()
+    size = (1 << 63) // len(names) - 1 if what == "bytes" else 1
+    rows = tuple((NOW + 600, number, 1, size, None, None) for number in range(len(names)))
     (body,) = Batch(STREAM, GENERATION, 2, (NOW + 600.0, NOW + 900.0), names, rows).encode()
     with aggregator(config):
         submit(gearmand, body)
@@ -154,20 +155,20 @@ def test_who_is_in_no_inventory_is_not_counted(
     tmp_path: Path, gearmand: servers.Server, database: DatabaseConfig, mariadb: servers.MariaDB
 ) -> None:
     """Whatever its key: it keeps its batches, and they are counted when it is let in."""
-    config = aggregator_file(tmp_path, database, gearmand.address, edges=["edge2"])
+    config = aggregator_file(tmp_path, database, gearmand.address, edges=["edge2"], lease_seconds=2)
     with aggregator(config):
         submit(gearmand, body_of(1))
         wait_for("refusal", lambda: "is not in the inventory" in log(config.parent))
         assert receipts(gearmand, body_of(1)) is None
     assert total(mariadb) == "0\t0"
-    aggregator_file(tmp_path, database, gearmand.address, edges=["edge1", "edge2"])
+    aggregator_file(tmp_path, database, gearmand.address, edges=["edge1", "edge2"], lease_seconds=2)
     submit(gearmand, body_of(1))
     with aggregator(config):
         wait_for("commit", lambda: receipts(gearmand, body_of(1))["state"] == ["committed"])
 
 
 def of_stream(stream: str, seq: int) -> Incoming:
-    covers = (None if seq == 1 else float(NOW), NOW + 300.0 * seq)
+    covers = (None if seq == 1 else NOW + 300.0 * (seq - 1), NOW + 300.0 * seq)
     batch = Batch(stream, GENERATION, seq, covers)
     (body,) = batch.encode()
     return Incoming(body, stream, body, batch)
