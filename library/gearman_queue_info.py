@@ -499,8 +499,12 @@ def parse_counts(line: bytes, count: int) -> tuple[str, list[int]] | None:
 
 
 def to_text(name: bytes) -> str:
-    """Return a name of the server as text, with an escape for each byte that is not UTF-8."""
-    return name.decode("utf-8", "backslashreplace")
+    """Return a name of the server as text, with an escape for each byte that is not UTF-8 or cannot be seen.
+
+    Anybody who reaches the server can give a queue or a worker any name.
+    """
+    text = name.decode("utf-8", "backslashreplace")
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def new_queue(total: int, running: int, workers: int, registered: bool) -> Queue:

@@ -280,7 +280,7 @@ def test_an_empty_answer_moves_nothing(edge: Edge, ledger: Ledger) -> None:
     edge.set(receipt_wait=1)
     ledger.answers = False
     fill(edge, 1)
-    assert "signature was refused" in deliver(edge)[0]
+    assert "does not know this edge, or not its key" in deliver(edge)[0]
     assert where(edge)["outbox"] == [1]
 
 

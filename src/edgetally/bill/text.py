@@ -12,9 +12,9 @@ from edgetally.bill.bill import remarks
 from edgetally.bill.closed import AnyBill, Closed
 from edgetally.bill.series import canonical
 from edgetally.ledger.gaps import MISSING, REFUSED
+from edgetally.outside import cell
 
 WIDTH = 110
-FORMULA = ("=", "+", "-", "@")  # a spreadsheet takes a text that begins with one of these for a formula
 
 
 def _json(bill: AnyBill) -> str:
@@ -38,13 +38,9 @@ def _csv(bill: AnyBill) -> str:
     writer = csv.DictWriter(file, list(rows[-1]), lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow({**row, "channel": _no_formula(row["channel"])})
+        writer.writerow({**row, "channel": cell(row["channel"])})
     text = file.getvalue()
     return text if text.isascii() else "\ufeff" + text  # without it Excel takes UTF-8 for something else
-
-
-def _no_formula(name: str) -> str:
-    return f"'{name}" if name.startswith(FORMULA) else name
 
 
 def _figures(line: dict[str, Any]) -> dict[str, Any]:

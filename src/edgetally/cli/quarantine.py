@@ -15,6 +15,7 @@ from edgetally.config import AggregatorConfig, load_aggregator
 from edgetally.errors import EdgetallyError
 from edgetally.ledger.quarantine import ID_DIGITS, Choice, Entry, Quarantine
 from edgetally.ledger.transaction import RECORDED
+from edgetally.outside import cell
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +61,7 @@ def show_list(config: AggregatorConfig, choice: Choice, output: str) -> int:
     elif output == "csv":
         writer = csv.DictWriter(sys.stdout, list(Entry.__dataclass_fields__))
         writer.writeheader()
-        writer.writerows(map(asdict, entries))
+        writer.writerows({**asdict(entry), "detail": cell(entry.detail)} for entry in entries)
     elif entries:
         heading = ("id", "reason", "stream", "bytes", "times", "first seen", "last seen")
         print("\n".join(table.render([heading, *map(_row, entries)])))

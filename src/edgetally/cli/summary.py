@@ -11,6 +11,7 @@ from typing import Any, TextIO
 from edgetally import table
 from edgetally.bill.percentile import mbps, nearest_rank
 from edgetally.limits import SLOT_SECONDS
+from edgetally.outside import cell
 from edgetally.tally.result import Tally
 
 COLUMNS = ("channel", "requests", "bytes", "hits", "hit_bytes", "peak_mbps", "p95_mbps")
@@ -64,7 +65,7 @@ def write_csv(tally: Tally, out: TextIO) -> None:
     """Write the channels as CSV with a header line; an unknown hit count is an empty field."""
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(summarise(tally)["channels"])
+    writer.writerows({**row, "channel": cell(row["channel"])} for row in summarise(tally)["channels"])
 
 
 def write_table(tally: Tally, out: TextIO) -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from edgetally.formats.log_format import Key, LogFormat
 from edgetally.limits import EARLY_LINE_SECONDS, LATE_LINE_SECONDS, MAX_LINE, SLOT_SECONDS, UNASSIGNED
+from edgetally.outside import visible
 from edgetally.tally.channels import ChannelMap, HostRules, hosts_by_bytes
 from edgetally.tally.result import REJECTS, Reject, Tally
 
@@ -164,8 +165,7 @@ class RunningTally:
         self._sums.rejected += 1
         if len(self._sums.rejects) < REJECTS:
             shown = text.rstrip(b"\r")[:REJECT_TEXT].decode("utf-8", "backslashreplace")
-            printable = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in shown)
-            self._sums.rejects.append(Reject(name, line, reason or self._format.explain(text), printable))
+            self._sums.rejects.append(Reject(name, line, reason or self._format.explain(text), visible(shown)))
 
     def _is_hit(self, word: bytes) -> bool:
         """Whether a word of the cache's means a hit. Servers have few, but a log can hold any: not all are kept."""

@@ -13,6 +13,7 @@ from edgetally.config import NAME, AggregatorConfig
 from edgetally.digest import hmac_sha256, same_digest, sha256
 from edgetally.errors import EdgetallyError
 from edgetally.limits import MAX_BATCH_BYTES
+from edgetally.outside import visible
 from edgetally.record import NamedTuple
 
 VERSION = 1
@@ -25,9 +26,9 @@ class BatchError(EdgetallyError):
     """A payload that must not be counted. `reason` is one word, as quarantine and receipts carry it."""
 
     def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
         self.reason = reason
-        self.detail = detail
+        self.detail = visible(detail)
+        super().__init__(f"{reason}: {self.detail}")
 
 
 class Key(NamedTuple):
