@@ -169,7 +169,7 @@ def test_odd_names(server: servers.Server) -> None:
         for name in (b"caf\xe9", b"with\ttab", "vidéo".encode()):
             worker.send(CAN_DO, name)
         wait_for("3 queues", lambda: len(ask(server)["queues"]) == 3)
-    assert set(ask(server)["queues"]) == {r"caf\xe9", "with\ttab", "vidéo"}
+    assert set(ask(server)["queues"]) == {r"caf\xe9", r"with\ttab", "vidéo"}
 
 
 def test_jobs_survive_a_crash(server: servers.Server) -> None:
