@@ -11,6 +11,7 @@ from edgetally.errors import EdgetallyError
 from edgetally.formats import clocks
 from edgetally.formats.finding import Finding
 from edgetally.formats.pattern import CONTROLS, Part, pattern_of
+from edgetally.formats.strings import unquoted
 from edgetally.formats.values import NGINX_HIT, normal_host
 
 Key = tuple[bytes, ...]
@@ -39,7 +40,8 @@ class LogFormat(NamedTuple):
 
     server: `nginx`, `apache`, `squid` and so on, or empty where several write it. bytes_meaning: `wire` (headers
     included) or `body`. adds_duration: the time is a start, and the duration is added to it. escapes: a backslash in a
-    value escapes a quote or a backslash. findings: what makes a bill from this format less right.
+    value escapes a quote or a backslash. blanks: how many stand in a line whose strings hold none; 0 where strings in
+    quotes are nothing special. findings: what makes a bill from this format less right.
     """
 
     name: str
@@ -53,6 +55,7 @@ class LogFormat(NamedTuple):
     hit: re.Pattern[bytes] = NGINX_HIT
     escapes: bool = True
     findings: tuple[Finding, ...] = ()
+    blanks: int = 0
 
     @property
     def warnings(self) -> list[str]:
@@ -144,8 +147,11 @@ class LogFormat(NamedTuple):
         r"""The data, as long as before, with every escaped quote or backslash (\" and \\) replaced by ~~.
 
         This is what the pattern reads: it then needs no nested repetition, whose memory would grow with every backslash
-        that a client sends. Pairs are taken from the left, so odd and even runs of backslashes differ.
+        that a client sends. Pairs are taken from the left, so odd and even runs of backslashes differ. Where strings
+        between blanks stand in quotes, they lose these, and have ~ in the place of their blanks.
         """
+        if self.blanks and b'"' in data:
+            return b"\n".join(unquoted(line, self.blanks) for line in data.split(b"\n"))
         if not self.escapes or b"\\" not in data:
             return data
         return data.replace(b"\\\\", b"~~").replace(b'\\"', b"~~")

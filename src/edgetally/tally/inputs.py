@@ -17,7 +17,7 @@ from edgetally.limits import MAX_LINE
 from edgetally.tally.running_tally import NO_HOST, REJECT_TEXT
 
 # The directives of W3C logs, by name. Any other # can be the beginning of a client's text: such a line is rejected.
-DIRECTIVE = re.compile(rb"#(?:Version|Fields|Software|Date|Start-Date|End-Date|Remark):")
+DIRECTIVE = re.compile(rb"#(?:Version|Fields|Software|Date|Start-?Date|End-?Date|GMT-Offset|Remark):")
 
 
 class Block(NamedTuple):
