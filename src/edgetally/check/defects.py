@@ -89,6 +89,9 @@ NUL_BYTES = Defect(
     "nul_bytes", "wrong", "what stood there is not billed", "look for a crash, a full disk or a copytruncate"
 )
 CUT_LINES = Defect("cut_lines", "wrong", "they are not billed", "log less of what clients send, and that last")
+CUT_FILE = Defect(
+    "cut_file", "wrong", "what stood behind that is lost", "look for a crash, and leave the compression to edgetally"
+)
 OUT_OF_ORDER = Defect("out_of_order", "note", "each line counts in its own slot all the same", "look at the clock")
 OUTSIDE_COVERS = Defect(
     "outside_covers", "wrong", "they count in another slot than their own", "look at the clock and the time zone"

@@ -11,6 +11,7 @@ from typing import BinaryIO, NamedTuple
 from edgetally.formats import clocks
 from edgetally.formats.log_format import LogFormat
 from edgetally.formats.pattern import pattern_of
+from edgetally.tally.inputs import lines
 
 ORDER_SECONDS = 300.0  # a slot: a line that comes later than that was due in another one
 LONG_SECONDS = 6 * 3600.0
@@ -57,7 +58,7 @@ def measure(stream: BinaryIO, fmt: LogFormat) -> Measures:
     """Read a log line by line."""
     reader, measures = _Reader(fmt), Measures()
     latest = float("-inf")
-    for line in _lines(stream):
+    for line in _lines(stream, fmt):
         row = reader.read(line)
         if row is None:
             _rejected(measures, reader, line)
@@ -74,11 +75,11 @@ def measure(stream: BinaryIO, fmt: LogFormat) -> Measures:
     return measures
 
 
-def _lines(stream: BinaryIO) -> Iterator[bytes]:
-    """The lines without their ends; neither blank ones nor W3C directives."""
-    for line in iter(lambda: stream.readline(_LONGEST), b""):
+def _lines(stream: BinaryIO, fmt: LogFormat) -> Iterator[bytes]:
+    """The lines without their ends; neither blank ones nor what is no request."""
+    for line in lines(stream, _LONGEST):
         bare = line.rstrip(b"\r\n")
-        if bare and not re.match(rb"#[A-Z][A-Za-z-]+:", bare):
+        if bare and fmt.is_line(bare):
             yield bare
 
 

@@ -12,11 +12,12 @@ from edgetally.formats import clocks
 from edgetally.formats.finding import Finding
 from edgetally.formats.pattern import CONTROLS, Part, pattern_of
 from edgetally.formats.strings import unquoted
-from edgetally.formats.values import NGINX_HIT, normal_host
+from edgetally.formats.values import DIRECTIVE, NGINX_HIT, normal_host
 
 Key = tuple[bytes, ...]
 Row = Sequence[bytes]
 
+NO_NOTICES = re.compile(rb"(?!)")
 _RANK = ("time", "duration", "host", "hit", "path", "size")  # the order in a key; the size stands apart
 _INSIDE = ("host", "path")  # a request holds both, in this order
 
@@ -41,7 +42,8 @@ class LogFormat(NamedTuple):
     server: `nginx`, `apache`, `squid` and so on, or empty where several write it. bytes_meaning: `wire` (headers
     included) or `body`. adds_duration: the time is a start, and the duration is added to it. escapes: a backslash in a
     value escapes a quote or a backslash. blanks: how many stand in a line whose strings hold none; 0 where strings in
-    quotes are nothing special. findings: what makes a bill from this format less right.
+    quotes are nothing special. notices: lines that are no requests, where they fit nothing else. findings: what makes a
+    bill from this format less right.
     """
 
     name: str
@@ -56,6 +58,7 @@ class LogFormat(NamedTuple):
     escapes: bool = True
     findings: tuple[Finding, ...] = ()
     blanks: int = 0
+    notices: re.Pattern[bytes] = NO_NOTICES
 
     @property
     def warnings(self) -> list[str]:
@@ -142,6 +145,10 @@ class LogFormat(NamedTuple):
     def is_hit(self, word: bytes) -> bool:
         """Whether the cache's word means a hit."""
         return self.hit.fullmatch(word) is not None
+
+    def is_line(self, text: bytes) -> bool:
+        """Whether a text that does not fit is a line that should: not blank, no directive, no notice."""
+        return bool(text.strip()) and not DIRECTIVE.match(text) and not self.notices.match(text)
 
     def blanked(self, data: bytes) -> bytes:
         r"""The data, as long as before, with every escaped quote or backslash (\" and \\) replaced by ~~.

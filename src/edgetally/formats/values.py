@@ -18,6 +18,9 @@ HAPROXY_HIT = re.compile(rb"1")
 # CloudFront's words, a proxy's, and the W3C's own field `cached`
 W3C_HIT = re.compile(rb"RefreshHit|Hit|OriginShieldHit|[1-9]|" + SQUID_HIT.pattern)
 
+# The directives of W3C logs, by name. Any other # can be the beginning of a client's text: such a line is rejected.
+DIRECTIVE = re.compile(rb"#(?:Version|Fields|Software|Date|Start-?Date|End-?Date|GMT-Offset|Remark):")
+
 
 def normal_host(raw: bytes) -> str:
     """A host as rules and bills know it: lower case, no port, no trailing dot, IPv6 in brackets; empty for none.

@@ -76,7 +76,7 @@ _MILLISECONDS = {
 }
 _SOFTWARE = re.compile(r"(?i)microsoft|internet information|sgos|blue ?coat|proxysg")
 _DIRECTIVE = re.compile(r"(?m)^#(Fields|Software|Date|GMT-Offset):[ \t]*(.*?)\s*$")
-_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 
 
 def compile_w3c(text: str) -> LogFormat:

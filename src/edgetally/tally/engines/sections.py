@@ -14,8 +14,8 @@ from edgetally.errors import EdgetallyError
 from edgetally.formats.catalogue import parse_format
 from edgetally.formats.log_format import LogFormat
 from edgetally.formats.servers.w3c import header
+from edgetally.formats.values import DIRECTIVE
 from edgetally.tally.engines.reference import read_blocks
-from edgetally.tally.inputs import DIRECTIVE
 from edgetally.tally.result import REJECTS, Tally
 from edgetally.tally.running_tally import RunningTally
 
