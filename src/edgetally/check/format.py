@@ -17,6 +17,7 @@ from edgetally.tally.engines.kernel.program import program_of
 DIALECTS: dict[str, Dialect] = {
     module.DIALECT.server: module.DIALECT for module in (nginx, apache, squid, varnish, trafficserver, haproxy, w3c)
 }
+DIALECTS["lighttpd"] = apache.LIGHTTPD
 # By server, fields that a format may have in place of the bytes sent, and which bytes they count.
 _NOT_SENT = {
     "nginx": (r"\$\{?request_length\b", "received"),

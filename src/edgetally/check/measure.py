@@ -58,10 +58,11 @@ def measure(stream: BinaryIO, fmt: LogFormat) -> Measures:
     """Read a log line by line."""
     reader, measures = _Reader(fmt), Measures()
     latest = float("-inf")
-    for line in _lines(stream, fmt):
+    for line in _lines(stream):
         row = reader.read(line)
         if row is None:
-            _rejected(measures, reader, line)
+            if fmt.is_line(line):
+                _rejected(measures, reader, line)
             continue
         measures.dashes += row.dash
         _duration(measures, row.duration)
@@ -75,11 +76,11 @@ def measure(stream: BinaryIO, fmt: LogFormat) -> Measures:
     return measures
 
 
-def _lines(stream: BinaryIO, fmt: LogFormat) -> Iterator[bytes]:
-    """The lines without their ends; neither blank ones nor what is no request."""
+def _lines(stream: BinaryIO) -> Iterator[bytes]:
+    """The lines without their ends; no blank ones."""
     for line in lines(stream, _LONGEST):
         bare = line.rstrip(b"\r\n")
-        if bare and fmt.is_line(bare):
+        if bare:
             yield bare
 
 

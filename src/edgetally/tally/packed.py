@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import subprocess
 import zlib
 from importlib import import_module
 from typing import Any, BinaryIO, Callable, NamedTuple
@@ -111,6 +110,8 @@ def _zstd(stream: BinaryIO) -> Unpacked | None:
 
 def _by_command(stream: BinaryIO, *command: str) -> Unpacked | None:
     """What a command unpacks of a file. What is not one would have to be fed: that is left to a pipe."""
+    import subprocess
+
     try:
         os.lseek(stream.fileno(), 0, os.SEEK_SET)  # some of it was read, to see what it is
         process = subprocess.Popen(command, stdin=stream, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

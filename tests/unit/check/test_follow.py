@@ -106,6 +106,18 @@ def test_serverroot_is_where_apaches_names_begin(tmp_path: Path, capsys: pytest.
     assert [code for code, _, _ in check(capsys, path)] == ["format_elsewhere"]
 
 
+def test_a_haproxy_takes_the_format_of_another_files_defaults(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = write(
+        tmp_path,
+        a_cfg="defaults\n  mode http\n  option httplog\n",
+        b_cfg="frontend web\n  bind 127.0.0.1:80\n  default_backend b\n",
+    )
+    assert "unreadable_format" in [code for code, _, _ in check(capsys, paths[1])]
+    assert "unreadable_format" not in [code for code, _, _ in check(capsys, *paths)]
+
+
 def test_a_format_of_another_yaml(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     paths = write(
         tmp_path,

@@ -32,12 +32,13 @@ def check(source: Source) -> Iterator[Finding]:
             yield from target(bare(text), where)
         elif name == "accesslog.use-syslog" and bare(text) == "enable":
             yield defects.NO_FILE.found("its log goes to syslog", where=where)
-    yield from includes(source, included(source))
+    shell = [(line.number, bare(line.words[1])) for line in lines(source) if line.words[0] == "include_shell"]
+    yield from includes(source, [*included(source), *shell])
 
 
 def included(source: Source) -> list[tuple[int, str]]:
     """The lines of a file that include others, and what these are called there."""
-    found = (line for line in lines(source) if len(line.words) > 1 and line.words[0] in ("include", "include_shell"))
+    found = (line for line in lines(source) if len(line.words) > 1 and line.words[0] == "include")
     return [(line.number, bare(line.words[1])) for line in found]
 
 

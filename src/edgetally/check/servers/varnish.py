@@ -30,12 +30,22 @@ def check(source: Source) -> Iterator[Finding]:
         command = _COMMAND.search(line.text)
         if command is None:
             continue
-        text, where = line.text[command.end() :], source.at(line.number)
+        text, where = _of_shell(line.text) or line.text[command.end() :], source.at(line.number)
         if command[0].startswith("DAEMON_OPTS"):
             if not taken:  # else it is looked at in the command that takes it
                 yield from _command("".join(shlex.split(text)[:1]), where, {}, "")
         else:
             yield from _command(text, where, values, percents)
+
+
+def _of_shell(text: str) -> str:
+    """The options of a command that stands in the one word of `sh -c`; empty where there is none."""
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        return ""
+    found = next((match for word in words if " " in word and (match := _COMMAND.search(word))), None)
+    return found.string[found.end() :] if found and "-c" in words else ""
 
 
 def included(source: Source) -> list[tuple[int, str]]:
