@@ -64,9 +64,7 @@ FORMAT_ELSEWHERE = Defect("format_elsewhere", "note", "the format was not looked
 INCLUDE = Defect("include", "note", "what it includes was not looked at", "check those files as well")
 REPLACED_LOG = Defect("replaced_log", "note", "an edge that ships only the other one does not bill them", "ship both")
 DROPPED_LINES = Defect("dropped_lines", "risk", "lines that cannot be written are not billed", "let it wait or stop")
-REDEFINED_FORMAT = Defect(
-    "redefined_format", "note", "a log takes the definition that stands before it", "give each format a name of its own"
-)
+REDEFINED_FORMAT = Defect("redefined_format", "note", "one of the two is ignored", "give each format a name of its own")
 NOT_LOOKED_AT = Defect("not_looked_at", "note", "what it logs is not known", "check the log that it writes")
 TWO_LOGS = Defect("two_logs", "note", "an edge that ships both bills each request twice", "ship one of them only")
 SUBREQUESTS = Defect("subrequests", "wrong", "what a subrequest sent is billed twice", "log requests of clients only")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from edgetally.check import defects
 from edgetally.check.format import check_text, check_unused
@@ -26,6 +26,7 @@ _MODULES = ("stdio:", "daemon:")
 _NETWORK = ("syslog:", "udp:", "tcp:")
 _ALL_HEADERS = re.compile(r"%[\"\[#'/]?-?\d*(?:\.\d+)?(?:>h|<h|>ha)(?![a-zA-Z])")
 _WITHOUT_BYTES = ("referrer", "useragent", "icap_squid")
+_OWN = frozenset({*NAMED, *_WITHOUT_BYTES})  # formats that squid has without their being defined
 
 
 def check(source: Source) -> Iterator[Finding]:
@@ -52,13 +53,17 @@ def check(source: Source) -> Iterator[Finding]:
     own = not logs or any(_parse(line, set(known))[0] in NAMED for line in logs)
     for line in directives:
         yield from _setting(line, source.at(line.number), own)
-    yield from _redefined(source, directives)
+    yield from _redefined(source, directives, formats)
     yield from includes(source, included(source))
 
 
 def defined(directives: Iterable[Line]) -> dict[str, Line]:
-    """The formats of a file, by name; of two with one name the last."""
-    return {line.words[1]: line for line in directives if line.words[0] == "logformat" and len(line.words) > 2}
+    """The formats of a file, by name; of two with one name squid takes the first, and says so when it starts."""
+    found: dict[str, Line] = {}
+    for line in directives:
+        if line.words[0] == "logformat" and len(line.words) > 2 and line.words[1] not in _OWN:
+            found.setdefault(line.words[1], line)
+    return found
 
 
 def included(source: Source) -> list[tuple[int, str]]:
@@ -71,17 +76,14 @@ def _logs(directives: Iterable[Line]) -> list[Line]:
     return [line for line in directives if line.words[0] == "access_log" and len(line.words) > 1]
 
 
-def _redefined(source: Source, directives: Sequence[Line]) -> Iterator[Finding]:
-    """Notes where a name is given to a second format: a log takes the last one above it."""
-    seen: dict[str, int] = {}
+def _redefined(source: Source, directives: Sequence[Line], known: Mapping[str, Line]) -> Iterator[Finding]:
+    """Notes where a name is given to a second format. known: the formats that are taken."""
     for line in directives:
-        if line.words[0] == "logformat" and len(line.words) > 2:
-            name = line.words[1]
-            if name in seen or name in NAMED:
-                of = f"of line {seen[name]}" if name in seen else "that squid names itself"
-                what = f"the format '{name}' {of} is defined anew"
-                yield defects.REDEFINED_FORMAT.found(what, where=source.at(line.number))
-            seen[name] = line.number
+        name = line.words[1] if line.words[0] == "logformat" and len(line.words) > 2 else ""
+        if name in _OWN or (name and known[name] != line):
+            of = f"line {known[name].number}" if name in known else "squid itself"
+            what = f"the format '{name}' of {of} is defined again"
+            yield defects.REDEFINED_FORMAT.found(what, cost="squid ignores this one", where=source.at(line.number))
 
 
 def _setting(line: Line, where: str, own: bool) -> Iterator[Finding]:
@@ -132,11 +134,9 @@ def _log(source: Source, line: Line, formats: dict[str, Line], known: set[str]) 
         yield defects.CONDITIONAL_LOG.found(f"only requests that match {' '.join(acls)} are logged", where=where)
     if options.get("rotate", "0") != "0":
         yield defects.OTHER_ROTATOR.found("squid renames its log by itself", mend="set rotate=0", where=where)
-    above = [one for one in lines(source) if one.words[:2] == ["logformat", form] and one.number < line.number]
     others = [(other, defined(lines(other))[form]) for other in source.others if form in defined(lines(other))]
     if form in formats:
-        taken = above[-1] if above else formats[form]
-        yield from check_text(taken.text, "squid", source.at(taken.number))
+        yield from check_text(formats[form].text, "squid", source.at(formats[form].number))
     elif others:
         other, found = others[-1]
         yield from used_in(check_text(found.text, "squid", other.at(found.number)), where)
