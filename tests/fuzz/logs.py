@@ -26,6 +26,10 @@ CUSTOM = {
     "nginx_joined": '$msec $host$request_uri $bytes_sent "$http_referer"',
     "nginx_args": '$remote_addr:$remote_port [$time_local] "$uri$is_args$args" $bytes_sent $host',
     "apache_ports": r'%v:%p %a:%{remote}p %{%d.%m.%Y %H:%M:%S}t.%{msec_frac}t %q %O "%U%q" %{ms}T %X',
+    "w3c_proxy": "#Fields: date time time-taken c-ip s-action cs-uri cs(User-Agent) sc-bytes cached",
+    "w3c_draft": "#GMT-Offset: -0130\n#Date: 28-May-2026 20:00:00\n#Fields: time cs(Host) cs-uri-stem bytes time-taken",
+    "w3c_cloud": "#Fields: date time x-edge-location sc-bytes cs(Host) cs-uri-stem x-host-header x-edge-result-type",
+    "w3c_datastream": "#Fields: version reqTimeSec reqHost reqPath totalBytes transferTimeMSec cacheStatus UA",
     "apache_quoted": r'"%{User-Agent}i" %t %D %>s %O "%{Host}i" "%r"',
 }
 # What a field of each kind may hold; some of it fits nothing.
@@ -84,7 +88,15 @@ _VALUES: dict[str, tuple[str, ...]] = {
     "query": ("", "?x", "?", "??x", "?x y"),
     "keepalive": ("+", "-", "X", "x"),
     "path": ("/x", "/live/1"),
+    "w3c_column": ("/x", "a b", "-", '"q q"'),
+    "quote": ('"', '"', '"', ""),
+    "alb_type": ("https", "h2", "ws", "x", "TLS"),
+    "maybe_text": ("-", "curl/8.0", "a b", 'x"y'),
+    "more": ("", " -", " a.example.com", " x[y", ' "a'),
+    "more_quoted": ("", ' "-"', ' "a.example.com:80"', '"x"', " x"),
 }
+_VALUES["maybe_request"] = _VALUES["request"]
+_HEADS = [text.encode() for name, text in CUSTOM.items() if name.startswith("w3c_")]
 _ODD = [b'"', b"\\", b" ", b"\0", b"\t", b"\n", b"\r", b"\r\n", b'\\"', b"[", b"]", b"  ", b",", b":", b"/"]
 
 
@@ -98,6 +110,8 @@ def log(fmt: LogFormat, chance: random.Random) -> bytes:
     """A log of one to some hundred lines."""
     end = chance.choice([b"\n", b"\n", b"\r\n"])
     lines = [_line(fmt, chance) for _ in range(chance.choice([1, 3, 30, 200]))]
+    if fmt.server == "w3c" and chance.random() < 0.3:  # its fields are others from here on
+        lines.insert(chance.randrange(len(lines) + 1), chance.choice(_HEADS))
     return end.join(lines) + chance.choice([b"", b"\n"])
 
 
@@ -116,7 +130,9 @@ def _value(kind: str, chance: random.Random) -> str:
         return str(chance.randrange(100_000))
     values = _VALUES.get(kind)
     if values is None:  # a strftime format
-        return f"2026-05-28 20:{chance.randrange(26, 42)}:{chance.randrange(60):02d}"
+        day = f"2026-05-28{chr(9) if chr(9) in kind else ' '}" * ("%H" in kind and not kind.startswith("given 2"))
+        fraction = chance.choice(["", "", ".25", "."]) if "%?" in kind else ""
+        return f"{day}20:{chance.randrange(26, 42)}:{chance.randrange(60):02d}{fraction}"
     return chance.choice(values[:3] if common else values)
 
 

@@ -6,7 +6,6 @@ the aggregator, whose log has the sentence: test_aggregate.py has those rows.
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import shutil
@@ -159,7 +158,7 @@ def test_a_format_that_does_not_fit_its_log(edge: Edge) -> None:
         (["--server", "ngnix", "{folder}/nginx.conf"], ["'ngnix'", "did you mean 'nginx'?"]),
         (["{folder}/quote.conf"], ["quote.conf:2: a quote is not closed"]),
         (["{folder}/unit.service"], ["unit.service:1: varnishncsa's options cannot be read"]),
-        (["{folder}/cut.gz"], ["cut.gz cannot be read", "end-of-stream"]),
+        (["{folder}/a.zip"], ["a.zip is zip, which cannot be read here: unzip -p", "| edgetally tally -"]),
         (["--covers", "noon", "1800000000", "{folder}/access.log"], ["--covers noon", "write 2026-11-23T14:05"]),
         (["--covers", "1800000000", "1700000000", "{folder}/access.log"], ["exchange them"]),
     ],
@@ -168,7 +167,7 @@ def test_what_the_check_cannot_look_at(edge: Edge, arguments: list[str], words: 
     (edge.folder / "nginx.conf").write_text("http {\n}\n")
     (edge.folder / "quote.conf").write_text("http {\n  log_format x '$msec;\n}\n")
     (edge.folder / "unit.service").write_text("ExecStart=/usr/bin/varnishncsa -w\n")
-    (edge.folder / "cut.gz").write_bytes(gzip.compress(LINE.encode())[:-9])
+    (edge.folder / "a.zip").write_bytes(b"PK\3\4")
     fails_well(run("check", *(word.replace("{folder}", str(edge.folder)) for word in arguments)), 2, *words)
 
 

@@ -62,6 +62,10 @@ VARIABLE_PATH = Defect(
 )
 FORMAT_ELSEWHERE = Defect("format_elsewhere", "note", "the format was not looked at", "check the file that defines it")
 INCLUDE = Defect("include", "note", "what it includes was not looked at", "check those files as well")
+REPLACED_LOG = Defect("replaced_log", "note", "an edge that ships only the other one does not bill them", "ship both")
+DROPPED_LINES = Defect("dropped_lines", "risk", "lines that cannot be written are not billed", "let it wait or stop")
+REDEFINED_FORMAT = Defect("redefined_format", "note", "one of the two is ignored", "give each format a name of its own")
+NOT_LOOKED_AT = Defect("not_looked_at", "note", "what it logs is not known", "check the log that it writes")
 TWO_LOGS = Defect("two_logs", "note", "an edge that ships both bills each request twice", "ship one of them only")
 SUBREQUESTS = Defect("subrequests", "wrong", "what a subrequest sent is billed twice", "log requests of clients only")
 MIME_HEADERS = Defect("mime_headers", "wrong", "no line fits the format any more", "set log_mime_hdrs off")
@@ -89,6 +93,9 @@ NUL_BYTES = Defect(
     "nul_bytes", "wrong", "what stood there is not billed", "look for a crash, a full disk or a copytruncate"
 )
 CUT_LINES = Defect("cut_lines", "wrong", "they are not billed", "log less of what clients send, and that last")
+CUT_FILE = Defect(
+    "cut_file", "wrong", "what stood behind that is lost", "look for a crash, and leave the compression to edgetally"
+)
 OUT_OF_ORDER = Defect("out_of_order", "note", "each line counts in its own slot all the same", "look at the clock")
 OUTSIDE_COVERS = Defect(
     "outside_covers", "wrong", "they count in another slot than their own", "look at the clock and the time zone"

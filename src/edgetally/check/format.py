@@ -11,12 +11,13 @@ from edgetally.formats.build import Dialect
 from edgetally.formats.catalogue import parse_format
 from edgetally.formats.finding import Finding
 from edgetally.formats.log_format import LogFormat
-from edgetally.formats.servers import apache, haproxy, nginx, squid, trafficserver, varnish, w3c
+from edgetally.formats.servers import apache, aws, haproxy, nginx, squid, trafficserver, varnish, w3c
 from edgetally.tally.engines.kernel.program import program_of
 
 DIALECTS: dict[str, Dialect] = {
     module.DIALECT.server: module.DIALECT for module in (nginx, apache, squid, varnish, trafficserver, haproxy, w3c)
 }
+DIALECTS["lighttpd"] = apache.LIGHTTPD
 # By server, fields that a format may have in place of the bytes sent, and which bytes they count.
 _NOT_SENT = {
     "nginx": (r"\$\{?request_length\b", "received"),
@@ -31,13 +32,17 @@ _NOT_SENT = {
 
 
 def check_text(text: str, server: str = "", where: str = "") -> Iterator[Finding]:
-    """The findings of a format as a configuration has it; one that cannot be read is a finding, too."""
+    """The findings of a format as a configuration has it; one that cannot be read is a finding, too.
+
+    server: as for `parse_format`, or nginx_stream, of which nginx knows other variables.
+    """
+    stream = server == "nginx_stream"
     try:
-        fmt = parse_format(text, server)
+        fmt = nginx.compile_nginx(text, stream=True) if stream else parse_format(text, server)
     except EdgetallyError as error:
-        yield unreadable(text, server, where, error)
+        yield unreadable(text, "nginx" if stream else server, where, error)
     else:
-        yield from check_format(fmt, where)
+        yield from check_format(fmt, where, nginx.STREAM if stream else None)
 
 
 def check_unused(text: str, server: str, where: str) -> Iterator[Finding]:
@@ -58,18 +63,25 @@ def unreadable(text: str, server: str, where: str, error: EdgetallyError) -> Fin
     return defects.UNREADABLE_FORMAT.found(f"it cannot be read, {what or mend}", mend=mend if what else "", where=where)
 
 
-def check_format(fmt: LogFormat, where: str = "") -> Iterator[Finding]:
-    """The findings of a format that can be read."""
-    for finding in (*fmt.findings, *_fields(fmt), *torn.check(fmt)):
+def check_format(fmt: LogFormat, where: str = "", dialect: Dialect | None = None) -> Iterator[Finding]:
+    """The findings of a format that can be read. dialect: its server's, where the format does not show it."""
+    for finding in (*fmt.findings, *_fields(fmt, dialect or _dialect_of(fmt)), *torn.check(fmt)):
         yield finding._replace(where=where)
     if program_of(fmt, paths=True, durations=True) is None:
         yield defects.SLOW_FORMAT.found("the kernel cannot read it, and leaves it to the reference", where=where)
 
 
-def _fields(fmt: LogFormat) -> Iterator[Finding]:
+def _dialect_of(fmt: LogFormat) -> Dialect | None:
+    if fmt.server == "nginx" and nginx.is_of_streams(" ".join(part.name for part in fmt.parts)):
+        return nginx.STREAM
+    if fmt.server == "w3c" and any(part.name == "reqTimeSec" for part in fmt.parts):
+        return w3c.DATASTREAM
+    return {"alb": aws.ALB, "s3": aws.S3}.get(fmt.name) or DIALECTS.get(fmt.server)
+
+
+def _fields(fmt: LogFormat, dialect: Dialect | None) -> Iterator[Finding]:
     """The findings of a format's fields: those that are missing, and weak ones."""
     names = {part.name for part in fmt.parts}
-    dialect = DIALECTS.get(fmt.server)
     advice: Mapping[str, str] = dialect.advice if dialect else {"duration": "$request_time or %D"}
     if not fmt.has_duration and not any(finding.code == "start_time" for finding in fmt.findings):
         yield defects.NO_DURATION.found("it does not say how long a transfer lasted", mend=_log(advice, "duration"))

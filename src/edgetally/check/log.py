@@ -10,8 +10,6 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
-from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,12 +19,14 @@ from edgetally.check.measure import LONG_SECONDS, ORDER_SECONDS, Measures, measu
 from edgetally.edge.renamed import Renamed
 from edgetally.errors import EdgetallyError
 from edgetally.files import open_plain
-from edgetally.formats.catalogue import FORMATS, parse_format
 from edgetally.formats.finding import BODY_BYTES, Finding
 from edgetally.formats.log_format import LogFormat
 from edgetally.limits import EARLY_LINE_SECONDS, LATE_LINE_SECONDS
 from edgetally.tally.count import tally
+from edgetally.tally.guess import guess as guessed
+from edgetally.tally.guess import head_of
 from edgetally.tally.inputs import unpacked
+from edgetally.tally.packed import SIGN_BYTES, packing_of
 from edgetally.tally.result import Tally
 from edgetally.tally.running_tally import NO_HOST, Window
 
@@ -35,7 +35,6 @@ LIVE_SECONDS = 600.0  # a log that was written to so lately is in use
 AHEAD_SECONDS = 30.0
 BEHIND_SECONDS = 120.0  # lines that wait in a server's buffer are older than the file, too
 
-_GUESS_LINES = 1000
 _ZONE_STEP, _ZONE_SLACK, _ZONE_MOST = 1800, 60, 14 * 3600 + 60
 _FEW = 0.001
 
@@ -70,7 +69,7 @@ class Log:
 
 @contextmanager
 def opened(name: str, place: Path | None = None) -> Iterator[BinaryIO]:
-    """A file, plain or gzip, that can be read more than once; `-` is standard input. Raises EdgetallyError.
+    """A file, plain or packed, that can be read more than once; `-` is standard input. Raises EdgetallyError.
 
     place: where it is opened instead, if others could have put a pipe or a link there.
     """
@@ -93,7 +92,7 @@ def opened(name: str, place: Path | None = None) -> Iterator[BinaryIO]:
 def read(file: BinaryIO, name: str, fmt: LogFormat, covers: Window | None = None) -> Log:
     """Read a log. covers: the interval that it should hold; without, what a rotated log's name says."""
     status = os.fstat(file.fileno())
-    packed = file.read(2) == b"\x1f\x8b"
+    packed = packing_of(file.read(SIGN_BYTES)) is not None
     covers = covers or _covers_of(name, status.st_mtime)
     file.seek(0)
     sums = tally([unpacked(file)], fmt, None, window=covers)
@@ -114,35 +113,20 @@ def _covers_of(name: str, written: float) -> Window | None:
 
 
 def guess(file: BinaryIO, name: str) -> tuple[LogFormat | None, Finding | None]:
-    """The known format that fits a log's beginning best, and what is to be said of that; neither for an empty log.
-
-    Of formats that fit equally well it is the one that tells most fields apart: `combined` takes vhost_combined's lines
-    too, but not their host.
-    """
-    head = [line for line in islice(unpacked(file), _GUESS_LINES) if line.strip()]
+    """The known format that fits a log's beginning best, and what is to be said of that; neither for an empty log."""
+    head = head_of(unpacked(file))
     file.seek(0)
-    fields = next((line for line in head if line.startswith(b"#Fields:")), None)
-    if fields is not None:
-        return _of_fields(fields.decode("utf-8", "replace").strip(), name)
-    scores = {known: tally([BytesIO(b"".join(head))], fmt, None).counted for known, fmt in FORMATS.items()}
-    best = max(scores.values())
     if not head:
         return None, None
-    if best * 2 < len(head):
-        return None, defects.NO_FORMAT.found("no known format fits it", where=name)
-    equal = [known for known, score in scores.items() if score == best]
-    first, *others = sorted(equal, key=lambda known: -len(FORMATS[known].parts))
-    what = f"read as {first}, which fits {best} of its first {len(head)} lines"
-    what += f"; equally good: {', '.join(others)}" if others else ""
-    return FORMATS[first], defects.GUESSED_FORMAT.found(what, where=name)
-
-
-def _of_fields(text: str, name: str) -> tuple[LogFormat | None, Finding | None]:
-    """The format of a W3C log, from its #Fields: line, or why no bill can be made with it."""
     try:
-        return parse_format(text), None
+        found = guessed(head)
     except EdgetallyError as error:
-        return None, unreadable(text, "w3c", name, error)
+        return None, unreadable(b"".join(head).decode("utf-8", "replace"), "w3c", name, error)
+    if found.format.server == "w3c":
+        return found.format, None
+    if found.fits * 2 < found.lines:
+        return None, defects.NO_FORMAT.found("no known format fits it", where=name)
+    return found.format, defects.GUESSED_FORMAT.found(str(found), where=name)
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -167,6 +151,8 @@ def _lines(log: Log) -> Iterator[Finding]:
         yield defects.TORN_LINES.found(f"{measures.torn} lines hold more than one record")
     if measures.nul:
         yield defects.NUL_BYTES.found(f"{measures.nul} lines hold NUL bytes")
+    for cut in sums.cut:
+        yield defects.CUT_FILE.found(f"it is cut or damaged behind its first {cut.lines} lines ({cut.why})")
     if measures.cut:
         yield defects.CUT_LINES.found(f"{measures.cut} lines are cut at 8,192 bytes")
 

@@ -11,6 +11,7 @@ from typing import BinaryIO, NamedTuple
 from edgetally.formats import clocks
 from edgetally.formats.log_format import LogFormat
 from edgetally.formats.pattern import pattern_of
+from edgetally.tally.inputs import lines
 
 ORDER_SECONDS = 300.0  # a slot: a line that comes later than that was due in another one
 LONG_SECONDS = 6 * 3600.0
@@ -60,7 +61,8 @@ def measure(stream: BinaryIO, fmt: LogFormat) -> Measures:
     for line in _lines(stream):
         row = reader.read(line)
         if row is None:
-            _rejected(measures, reader, line)
+            if fmt.is_line(line):
+                _rejected(measures, reader, line)
             continue
         measures.dashes += row.dash
         _duration(measures, row.duration)
@@ -75,10 +77,10 @@ def measure(stream: BinaryIO, fmt: LogFormat) -> Measures:
 
 
 def _lines(stream: BinaryIO) -> Iterator[bytes]:
-    """The lines without their ends; neither blank ones nor W3C directives."""
-    for line in iter(lambda: stream.readline(_LONGEST), b""):
+    """The lines without their ends; no blank ones."""
+    for line in lines(stream, _LONGEST):
         bare = line.rstrip(b"\r\n")
-        if bare and not re.match(rb"#[A-Z][A-Za-z-]+:", bare):
+        if bare:
             yield bare
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import accumulate
 
 from edgetally.check import defects
+from edgetally.formats import clocks
 from edgetally.formats.finding import Finding
 from edgetally.formats.log_format import LogFormat
 from edgetally.formats.pattern import Part
@@ -44,6 +45,11 @@ _VALUES = {
     "keepalive": "+",
     "flag": "1",
     "maybe_quoted": '"abc"',
+    "quote": '"',
+    "alb_type": "https",
+    "maybe_request": "GET /a.gif HTTP/1.1",
+    "more": " abc",
+    "more_quoted": ' "abc"',
     **dict.fromkeys(("number", "signed", "counter", "decimal", "ms", "us", "ns"), "1234"),
     **dict.fromkeys(("pad", "is_args", "query", "syslog", "container", "json_members", "json_rest"), ""),
 }
@@ -52,7 +58,7 @@ _PARTS = (
     "Y=2026 y=26 m=10 b=Oct h=Oct d=10 e=10 H=13 M=55 S=36 a=Sat T=13:55:36 R=13:55 F=2026-10-10 D=10/10/26 z=+0000 "
     ":z=+00:00 s=1780000000 1=1780000000123 6=1780000000123456 3=123 f=123456"
 )
-_MOMENT = {"t": "\t", "%": "%", **dict(word.split("=") for word in _PARTS.split())}
+_MOMENT = {"t": "\t", "%": "%", "?": "", **dict(word.split("=") for word in _PARTS.split())}
 
 
 def sample(fmt: LogFormat) -> bytes:
@@ -63,7 +69,7 @@ def sample(fmt: LogFormat) -> bytes:
 def _value(part: Part) -> str:
     if part.kind == "literal":
         return part.name
-    if part.kind.startswith(("local:", "utc:")):
+    if clocks.is_free(part.kind):
         spec = part.kind.partition(":")[2]
         return re.sub(r"%(:z|.)", lambda word: _MOMENT.get(word[1], word[0]), spec)
     return _VALUES.get(part.kind, _TEXT)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgetally.check import configuration, edge
+from edgetally.check import configuration, defects, edge
 from edgetally.check import log as logs
 from edgetally.check.format import check_format, unreadable
 from edgetally.check.servers.source import Source
@@ -123,8 +123,9 @@ def _window(covers: Sequence[str] | None) -> Window | None:
 
 
 def _files(report: Report, files: Sequence[str], fmt: LogFormat | None, server: str, window: Window | None) -> None:
-    """Check each file, then the formats of the logs among them."""
+    """Check each file, then the configurations and the formats of the logs among them."""
     formats = {fmt.name: fmt} if fmt else {}
+    sources: list[Source] = []
     for name in files:
         with logs.opened(name) as file:
             text = file.read(_BEGINNING).decode("utf-8", "replace")
@@ -133,19 +134,28 @@ def _files(report: Report, files: Sequence[str], fmt: LogFormat | None, server: 
                 _edge(report, name)
                 continue
             if configuration.server_of(text):
-                report.add(configuration.check(Source(name, text), server))
+                sources.append(Source(name, text))
                 continue
             known, said = (fmt, None) if fmt else logs.guess(file, name)
+            if said and said.code == "no_format":
+                said = _not_a_log(text, name) or said
             report.add([said] if said else [])
             if known is not None:
                 formats[known.name] = known
                 report.logs.append(logs.read(file, name, known, window))
                 report.add(logs.check(report.logs[-1]))
+    report.add(configuration.check_all(sources, server))
     for known in formats.values():
         read = [log.tally for log in report.logs if log.format is known]
         requests, size = sum(sums.counted for sums in read), sum(sums.bytes for sums in read)
         where = f"format {known.name}"
         report.add(logs.with_headers(finding, requests, size) for finding in check_format(known, where))
+
+
+def _not_a_log(text: str, name: str) -> Finding | None:
+    """What is said of a file that is no log, but a configuration that is not looked at."""
+    what = configuration.not_looked_at(text)
+    return defects.NOT_LOOKED_AT.found(what, where=name) if what else None
 
 
 # --- output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -17,22 +18,24 @@ from edgetally.formats.log_format import LogFormat
 from edgetally.limits import LONGEST_SPREAD
 from edgetally.tally.channels import ChannelMap
 from edgetally.tally.count import tally
-from edgetally.tally.inputs import Progress, unpacked
+from edgetally.tally.guess import guess, head_of
+from edgetally.tally.inputs import Progress, name_of, replayed, told_of, unpacked
 from edgetally.tally.jobs import cores
 from edgetally.tally.result import Tally
 
 OUTPUTS = {"table": summary.write_table, "json": summary.write_json, "csv": summary.write_csv}
 DEFAULT_FORMAT = "combined"
 
+_HEAD = 256 << 10  # bytes of a stream that a guess looks at
 _LONG_INPUT = 100 << 20  # bytes, which take about a second
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Its options."""
-    parser.add_argument("files", nargs="*", metavar="FILE", help="logs, plain or .gz; - or none is standard input")
+    parser.add_argument("files", nargs="*", metavar="FILE", help="logs, plain or packed; - or none is standard input")
     add_format(
         parser,
-        "a known format: see `edgetally formats`; without, combined",
+        "a known format: see `edgetally formats`; without, a guess",
         "whose format it is, where it does not show that",
     )
     parser.add_argument("--channels", metavar="FILE", help="the channel rules; without, a channel is the line's host")
@@ -53,19 +56,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Count the files (`-` or none: standard input), print the result, and return the exit status.
 
-    0: every line was counted; 1: some were rejected, the result is printed all the same. Raises EdgetallyError (exit
-    status 2) for wrong use and for what cannot be read.
+    0: every line was counted; 1: some were rejected or are lost, the result is printed all the same. Raises
+    EdgetallyError (exit status 2) for wrong use and for what cannot be read.
     """
     check_format_name(options.format)
     if options.spread and not 1 <= options.max_spread <= LONGEST_SPREAD:
         raise EdgetallyError(f"--max-spread {options.max_spread} is not from 1 to {LONGEST_SPREAD} seconds: correct it")
     if options.jobs < 0:
         raise EdgetallyError(f"--jobs {options.jobs} is less than none: give the number of cores to use, or 0 for all")
-    log = parse_format(options.log_format or options.format or DEFAULT_FORMAT, options.server)
+    sources = [_source(name) for name in options.files or ["-"]]
+    given = options.log_format or options.format
+    log = parse_format(given, options.server) if given else _guessed(sources)
     rules = ChannelMap.load(options.channels) if options.channels else None
     spread = options.max_spread if options.spread else 0
     with _progress(options.files) as progress:
-        sources = [_source(name) for name in options.files or ["-"]]
         result = tally(
             sources,
             log,
@@ -78,7 +82,9 @@ def run(options: argparse.Namespace) -> int:
     OUTPUTS[options.output](result, sys.stdout)
     if options.output != "json":
         _explain(result, log)
-    return 1 if result.rejected else 0
+    for cut in result.cut:
+        print(f"edgetally: {cut}", file=sys.stderr)
+    return 1 if result.rejected or result.cut else 0
 
 
 @contextmanager
@@ -96,6 +102,34 @@ def _progress(files: list[str]) -> Iterator[Progress | None]:
 
 def _source(name: str) -> str | BinaryIO:
     return unpacked(sys.stdin.buffer) if name == "-" else name
+
+
+def _guessed(sources: list[str | BinaryIO]) -> LogFormat:
+    """The format of logs, guessed from their first lines, which is said; the default's where none has a line."""
+    found: dict[str, LogFormat] = {}
+    for number, source in enumerate(sources):
+        name, head = name_of(source), _head(sources, number)
+        if not head:
+            continue
+        said = guess(head)
+        if not said.fits:
+            known = ", ".join(FORMATS)
+            raise EdgetallyError(f"{name}: no known format fits it: paste the server's with --log-format ({known})")
+        print(f"edgetally: {name} is {said}", file=sys.stderr)
+        found.setdefault(said.format.name, said.format)
+    if len(found) > 1:
+        raise EdgetallyError(f"these are logs of several formats, {', '.join(found)}: count them apart")
+    return next(iter(found.values()), FORMATS[DEFAULT_FORMAT])
+
+
+def _head(sources: list[str | BinaryIO], number: int) -> list[bytes]:
+    """The first lines of a log. Of a stream they are put back: they are read once more when they are counted."""
+    source = sources[number]
+    if isinstance(source, str):
+        with told_of(source), open(source, "rb") as file:
+            return head_of(unpacked(file))
+    sources[number], data = replayed(source, _HEAD)
+    return head_of(io.BytesIO(data))
 
 
 def _explain(result: Tally, log: LogFormat) -> None:

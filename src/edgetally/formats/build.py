@@ -9,7 +9,7 @@ from typing import NamedTuple
 from edgetally.errors import EdgetallyError, nearest
 from edgetally.formats import clocks
 from edgetally.formats.finding import BODY_BYTES, LOCAL_TIME, NO_HOST, START_TIME, UNQUOTED, Finding
-from edgetally.formats.log_format import LogFormat
+from edgetally.formats.log_format import NO_NOTICES, LogFormat
 from edgetally.formats.pattern import (
     SELF_ENDING,
     SELF_STARTING,
@@ -29,7 +29,8 @@ class Dialect(NamedTuple):
     order. sure_host: the field of a host that makes all other hosts needless. requests: fields that name a host at
     times only. logs_start: a time is the start of a transfer, but for those in `ends`. hit: the cache's words for a
     hit. body_only: sizes without headers. advice: what to log for the wire's bytes, the host, the duration. sent:
-    matches the names of fields whose content a client is free to choose.
+    matches the names of fields whose content a client is free to choose. notices: lines of the server's own between
+    those of requests.
     """
 
     server: str
@@ -44,6 +45,7 @@ class Dialect(NamedTuple):
     ends: tuple[str, ...] = ()
     hit: re.Pattern[bytes] = NGINX_HIT
     sent: re.Pattern[str] = re.compile(r"(?!)")
+    notices: re.Pattern[bytes] = NO_NOTICES
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -75,7 +77,8 @@ def build(
     adds = starts and "duration" in roles
     meaning = "body" if body else "wire"
     server = dialect.server
-    return LogFormat(name, description, example, server, parts, roles, meaning, adds, dialect.hit, escapes, notes)
+    fmt = LogFormat(name, description, example, server, parts, roles, meaning, adds, dialect.hit, escapes, notes)
+    return fmt._replace(notices=dialect.notices)
 
 
 def merged(pieces: Iterable[Piece]) -> list[Piece]:

@@ -103,6 +103,8 @@ FORMATS: Mapping[str, LogFormat] = _Known(
         "traefik": later("traefik", "clf"),
         "traefik_json": later("traefik", "json"),
         "caddy": later("caddy", "access_log"),
+        "alb": later("aws", "alb"),
+        "s3": later("aws", "s3"),
     }
 )
 # For each server whose formats can be pasted: the name of its directive, and an example that makes a right bill. What a

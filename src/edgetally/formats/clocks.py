@@ -1,10 +1,11 @@
 """Times and durations: what they look like in a line, and what they mean.
 
 A kind of time is `clf`, `iso`, `rfc3339` (`iso` with any fraction), `epoch` (seconds with milliseconds), `unix`
-(seconds with any fraction), `haproxy`, or else `local:` or `utc:` and a format in the words of strftime(3).
-To those are added %:z (+hh:mm), and of our own %1 and %6, milli- and microseconds of the epoch, and %3 and %f, the
-three or six digits of a second's fraction. A local time without an offset is read as UTC. Whatever the fraction,
-microseconds count: what is beyond them is cut off.
+(seconds with any fraction), `haproxy`, or else `local:`, `utc:` or `given DATE OFFSET:` and a format in the words of
+strftime(3). To those are added %:z (+hh:mm), and of our own %1 and %6, milli- and microseconds of the epoch, %3 and %f,
+the three or six digits of a second's fraction, and %?, a fraction that may be there. A local time without an offset is
+read as UTC. `given` has what the log says once for all lines: yyyy-mm-dd or nothing, +hhmm or nothing. Whatever the
+fraction, microseconds count: what is beyond them is cut off.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Callable, NamedTuple
 
 Clock = Callable[[bytes], "float | None"]
 
-_FREE = ("local:", "utc:")
+_FREE = ("local:", "utc:", "given ")
 _MONTHS = {name: number for number, name in enumerate(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
 _SHAPES: dict[str, bytes] = {
     "clf": rb"\d\d/[A-Z][a-z][a-z]/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}",
@@ -45,6 +46,7 @@ _FIELDS: dict[str, bytes] = {
     "6": rb"\d{1,16}",
     "3": rb"\d{3}",
     "f": rb"\d{6}",
+    "?": rb"(?:\.\d{1,9})?",
     "a": rb"[A-Z][a-z][a-z]",
     "t": rb"\t",
     "%": rb"%",
@@ -56,7 +58,12 @@ _DAY = (("Y", "y"), ("m", "b"), ("d", "e"), ("H",), ("M",))
 
 def is_time(kind: str) -> bool:
     """Whether this is a kind of time."""
-    return kind in _SHAPES or kind.startswith(_FREE)
+    return kind in _SHAPES or is_free(kind)
+
+
+def is_free(kind: str) -> bool:
+    """Whether a kind has its format of strftime's words in itself, behind a colon."""
+    return kind.startswith(_FREE)
 
 
 def has_offset(kind: str) -> bool:
@@ -108,10 +115,12 @@ _WIDTHS.update(dict.fromkeys(("y", "m", "d", "e", "H", "M", "S"), 2))
 
 def written(kind: str) -> Written | None:
     """How times of a kind are written; None where it is not always with the seconds at the same place."""
-    if not kind.startswith(_FREE):
+    if not is_free(kind):
         return _WRITTEN.get(kind)
     words = [(token[1], token[2] or "") for token in _TOKEN.finditer(_expanded(kind.partition(":")[2]))]
     names = [word for word, _ in words]
+    if names[-2:] == ["S", "?"]:
+        return _with_fraction(kind)
     if names.count("S") != 1 or any(word and word not in _WIDTHS for word in names):
         return None
     sizes = [_WIDTHS[word] if word else len(text) for word, text in words]
@@ -124,6 +133,12 @@ def written(kind: str) -> Written | None:
         return None
     digits = sizes[at]
     return Written(sum(sizes[:at]) - 1, seconds, words[at - 1][1][-1], (digits, digits), sum(sizes[at + 1 :]))
+
+
+def _with_fraction(kind: str) -> Written | None:
+    """How times are written that end in seconds, and a fraction that may be there."""
+    whole = written(kind.removesuffix("%?"))
+    return whole and whole._replace(point=".", fraction=(0, 9))
 
 
 def reader(kind: str) -> Clock:
@@ -244,14 +259,23 @@ def _tokens(kind: str) -> list[tuple[bytes, str]]:
 def _free_reader(kind: str) -> Clock:
     tokens = _tokens(kind)
     pattern = re.compile(b"".join(b"(" + shape + b")" if word else shape for shape, word in tokens))
-    words = [word for _, word in tokens if word]
+    words, given = [word for _, word in tokens if word], _given(kind)
 
     @lru_cache(maxsize=4096)
     def read(text: bytes) -> float | None:
         match = pattern.fullmatch(text)
-        return _moment(dict(zip(words, match.groups()))) if match else None
+        return _moment({**given, **dict(zip(words, match.groups()))}) if match else None
 
     return read
+
+
+def _given(kind: str) -> dict[str, bytes]:
+    """What a kind says of all its times: the day and the offset, as fields of strftime."""
+    head = kind.partition(":")[0]
+    found = re.search(r"(\d{4})-(\d\d)-(\d\d)", head)
+    offset = re.search(r" ([+-]\d{4})$", head)
+    day = dict(zip("Ymd", (part.encode() for part in found.groups()))) if found else {}
+    return {**day, **({"z": offset[1].encode()} if offset else {})}
 
 
 def _moment(said: Mapping[str, bytes]) -> float | None:
@@ -268,4 +292,6 @@ def _moment(said: Mapping[str, bytes]) -> float | None:
 
 
 def _fraction(said: Mapping[str, bytes]) -> float:
+    if said.get("?"):
+        return _millionths(said["?"][1:]) / 1_000_000
     return int(said["f"]) / 1_000_000 if "f" in said else int(said.get("3", b"0")) / 1_000

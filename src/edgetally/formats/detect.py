@@ -36,7 +36,7 @@ COMPILERS: dict[str, Callable[[str], LogFormat]] = {
     "w3c": later("w3c", "compile_w3c"),
     "lighttpd": later("apache", "compile_lighttpd"),
 }
-SERVERS = (*COMPILERS, "traefik", "caddy")  # the last two have formats that are known by name only
+SERVERS = (*COMPILERS, "traefik", "caddy", "aws")  # the last three have formats that are known by name only
 
 # The directives' keywords settle it. Squid's logformat has a name before its format, Apache's has a quote.
 _KEYWORDS = (
@@ -45,7 +45,7 @@ _KEYWORDS = (
     ("squid", r"logformat\s+[^\s\"']"),
     ("apache", r"(?i:LogFormat|CustomLog|TransferLog)\b"),
     ("lighttpd", r"accesslog\.format\b"),
-    ("w3c", r"#Fields:"),
+    ("w3c", r"#(?:Fields|Version|Software|Date|GMT-Offset):"),
     ("varnish", r"varnishncsa\b|-F\b"),
     ("trafficserver", r"(?:- *)?(?:name|format): "),
 )

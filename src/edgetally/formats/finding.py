@@ -49,7 +49,10 @@ UNESCAPED = Defect(
     "unescaped", "risk", "a line whose client sends a quote is rejected", "let the server escape what clients send"
 )
 REMAPPED_URL = Defect("remapped_url", "risk", "the host may be an origin's", "log %<cquuc> as well")
+NO_DATE = Defect(
+    "no_date", "risk", "after midnight they count a day early, until the log says its date anew", "log the date as well"
+)
 JSON_ESCAPE = Defect(
     "json_escape", "note", "the tally reads it, other tools may not", "use escape=json with JSON, and only with it"
 )
-FORMAT_DEFECTS = (BODY_BYTES, NO_HOST, START_TIME, LOCAL_TIME, UNQUOTED, UNESCAPED, REMAPPED_URL, JSON_ESCAPE)
+FORMAT_DEFECTS = (BODY_BYTES, NO_HOST, START_TIME, LOCAL_TIME, UNQUOTED, UNESCAPED, REMAPPED_URL, JSON_ESCAPE, NO_DATE)

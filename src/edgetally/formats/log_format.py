@@ -11,11 +11,13 @@ from edgetally.errors import EdgetallyError
 from edgetally.formats import clocks
 from edgetally.formats.finding import Finding
 from edgetally.formats.pattern import CONTROLS, Part, pattern_of
-from edgetally.formats.values import NGINX_HIT, normal_host
+from edgetally.formats.strings import unquoted
+from edgetally.formats.values import DIRECTIVE, NGINX_HIT, normal_host
 
 Key = tuple[bytes, ...]
 Row = Sequence[bytes]
 
+NO_NOTICES = re.compile(rb"(?!)")
 _RANK = ("time", "duration", "host", "hit", "path", "size")  # the order in a key; the size stands apart
 _INSIDE = ("host", "path")  # a request holds both, in this order
 
@@ -39,7 +41,9 @@ class LogFormat(NamedTuple):
 
     server: `nginx`, `apache`, `squid` and so on, or empty where several write it. bytes_meaning: `wire` (headers
     included) or `body`. adds_duration: the time is a start, and the duration is added to it. escapes: a backslash in a
-    value escapes a quote or a backslash. findings: what makes a bill from this format less right.
+    value escapes a quote or a backslash. blanks: how many stand in a line whose strings hold none; 0 where strings in
+    quotes are nothing special. notices: lines that are no requests, where they fit nothing else. findings: what makes a
+    bill from this format less right.
     """
 
     name: str
@@ -53,6 +57,8 @@ class LogFormat(NamedTuple):
     hit: re.Pattern[bytes] = NGINX_HIT
     escapes: bool = True
     findings: tuple[Finding, ...] = ()
+    blanks: int = 0
+    notices: re.Pattern[bytes] = NO_NOTICES
 
     @property
     def warnings(self) -> list[str]:
@@ -140,12 +146,19 @@ class LogFormat(NamedTuple):
         """Whether the cache's word means a hit."""
         return self.hit.fullmatch(word) is not None
 
+    def is_line(self, text: bytes) -> bool:
+        """Whether a text that does not fit is a line that should: not blank, no directive, no notice."""
+        return bool(text.strip()) and not DIRECTIVE.match(text) and not self.notices.match(text)
+
     def blanked(self, data: bytes) -> bytes:
         r"""The data, as long as before, with every escaped quote or backslash (\" and \\) replaced by ~~.
 
         This is what the pattern reads: it then needs no nested repetition, whose memory would grow with every backslash
-        that a client sends. Pairs are taken from the left, so odd and even runs of backslashes differ.
+        that a client sends. Pairs are taken from the left, so odd and even runs of backslashes differ. Where strings
+        between blanks stand in quotes, they lose these, and have ~ in the place of their blanks.
         """
+        if self.blanks and b'"' in data:
+            return b"\n".join(unquoted(line, self.blanks) for line in data.split(b"\n"))
         if not self.escapes or b"\\" not in data:
             return data
         return data.replace(b"\\\\", b"~~").replace(b'\\"', b"~~")

@@ -23,6 +23,7 @@ _ARRAY = rb"\[(?:" + _SCALAR + rb"(?:," + _SCALAR + rb"){0,999})?\]"
 _FLAT = _STRING + rb":(?:" + _SCALAR + rb"|" + _ARRAY + rb")"
 _OBJECT = rb"\{(?:" + _FLAT + rb"(?:," + _FLAT + rb"){0,999})?\}"
 _MEMBER = _STRING + rb":(?:" + _SCALAR + rb"|" + _ARRAY + rb"|" + _OBJECT + rb")"
+_MORE = rb'[^ "\[' + CONTROLS + rb"]"
 # The fields that have a shape of their own; times have theirs in clocks; all others are text.
 _SHAPES: dict[str, bytes] = {
     "pad": rb" *",
@@ -41,7 +42,14 @@ _SHAPES: dict[str, bytes] = {
     "is_args": rb"\??",
     "token": rb"[^ " + CONTROLS + rb"]+",
     "path": rb"[^ " + CONTROLS + rb"]+",
+    "w3c_column": rb"[^\n" + CONTROLS + rb"]+",
     "maybe_quoted": rb'"[^"' + CONTROLS + rb']*"|-',
+    "alb_type": rb"[a-z0-9]{2,5}",
+    "quote": rb'"?',
+    "maybe_text": rb'(?<=")[^"' + CONTROLS + rb']*(?=")|(?<!")-(?!")',
+    # Taken where it is there: to leave it out as well would be tried in all ways, for each that is left out before.
+    "more": rb" " + _MORE + rb"+(?!" + _MORE + rb")|(?! " + _MORE + rb")",
+    "more_quoted": rb' ?"[^"' + CONTROLS + rb']*"|(?! ?")',
     "container": rb"(?:[\w.-]+ +\| )?",
     "json_members": rb"(?:" + _MEMBER + rb",){0,99}?",
     "json_rest": rb"(?:," + _MEMBER + rb"){0,99}",
@@ -65,10 +73,12 @@ _SHAPES: dict[str, bytes] = {
 }
 
 # What may stand right before or right after another field, since it shows by itself where it begins or ends.
-SELF_ENDING = frozenset({"literal", "is_args", "pad", "syslog", "haproxy_headers", "container", "json_members"})
+SELF_ENDING = frozenset(
+    {"literal", "is_args", "pad", "syslog", "haproxy_headers", "container", "json_members", "quote"}
+)
 SELF_STARTING = {
     *("literal", "uri", "is_args", "query", "pad", "squid_type"),
-    *("haproxy_headers", "haproxy_end", "json_members", "json_rest"),
+    *("haproxy_headers", "haproxy_end", "json_members", "json_rest", "quote", "more", "more_quoted"),
 }
 _FIRST_CHARACTERS = {
     "uri": "/",
@@ -76,6 +86,9 @@ _FIRST_CHARACTERS = {
     "pad": " ",
     "haproxy_headers": " ",
     "haproxy_end": '"',
+    "quote": '"',
+    "more": " ",
+    "more_quoted": " ",
 }
 
 
@@ -151,6 +164,9 @@ def pattern_of(part: Part, roles: Sequence[str]) -> bytes:
         return _group(_but(part.stop) + rb"*(?<!-)", bool(roles))
     if part.kind in ("request", "url") and roles:
         return _request(part, "host" in roles, "path" in roles)
+    if part.kind == "maybe_request":  # in quotes, which are parts of their own, or a dash without
+        request = _request(part, "host" in roles, "path" in roles)
+        return rb'(?:(?<=")' + request + rb'(?=")|(?<!")-(?!"))'
     if part.kind == "uri" and roles:
         return _whole(_but(part.stop + "?"), True) + _but(part.stop) + rb"*"
     return _group(_shape(part), bool(roles))

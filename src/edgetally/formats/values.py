@@ -15,12 +15,19 @@ SQUID_HIT = re.compile(
 )
 VARNISH_HIT = re.compile(rb"(?:streaming-)?hit")
 HAPROXY_HIT = re.compile(rb"1")
-W3C_HIT = re.compile(rb"(?:RefreshHit|Hit|OriginShieldHit)")
+# CloudFront's words, a proxy's, and the W3C's own field `cached`
+W3C_HIT = re.compile(rb"RefreshHit|Hit|OriginShieldHit|[1-9]|" + SQUID_HIT.pattern)
+
+# The directives of W3C logs, by name. Any other # can be the beginning of a client's text: such a line is rejected.
+DIRECTIVE = re.compile(rb"#(?:Version|Fields|Software|Date|Start-?Date|End-?Date|GMT-Offset|Remark):")
 
 
 def normal_host(raw: bytes) -> str:
-    """A host as rules and bills know it: lower case, no port, no trailing dot, IPv6 in brackets; empty for none."""
-    host = raw.rpartition(b"@")[2].decode("ascii", "backslashreplace").lower()
+    """A host as rules and bills know it: lower case, no port, no trailing dot, IPv6 in brackets; empty for none.
+
+    Blanks and quotes around it are not its own.
+    """
+    host = raw.strip(b' "').rpartition(b"@")[2].decode("ascii", "backslashreplace").lower()
     if host.startswith("["):
         host = host[: host.find("]") + 1]
     elif host.count(":") > 1:

@@ -15,8 +15,8 @@ from edgetally.tally.channels import ChannelMap
 from edgetally.tally.engines.kernel.engine import KernelEngine, kernel_engine
 from edgetally.tally.engines.kernel.load import kernel
 from edgetally.tally.engines.reference import ReferenceEngine
-from edgetally.tally.inputs import Progress, Source, Watched, is_packed, name_of, told_of, unpacked
-from edgetally.tally.result import Tally
+from edgetally.tally.inputs import Progress, Source, Watched, cut_of, is_packed, name_of, told_of, unpacked
+from edgetally.tally.result import Cut, Tally
 from edgetally.tally.running_tally import RunningTally, Window
 
 W3C = "w3c"  # the server of formats whose logs name their own fields
@@ -47,8 +47,8 @@ def tally(
 ) -> Tally:
     """Count logs of one format.
 
-    files: paths (plain or gzip, by content) or open binary files. channels: None makes the line's host its channel, or
-    `all` where the format has none. log: the log's name, for the channel rules. since: epoch seconds; lines that end
+    files: paths (plain or packed, by content) or open binary files. channels: None makes the line's host its channel,
+    or `all` where the format has none. log: the log's name, for the channel rules. since: epoch seconds; lines that end
     in an earlier second are set aside. max_spread: over how many seconds at most the bytes of a transfer are spread, 0
     for the slot of its end alone. engine: auto, kernel or reference; jobs: how many threads count, where no file is
     packed, open already, or in sections; the result depends on neither. progress: is told of bytes when they are read.
@@ -82,16 +82,26 @@ def _count(
 ) -> tuple[Tally, int]:
     """Count in this thread; say how many lines the last file has."""
     chosen = _engine(fmt, lambda fmt: RunningTally(fmt, channels, log, window, since, max_spread), engine)
-    lines = 0
+    lines, cut = 0, []
     for source in sources:
         name = name_of(source)
-        with told_of(name):
-            if isinstance(source, (str, os.PathLike)):
-                with Watched(source, progress) if progress else open(source, "rb") as stream:
-                    lines = chosen.read(name, unpacked(stream))
-            else:
-                lines = chosen.read(name, source)
-    return chosen.close(), lines
+        with told_of(name), _opened(source, progress) as stream:
+            lines = chosen.read(name, stream)
+            if cut_of(stream):
+                cut.append(Cut(name, lines, cut_of(stream)))
+    result = chosen.close()
+    result.cut = cut
+    return result, lines
+
+
+@contextmanager
+def _opened(source: Source, progress: Progress | None) -> Iterator[BinaryIO]:
+    """A stream that is open already as it is, a file's content unpacked."""
+    if isinstance(source, (str, os.PathLike)):
+        with Watched(source, progress) if progress else open(source, "rb") as stream:
+            yield unpacked(stream)
+    else:
+        yield source
 
 
 @contextmanager

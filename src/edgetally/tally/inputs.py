@@ -1,12 +1,10 @@
-"""The input: plain or gzip files and open streams, read in blocks of whole lines."""
+"""The input: files, plain or packed, and open streams, read in blocks of whole lines."""
 
 from __future__ import annotations
 
 import io
 import mmap
 import os
-import re
-import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,10 +12,8 @@ from typing import Any, BinaryIO, Callable, NamedTuple, Union, cast
 
 from edgetally.errors import EdgetallyError
 from edgetally.limits import MAX_LINE
+from edgetally.tally.packed import SIGN_BYTES, packing_of, unpack
 from edgetally.tally.running_tally import NO_HOST, REJECT_TEXT
-
-# The directives of W3C logs, by name. Any other # can be the beginning of a client's text: such a line is rejected.
-DIRECTIVE = re.compile(rb"#(?:Version|Fields|Software|Date|Start-Date|End-Date|Remark):")
 
 
 class Block(NamedTuple):
@@ -28,7 +24,10 @@ class Block(NamedTuple):
 
 
 def blocks(stream: BinaryIO, size: int) -> Iterator[Block]:
-    """Cut a stream into blocks of whole lines, in bounded memory whatever the lines' length."""
+    """Cut a stream into blocks of whole lines, in bounded memory whatever the lines' length.
+
+    Where what was packed is cut off, a line without its end is not given: it is a part of what is lost.
+    """
     rest = b""  # the line that is not finished yet
     head = b""  # the beginning of a line too long, while its end is looked for
     for chunk in iter(lambda: stream.read(size), b""):
@@ -52,7 +51,7 @@ def blocks(stream: BinaryIO, size: int) -> Iterator[Block]:
             head, rest = rest[:REJECT_TEXT], b""
     if head:
         yield Block(head, too_long=True)
-    elif rest:
+    elif rest and not cut_of(stream):
         yield Block(rest + b"\n")
 
 
@@ -81,6 +80,8 @@ class Buffer:
             elif filled == self._room - 1:
                 yield 0
                 filled = self._after_line(stream)
+        if cut_of(stream):
+            return
         if filled and self._memory[filled - 1] != _NEWLINE:
             self._memory[filled] = _NEWLINE
             filled += 1
@@ -107,8 +108,6 @@ class Buffer:
 
 
 _NEWLINE = ord("\n")
-_GZIP = b"\x1f\x8b"
-_PACKED = 8  # about how many times smaller gzip makes a log
 
 Source = Union[str, "os.PathLike[str]", BinaryIO]
 Progress = Callable[[int], object]
@@ -137,13 +136,23 @@ class Watched(io.FileIO):
 
 
 def unpacked(stream: BinaryIO) -> BinaryIO:
-    """The stream itself, or one of its unpacked content where it begins as gzip does."""
+    """The stream itself, or one of its unpacked content where it begins as a packed one does."""
     peekable = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", stream))
-    if peekable.peek(2)[:2] != _GZIP:
-        return peekable
-    import gzip
+    packing = packing_of(peekable.peek(SIGN_BYTES))
+    return cast("BinaryIO", unpack(peekable, packing, name_of(stream))) if packing else peekable
 
-    return cast("BinaryIO", gzip.GzipFile(fileobj=peekable))
+
+def cut_of(stream: object) -> str:
+    """Why the rest of a stream is lost, once it was read; empty where nothing is."""
+    return str(getattr(stream, "cut", ""))
+
+
+def lines(stream: BinaryIO, longest: int) -> Iterator[bytes]:
+    """The lines of a stream as `unpacked` gives one, with their ends, or pieces of what is longer than that."""
+    reader = io.BufferedReader(stream) if isinstance(stream, io.RawIOBase) else stream
+    for line in iter(lambda: reader.readline(longest), b""):
+        if line.endswith(b"\n") or not cut_of(stream):
+            yield line
 
 
 def name_of(source: Source) -> str:
@@ -153,18 +162,41 @@ def name_of(source: Source) -> str:
     return name if isinstance(name, str) else NO_HOST
 
 
-def size_of(source: Source) -> float:
-    """How many bytes there are to read, about; infinite for a pipe."""
-    if isinstance(source, (str, os.PathLike)):
-        with told_of(os.fspath(source)):
-            return os.path.getsize(source) * (_PACKED if is_packed(source) else 1)
-    try:
-        status = os.fstat(source.fileno())
-    except (AttributeError, OSError, ValueError):  # an object in memory, not a file
-        return 0
-    return status.st_size if stat.S_ISREG(status.st_mode) else float("inf")
-
-
 def is_packed(path: str | os.PathLike[str]) -> bool:
     with told_of(os.fspath(path)), open(path, "rb") as file:
-        return file.read(2) == _GZIP
+        return packing_of(file.read(SIGN_BYTES)) is not None
+
+
+class Replayed(io.RawIOBase):
+    """A stream of which some was read already, from its beginning. cut: as that of the stream."""
+
+    def __init__(self, head: bytes, stream: BinaryIO) -> None:
+        super().__init__()
+        self._head, self._stream = memoryview(head), stream
+
+    @property
+    def cut(self) -> str:
+        """Why the rest is lost; empty where nothing is."""
+        return cut_of(self._stream)
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read what was read already, then the stream."""
+        if not self._head:
+            return self._stream.readinto(buffer)  # type: ignore[attr-defined, no-any-return]
+        size = min(len(buffer), len(self._head))
+        buffer[:size], self._head = self._head[:size], self._head[size:]
+        return size
+
+
+def replayed(stream: BinaryIO, size: int) -> tuple[BinaryIO, bytes]:
+    """A stream that begins where the given one does, and its first bytes, as far as these are whole lines."""
+    data, more = b"", b"\n"
+    while more and len(data) < size:
+        more = stream.read1(size) if isinstance(stream, io.BufferedReader) else stream.read(size)
+        data += more
+    whole = data[: data.rfind(b"\n") + 1] if more else data
+    return cast("BinaryIO", Replayed(data, stream)), whole

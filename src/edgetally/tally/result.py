@@ -21,6 +21,17 @@ class Reject(NamedTuple):
     text: str
 
 
+class Cut(NamedTuple):
+    """A packed file that is damaged or cut. lines: how many whole ones come before that; why: in unpacking's words."""
+
+    file: str
+    lines: int
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.file} is cut or damaged ({self.why}): what follows its first {self.lines} lines is lost"
+
+
 Cell = list[Optional[int]]
 
 
@@ -77,7 +88,8 @@ class Tally:
     the format does not tell. first, last: ends of the earliest and latest line counted, as logged (epoch seconds).
     skewed: of those counted, the ones outside the window; clipped: the ones whose bytes are not spread over all slots
     that they were sent in. set_aside: lines from before `since`, counted nowhere else.
-    unassigned_hosts: host -> [requests, bytes]; the biggest ones only, where there are very many.
+    cut: the packed files that are not whole. unassigned_hosts: host -> [requests, bytes]; the biggest ones only, where
+    there are very many.
     """
 
     counted: int = 0
@@ -91,6 +103,7 @@ class Tally:
     cells: Cells = field(default_factory=Cells)
     unassigned_hosts: dict[str, list[int]] = field(default_factory=dict)
     rejects: list[Reject] = field(default_factory=list)
+    cut: list[Cut] = field(default_factory=list)
 
     @property
     def lines(self) -> int:
@@ -108,3 +121,4 @@ class Tally:
             before = self.unassigned_hosts.get(host, [0, 0])
             self.unassigned_hosts[host] = [before[0] + requests, before[1] + size]
         self.rejects = [*self.rejects, *other.rejects][:REJECTS]
+        self.cut = [*self.cut, *other.cut]

@@ -102,6 +102,7 @@ def test_a_line_can_be_made_for_each_format(fmt: LogFormat) -> None:
         ("%ts.%03tu %tr %Ss %>st %ru", "squid", {"received_bytes"}),
         ("%t nonsense", "apache", {"unreadable_format"}),
         ("#Fields: date time cs-host cs-uri-stem sc-bytes time-taken", "", set()),
+        ("#Date: 2026-10-10\n#Fields: time cs-host cs-uri-stem sc-bytes time-taken", "", {"no_date", "slow_format"}),
     ],
 )
 def test_a_format(text: str, server: str, expected: set[str]) -> None:
@@ -190,6 +191,14 @@ def test_lines_that_do_not_fit(log: Path) -> None:
     assert found["nul_bytes"].what == "1 lines hold NUL bytes"
     few = look(log, line(T) * 2000 + "nonsense\n")
     assert (list(few), few["rejected"].severity) == (["rejected"], "risk")
+
+
+def test_a_packed_log_that_is_cut(log: Path) -> None:
+    """Its lines are looked at as far as they are whole."""
+    packed = gzip.compress("".join(line(T + number / 7) for number in range(5000)).encode())
+    found = look(log, packed[: len(packed) // 2])
+    assert list(found) == ["cut_file"]
+    assert "it is cut or damaged behind its first " in found["cut_file"].what
 
 
 def test_values_that_are_not_right(log: Path) -> None:

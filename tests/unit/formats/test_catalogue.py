@@ -64,6 +64,8 @@ def test_what_the_named_formats_say() -> None:
         "traefik": ("body", False, True, False),
         "traefik_json": ("body", True, True, False),
         "caddy": ("body", True, True, False),
+        "alb": ("wire", True, False, False),
+        "s3": ("body", True, True, False),
     }
     assert any("body" in warning for warning in FORMATS["combined"].warnings)
     assert FORMATS["squid"].warnings == []

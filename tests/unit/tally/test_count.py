@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import bz2
 import gzip
 import io
 import json
+import lzma
 import re
+import subprocess
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -21,11 +24,11 @@ from edgetally.cli.summary import summarise, write_csv, write_table
 from edgetally.errors import EdgetallyError
 from edgetally.formats.catalogue import FORMATS, parse_format
 from edgetally.formats.log_format import LogFormat
+from edgetally.formats.values import DIRECTIVE
 from edgetally.limits import UNASSIGNED
 from edgetally.tally import running_tally
 from edgetally.tally.channels import ChannelMap
 from edgetally.tally.count import tally
-from edgetally.tally.inputs import DIRECTIVE
 from edgetally.tally.result import Tally
 from edgetally.tally.running_tally import Window
 
@@ -42,6 +45,11 @@ def line(time: float = T, host: str = "a.example.com", size: object = 10, cache:
 
 def count(data: bytes, fmt: LogFormat = FORMAT, channels: ChannelMap | None = None, **options: Any) -> Tally:
     return tally([io.BytesIO(data)], fmt, channels, **options)
+
+
+def zstd(data: bytes) -> bytes:
+    """As the system's own program packs it, which the tests' machine has."""
+    return subprocess.run(["zstd", "-q"], input=data, capture_output=True, check=True).stdout
 
 
 def test_a_slot_is_five_minutes_of_the_lines_own_time() -> None:
@@ -193,15 +201,60 @@ def test_gzip_is_known_by_its_content(tmp_path: Path) -> None:
     assert tally([plain, file], FORMAT, None).counted == 3
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [gzip.compress(line() * 100)[:40], gzip.compress(line())[:-4] + b"xxxx", b"\x1f\x8b"],
-    ids=["cut", "wrong", "begun"],  # not by their bytes, which tell the time
-)
-def test_what_cannot_be_read_is_one_sentence(tmp_path: Path, damage: bytes) -> None:
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, zstd], ids=["gzip", "bz2", "xz", "zstd"])
+def test_a_packed_log_is_known_by_its_content(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    file = tmp_path / "access.log.1"
+    file.write_bytes(pack(line() * 3) + pack(line()))
+    for engine in ("kernel", "reference"):
+        found = tally([file], FORMAT, None, engine=engine)
+        assert (found.counted, found.cut) == (4, [])
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, zstd], ids=["gzip", "bz2", "xz", "zstd"])
+@pytest.mark.parametrize("engine", ["kernel", "reference"])
+def test_of_a_packed_log_that_is_cut_the_whole_lines_are_counted(
+    tmp_path: Path, pack: Callable[[bytes], bytes], engine: str
+) -> None:
+    part, file = line() * 2 + line(size=7)[:-1], tmp_path / "cut"
+    whole = pack(b"".join(line(T + number / 7, path=f"/{number * 7919 % 65537}") for number in range(50_000)))
+    file.write_bytes(whole[: len(whole) // 2])
+    found = tally([file], FORMAT, None, engine=engine)
+    assert (found.rejected, len(found.cut)) == (0, 1)
+    assert 0 < found.counted < 50_000
+    assert found.cut[0].lines == found.counted
+    assert str(found.cut[0]).startswith(f"{file} is cut or damaged (")
+    file.write_bytes(pack(part))
+    assert (tally([file], FORMAT, None, engine=engine).counted) == 3, "a last line without its end is whole"
+
+
+def test_a_checksum_that_is_wrong_is_said(tmp_path: Path) -> None:
     file = tmp_path / "damaged.gz"
-    file.write_bytes(damage)
-    for path in (file, tmp_path / "missing", tmp_path):
+    file.write_bytes(gzip.compress(line())[:-4] + b"xxxx")
+    found = tally([file], FORMAT, None)
+    assert (found.counted, len(found.cut)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        (b"PK\3\4xxxx", "is zip, which cannot be read here: unzip -p"),
+        (b"\x04\x22\x4d\x18xx", "is lz4, which cannot be read here: lz4cat"),
+        (b"\x28\xb5\x2f\xfdxx", "is zstd, which cannot be read here: zstdcat"),
+    ],
+)
+def test_what_cannot_be_unpacked_says_how_to_pipe_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, head: bytes, words: str
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    file = tmp_path / "access.log.x"
+    file.write_bytes(head)
+    with pytest.raises(EdgetallyError) as caught:
+        tally([file], FORMAT, None)
+    assert str(caught.value) == f"{file} {words} {file} | edgetally tally -"
+
+
+def test_what_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
+    for path in (tmp_path / "missing", tmp_path):
         with pytest.raises(EdgetallyError) as caught:
             tally([path], FORMAT, None)
         assert str(caught.value).startswith(f"{path} cannot be read (")
@@ -342,7 +395,10 @@ def test_the_command_prints_and_tells_by_its_status(tmp_path: Path, capsys: pyte
     assert run([str(file)], output="table") == 1
     shown = capsys.readouterr()
     assert shown.out.splitlines()[-1].split()[:3] == ["all", "1", "2326"]
-    assert shown.err.splitlines()[0] == f"{file}:2: expected ' ' at its end: bad"
+    assert shown.err.splitlines()[:2] == [
+        f"edgetally: {file} is read as combined, which fits 1 of its first 31 lines; equally good: varnish",
+        f"{file}:2: expected ' ' at its end: bad",
+    ]
     assert shown.err.splitlines()[-1] == "… and 10 more rejected lines"
 
 
@@ -351,6 +407,54 @@ def test_the_command_reads_standard_input(monkeypatch: pytest.MonkeyPatch, capsy
     monkeypatch.setattr("sys.stdin", stdin)
     assert run([], log_format=FORMAT.description.partition("log_format ")[2], output="csv") == 0
     assert capsys.readouterr().out.splitlines()[1].startswith("a.example.com,3,30,3,30,")
+
+
+def guessed(capsys: pytest.CaptureFixture[str], *files: Path) -> tuple[list[str], str]:
+    """The channels of logs whose format is not named, and what is said of the guess."""
+    run([str(file) for file in files], output="csv")
+    shown = capsys.readouterr()
+    return [row.split(",")[0] for row in shown.out.splitlines()[1:]], shown.err
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_without_a_format_it_is_guessed_and_said(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "access.log"
+    file.write_text(f"{FORMATS[name].example}\n" * 3, encoding="utf-8")
+    channels, said = guessed(capsys, file)
+    assert len(channels) == 1
+    assert name in said
+    assert said.count("\n") == 1
+    if name == "vhost_combined":
+        assert channels == ["www.example.com"], "combined would take its lines, without the host"
+
+
+def test_a_w3c_log_is_read_by_its_own_fields(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, other = tmp_path / "a.log", tmp_path / "b.log"
+    file.write_text("#Version: 1.0\n#Date: 2026-10-10 00:00:00\n#Fields: time cs-host bytes\n20:55:36 a 5\n")
+    other.write_text("#Fields: date time cs-host x sc-bytes\n2026-10-10\t20:55:36\tb\tc d\t5\n#Remark: y\n")
+    channels, said = guessed(capsys, file, other)
+    assert channels == ["a", "b"]
+    assert said.splitlines() == [f"edgetally: {path} is read by its own #Fields: line" for path in (file, other)]
+
+
+def test_a_guess_reads_a_stream_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    data = b"".join(f"{FORMATS['vhost_combined'].example}\n".encode() for _ in range(5000))
+    for content in (data, gzip.compress(data)):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(content))))
+        assert run([], output="csv") == 0
+        assert capsys.readouterr().out.splitlines()[1].startswith("www.example.com,5000,")
+
+
+def test_logs_of_several_formats_are_not_added_up_by_a_guess(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("common", "squid", "empty")]
+    for path in paths[:2]:
+        path.write_text(FORMATS[path.name].example + "\n", encoding="utf-8")
+    paths[2].write_text("")
+    with pytest.raises(EdgetallyError, match="these are logs of several formats, common, squid: count them apart"):
+        run([str(path) for path in paths])
+    paths[0].write_text("nonsense\n")
+    with pytest.raises(EdgetallyError, match="no known format fits it: paste the server's with --log-format"):
+        run([str(paths[0])])
 
 
 def test_a_format_that_fits_no_line_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -78,7 +78,7 @@ def test_a_bar_shows_on_a_terminal_and_not_in_a_pipe(tmp_path: Path) -> None:
     file = tmp_path / "access.log"
     file.touch()
     os.truncate(file, 110 << 20)
-    command = f"stty rows 24 cols 90 2>/dev/null; {sys.executable} -m edgetally tally {file}"
+    command = f"stty rows 24 cols 90 2>/dev/null; {sys.executable} -m edgetally tally --format combined {file}"
     for terminal in (True, False):
         started = ["script", "--quiet", "--command", command, "/dev/null"] if terminal else ["sh", "-c", command]
         shown = subprocess.run(

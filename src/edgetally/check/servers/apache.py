@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from edgetally.check import defects
 from edgetally.check.format import check_text, check_unused
-from edgetally.check.servers.source import Line, Source, bare, elsewhere, includes, lines, target, two_logs
+from edgetally.check.servers.source import (
+    Line,
+    Source,
+    bare,
+    elsewhere,
+    includes,
+    is_nowhere,
+    lines,
+    target,
+    two_logs,
+    used_in,
+)
 from edgetally.formats.finding import Finding
 
 _LOGS = ("customlog", "globallog", "transferlog")
@@ -16,30 +27,78 @@ _LOGS = ("customlog", "globallog", "transferlog")
 def check(source: Source) -> Iterator[Finding]:
     """The findings of an Apache configuration file."""
     directives = list(lines(source))
-    named = {bare(line.words[2]): line for line in directives if _is(line, "logformat") and len(line.words) > 2}
-    unnamed = [line for line in directives if _is(line, "logformat") and len(line.words) == 2]
-    logs = [(line, section) for line, section in _sections(directives) if _is(line, *_LOGS) and len(line.words) > 1]
+    named, unnamed = (
+        defined(directives),
+        [line for line in directives if _is(line, "logformat") and len(line.words) == 2],
+    )
+    logs = _logs(directives)
     for line, _ in logs:
         yield from _log(source, line, named, unnamed)
-    for line in () if logs else [*named.values(), *unnamed]:
+    wanted = {bare(line.words[2]) for other in source.others for line, _ in _logs(lines(other)) if len(line.words) > 2}
+    for line in () if logs else [*(line for name, line in named.items() if name not in wanted), *unnamed]:
         yield from check_unused(line.text, "apache", source.at(line.number))
     yield from two_logs(
         (section, bare(line.words[1]), source.at(line.number)) for line, section in logs if not _condition(line)
     )
+    yield from _replaced(source, logs)
     for line in directives:
         if [word.lower() for word in line.words] == ["bufferedlogs", "on"]:
             what, where = "lines are kept until a buffer is full", source.at(line.number)
             yield defects.BUFFERED_LOG.found(what, mend="take BufferedLogs out", where=where)
-    yield from includes(
-        source, ((line.number, bare(line.words[1])) for line in directives if _is(line, "include", "includeoptional"))
-    )
+    yield from _redefined(source, directives)
+    yield from includes(source, included(source))
+
+
+def defined(directives: Iterable[Line]) -> dict[str, Line]:
+    """The formats of a file, by name. Of two with one name Apache takes the last, wherever the log stands."""
+    return {bare(line.words[2]): line for line in directives if _is(line, "logformat") and len(line.words) > 2}
+
+
+def included(source: Source) -> list[tuple[int, str]]:
+    """The lines of a file that include others, and what these are called there."""
+    found = (line for line in lines(source) if _is(line, "include", "includeoptional") and len(line.words) > 1)
+    return [(line.number, bare(line.words[1])) for line in found]
+
+
+def root(source: Source) -> str:
+    """The folder that names of files begin at, where the file says so."""
+    found = [bare(line.words[1]) for line in lines(source) if _is(line, "serverroot") and len(line.words) > 1]
+    return found[-1] if found else ""
+
+
+def _logs(directives: Iterable[Line]) -> list[tuple[Line, int]]:
+    return [(line, section) for line, section in _sections(directives) if _is(line, *_LOGS) and len(line.words) > 1]
+
+
+def _replaced(source: Source, logs: Sequence[tuple[Line, int]]) -> Iterator[Finding]:
+    """Notes where a virtual host's log takes the place of the server's. GlobalLog is written all the same."""
+    kept = [(line, section) for line, section in logs if not is_nowhere(bare(line.words[1]))]
+    outer = [bare(line.words[1]) for line, section in kept if not section and not _is(line, "globallog")]
+    for line, section in kept:
+        path = bare(line.words[1])
+        if outer and section and path not in outer:
+            what = f"requests here go to {path}, and not to {outer[-1]}"
+            yield defects.REPLACED_LOG.found(what, where=source.at(line.number))
+
+
+def _redefined(source: Source, directives: Sequence[Line]) -> Iterator[Finding]:
+    """Notes where a name is given to a second format: the first is then nowhere used."""
+    seen: dict[str, int] = {}
+    for line in directives:
+        if _is(line, "logformat") and len(line.words) > 2:
+            name = bare(line.words[2])
+            if name in seen:
+                what = f"the format '{name}' of line {seen[name]} is defined anew"
+                cost = "every log takes this one, those above it too"
+                yield defects.REDEFINED_FORMAT.found(what, cost=cost, where=source.at(line.number))
+            seen[name] = line.number
 
 
 def _is(line: Line, *names: str) -> bool:
     return line.words[0].lower() in names
 
 
-def _sections(directives: list[Line]) -> Iterator[tuple[Line, int]]:
+def _sections(directives: Iterable[Line]) -> Iterator[tuple[Line, int]]:
     """Each directive, and the line at which the virtual host around it begins, 0 where there is none."""
     section = 0
     for line in directives:
@@ -59,6 +118,8 @@ def _log(source: Source, line: Line, named: dict[str, Line], unnamed: list[Line]
     """The findings of one access log: where it goes, which requests it holds, its format."""
     where, condition = source.at(line.number), _condition(line)
     yield from target(bare(line.words[1]), where)
+    if is_nowhere(bare(line.words[1])):
+        return
     if condition:
         yield defects.CONDITIONAL_LOG.found(f"only requests with {condition} are logged", where=where)
     if _is(line, "transferlog"):
@@ -72,4 +133,14 @@ def _log(source: Source, line: Line, named: dict[str, Line], unnamed: list[Line]
         elif form in named:
             yield from check_text(named[form].text, "apache", source.at(named[form].number))
         else:
-            yield elsewhere(form, where)
+            yield from _of_another_file(source, form, where)
+
+
+def _of_another_file(source: Source, form: str, where: str) -> Iterator[Finding]:
+    """The findings of a format that another file defines, or that it is not known."""
+    found = [(other, formats[form]) for other in source.others if form in (formats := defined(lines(other)))]
+    if not found:
+        yield elsewhere(form, where)
+        return
+    other, line = found[-1]
+    yield from used_in(check_text(line.text, "apache", other.at(line.number)), where)

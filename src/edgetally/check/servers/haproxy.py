@@ -10,8 +10,11 @@ from edgetally.check import defects
 from edgetally.check.format import check_text
 from edgetally.check.servers.source import Line, Source, lines
 from edgetally.formats.finding import Finding
+from edgetally.formats.servers.haproxy import HTTPLOG
 
 TCPLOG = "log-format %ci:%cp\\ [%t]\\ %ft\\ %b/%s\\ %Tw/%Tc/%Tt\\ %B\\ %ts\\ %ac/%fc/%bc/%sc/%rc\\ %sq/%bq"
+# What option httpslog has behind the fields of httplog
+TLS = "%[fc_err]/%[ssl_fc_err,hex]/%[ssl_c_err]/%[ssl_c_ca_err]/%[ssl_fc_is_resumed] %[ssl_fc_sni]/%sslv/%sslc"
 _LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice")  # HAProxy logs requests at info, which is below these
 _HERE = re.compile(r"/|127\.|::1|\[::1|localhost|abns@|unix@|fd@|stdout|stderr|ring@|\$")
 
@@ -34,7 +37,9 @@ def sections(source: Source) -> list[Section]:
         first = line.words[0]
         if first in ("global", "defaults", "frontend", "listen", "backend"):
             all_sections.append(Section(first, line.number, defaults if first in ("frontend", "listen") else None))
-        elif first == "log-format" or line.words[:2] in (["option", "httplog"], ["option", "tcplog"]):
+        elif first == "log-format" or (
+            first == "option" and line.words[1:2] in (["httplog"], ["tcplog"], ["httpslog"])
+        ):
             all_sections[-1].form = line
             defaults = line if all_sections[-1].kind == "defaults" else defaults
         else:
@@ -49,8 +54,9 @@ def check(source: Source) -> Iterator[Finding]:
     forms = {section.form.number: section.form for section in fronts or all_sections if section.form}
     for form in forms.values():
         yield from _format(form, source.at(form.number))
+    by_default = [one for other in source.others for one in sections(other) if one.kind == "defaults" and one.form]
     for section in fronts:
-        if section.form is None:
+        if section.form is None and not by_default:
             what, mend = "its log has connections only, without their bytes", "add option httplog or a log-format"
             yield defects.UNREADABLE_FORMAT.found(what, mend=mend, where=source.at(section.line))
     for section in all_sections:
@@ -66,6 +72,8 @@ def _format(form: Line, where: str) -> Iterator[Finding]:
         yield from check_text(form.text, "haproxy", where)
     elif form.words[1] == "tcplog":
         yield from check_text(TCPLOG, "haproxy", where)
+    elif form.words[1] == "httpslog":
+        yield from check_text(f"log-format {HTTPLOG} {TLS}", "haproxy", where)
     elif "clf" in form.words:
         what, mend = "httplog clf is not a format that edgetally knows", "log with a log-format"
         yield defects.UNREADABLE_FORMAT.found(what, mend=mend, where=where)

@@ -14,10 +14,17 @@ _STREAMS = re.compile(r"syslog:|/dev/std(?:out|err)$|/proc/self/fd/|-$")
 
 
 class Source(NamedTuple):
-    """A configuration file."""
+    """A configuration file.
+
+    others: the files of the same server that are looked at as well; followed: the includes of this one that are among
+    them, as written. inside: the block of another file that it is included in, where that matters.
+    """
 
     path: str
     text: str
+    others: tuple[Source, ...] = ()
+    followed: frozenset[str] = frozenset()
+    inside: str = ""
 
     def at(self, line: int) -> str:
         """Where a finding is: the file and the line, which counts from 1."""
@@ -53,9 +60,19 @@ def bare(word: str) -> str:
     return word[1:-1] if len(word) > 1 and word[0] in "\"'" and word[-1] == word[0] else word
 
 
+NOWHERE = "/dev/null"
+
+
+def is_nowhere(path: str) -> bool:
+    """Whether a log goes where nothing is kept."""
+    return path == NOWHERE or path.endswith(f":{NOWHERE}")
+
+
 def target(path: str, where: str) -> Iterator[Finding]:
     """A finding where a log goes to a program, to the system's log, or to a file whose name each request makes."""
-    if path.startswith("|"):
+    if is_nowhere(path):
+        yield defects.LOG_OFF.found(f"the log goes to {NOWHERE}", where=where)
+    elif path.startswith("|"):
         if re.search(r"\b(?:rotatelogs|cronolog|httplog|rotate)\b", path):
             yield defects.OTHER_ROTATOR.found(f"{path.split()[0].lstrip('|$')} rotates the log", where=where)
         else:
@@ -70,19 +87,27 @@ def two_logs(defect_of: Iterable[tuple[object, str, str]]) -> Iterator[Finding]:
     """Findings of logs that hold the same requests, given each log's block, path and place."""
     seen: dict[object, str] = {}
     for block, path, where in defect_of:
+        if is_nowhere(path):
+            continue
         if block in seen and seen[block] != path:
             yield defects.TWO_LOGS.found(f"{path} holds the same requests as {seen[block]}", where=where)
         seen.setdefault(block, path)
 
 
 def includes(source: Source, included: Iterable[tuple[int, str]]) -> Iterator[Finding]:
-    """One note about the files that a file includes, given their lines and names."""
-    named = [(line, name) for line, name in included if not re.search(r"mime\.types$|_params$|modules|mods-", name)]
+    """One note about the files that a file includes and that are not looked at, given their lines and names."""
+    left = [(line, name) for line, name in included if name not in source.followed]
+    named = [(line, name) for line, name in left if not re.search(r"mime\.types$|_params$|modules|mods-", name)]
     if named:
         what = f"it includes {', '.join(dict.fromkeys(name for _, name in named))}"
         yield defects.INCLUDE.found(what, where=source.at(named[0][0]))
 
 
+def used_in(found: Iterable[Finding], where: str) -> Iterator[Finding]:
+    """Findings of a format that one file defines and another one uses: both are named."""
+    return (finding._replace(what=f"{finding.what}, in the format that {where} uses") for finding in found)
+
+
 def elsewhere(name: str, where: str) -> Finding:
-    """A format that another file defines."""
+    """A format that another file defines, which is not looked at."""
     return defects.FORMAT_ELSEWHERE.found(f"the format '{name}' is not defined in this file", where=where)

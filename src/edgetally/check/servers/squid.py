@@ -2,39 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from edgetally.check import defects
 from edgetally.check.format import check_text, check_unused
-from edgetally.check.servers.source import Line, Source, bare, elsewhere, includes, lines, target, two_logs
+from edgetally.check.servers.source import (
+    Line,
+    Source,
+    bare,
+    elsewhere,
+    includes,
+    is_nowhere,
+    lines,
+    target,
+    two_logs,
+    used_in,
+)
 from edgetally.formats.finding import Finding
 from edgetally.formats.servers.squid import NAMED
 
 _MODULES = ("stdio:", "daemon:")
 _NETWORK = ("syslog:", "udp:", "tcp:")
+_ALL_HEADERS = re.compile(r"%[\"\[#'/]?-?\d*(?:\.\d+)?(?:>h|<h|>ha)(?![a-zA-Z])")
 _WITHOUT_BYTES = ("referrer", "useragent", "icap_squid")
+_OWN = frozenset({*NAMED, *_WITHOUT_BYTES})  # formats that squid has without their being defined
 
 
 def check(source: Source) -> Iterator[Finding]:
     """The findings of a squid.conf or a part of one."""
     directives = list(lines(source))
-    formats = {line.words[1]: line for line in directives if line.words[0] == "logformat" and len(line.words) > 2}
-    logs = [line for line in directives if line.words[0] == "access_log" and len(line.words) > 1]
+    formats, logs = defined(directives), _logs(directives)
+    known = {**{name: line for other in source.others for name, line in defined(lines(other)).items()}, **formats}
     for line in logs:
-        yield from _log(source, line, formats)
-    for line in () if logs else formats.values():
-        yield from check_unused(line.text, "squid", source.at(line.number))
+        yield from _log(source, line, formats, set(known))
+    wanted = {
+        _parse(line, set(known))[0]
+        for other in source.others
+        for line in _logs(lines(other))
+        if not is_nowhere(line.words[1])
+    }
+    for name, line in () if logs else formats.items():
+        if name not in wanted:
+            yield from check_unused(line.text, "squid", source.at(line.number))
     yield from two_logs(
         (0, line.words[1], source.at(line.number))
         for line in logs
-        if line.words[1] != "none" and not _parse(line, set(formats))[2]
+        if line.words[1] != "none" and not _parse(line, set(known))[2]
     )
-    own = not logs or any(_parse(line, set(formats))[0] in NAMED for line in logs)
+    own = not logs or any(_parse(line, set(known))[0] in NAMED for line in logs)
     for line in directives:
         yield from _setting(line, source.at(line.number), own)
-    yield from includes(
-        source, ((line.number, bare(line.words[1])) for line in directives if line.words[0] == "include")
-    )
+    yield from _redefined(source, directives, formats)
+    yield from includes(source, included(source))
+
+
+def defined(directives: Iterable[Line]) -> dict[str, Line]:
+    """The formats of a file, by name; of two with one name squid takes the first, and says so when it starts."""
+    found: dict[str, Line] = {}
+    for line in directives:
+        if line.words[0] == "logformat" and len(line.words) > 2 and line.words[1] not in _OWN:
+            found.setdefault(line.words[1], line)
+    return found
+
+
+def included(source: Source) -> list[tuple[int, str]]:
+    """The lines of a file that include others, and what these are called there."""
+    found = (line for line in lines(source) if line.words[0] == "include")
+    return [(line.number, bare(word)) for line in found for word in line.words[1:]]
+
+
+def _logs(directives: Iterable[Line]) -> list[Line]:
+    return [line for line in directives if line.words[0] == "access_log" and len(line.words) > 1]
+
+
+def _redefined(source: Source, directives: Sequence[Line], known: Mapping[str, Line]) -> Iterator[Finding]:
+    """Notes where a name is given to a second format. known: the formats that are taken."""
+    for line in directives:
+        name = line.words[1] if line.words[0] == "logformat" and len(line.words) > 2 else ""
+        if name in _OWN or (name and known[name] != line):
+            of = f"line {known[name].number}" if name in known else "squid itself"
+            what = f"the format '{name}' of {of} is defined again"
+            yield defects.REDEFINED_FORMAT.found(what, cost="squid ignores this one", where=source.at(line.number))
 
 
 def _setting(line: Line, where: str, own: bool) -> Iterator[Finding]:
@@ -44,6 +93,9 @@ def _setting(line: Line, where: str, own: bool) -> Iterator[Finding]:
         yield defects.BUFFERED_LOG.found("lines are kept in a buffer", mend="set buffered_logs off", where=where)
     elif name == "log_mime_hdrs" and value == "on" and own:
         yield defects.MIME_HEADERS.found("each line ends in the headers of request and response", where=where)
+    elif name == "logformat" and own and _ALL_HEADERS.search(line.text):
+        what = f"{_ALL_HEADERS.findall(line.text)[0]} without a header's name sets log_mime_hdrs, used or not"
+        yield defects.MIME_HEADERS.found(what, mend="name the header, as in %{Host}>h", where=where)
     elif name == "logfile_rotate" and value != "0":
         yield defects.OTHER_ROTATOR.found("squid renames its log by itself", mend="set logfile_rotate 0", where=where)
 
@@ -58,10 +110,13 @@ def _parse(line: Line, formats: set[str]) -> tuple[str, dict[str, str], list[str
     return form or "squid", options, [word for word in rest if word != "all"]
 
 
-def _log(source: Source, line: Line, formats: dict[str, Line]) -> Iterator[Finding]:
-    """The findings of one access log: where it goes, which requests it holds, its format."""
+def _log(source: Source, line: Line, formats: dict[str, Line], known: set[str]) -> Iterator[Finding]:
+    """The findings of one access log: where it goes, which requests it holds, its format.
+
+    known: the names of formats, those of other files too.
+    """
     where, path = source.at(line.number), line.words[1]
-    form, options, acls = _parse(line, set(formats))
+    form, options, acls = _parse(line, known)
     if path == "none":
         words = " ".join(("access_log none", *acls))
         yield defects.LOG_OFF.found(f"{words} keeps requests off the log", where=where)
@@ -70,12 +125,21 @@ def _log(source: Source, line: Line, formats: dict[str, Line]) -> Iterator[Findi
         yield defects.NO_FILE.found(f"its log goes to {path}", where=where)
     else:
         yield from target(path.partition(":")[2] if path.startswith(_MODULES) else path, where)
+    if is_nowhere(path):
+        return
+    if options.get("on-error") == "drop":
+        what, mend = "on-error=drop: what cannot be written at once is dropped", "take on-error=drop out"
+        yield defects.DROPPED_LINES.found(what, mend=mend, where=where)
     if acls:
         yield defects.CONDITIONAL_LOG.found(f"only requests that match {' '.join(acls)} are logged", where=where)
     if options.get("rotate", "0") != "0":
         yield defects.OTHER_ROTATOR.found("squid renames its log by itself", mend="set rotate=0", where=where)
+    others = [(other, defined(lines(other))[form]) for other in source.others if form in defined(lines(other))]
     if form in formats:
         yield from check_text(formats[form].text, "squid", source.at(formats[form].number))
+    elif others:
+        other, found = others[-1]
+        yield from used_in(check_text(found.text, "squid", other.at(found.number)), where)
     elif form in _WITHOUT_BYTES:
         yield defects.UNREADABLE_FORMAT.found(
             f"the format {form} has no bytes", mend="use the format squid", where=where

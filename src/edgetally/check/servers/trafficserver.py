@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import NamedTuple
 
 from edgetally.check import defects
 from edgetally.check.format import check_text
-from edgetally.check.servers.source import Source, bare, elsewhere, two_logs
+from edgetally.check.servers.source import NOWHERE, Source, bare, elsewhere, is_nowhere, target, two_logs, used_in
 from edgetally.formats.finding import Finding
 from edgetally.formats.servers.trafficserver import NAMED
 
@@ -25,10 +26,10 @@ class Entry(NamedTuple):
 
 
 def entries(source: Source) -> list[Entry]:
-    """The items of the lists, as far as logging.yaml has them: keys with a text or a list in one line."""
+    """The items of the lists, as far as logging.yaml has them: keys with a text, or a list in one line."""
     all_entries: list[Entry] = []
-    kind = ""
-    for number, line in enumerate(source.text.splitlines(), 1):
+    kind, rows = "", source.text.splitlines()
+    for number, line in enumerate(rows, 1):
         match = _ENTRY.match(re.sub(r"(^|\s)#[^'\"]*$", "", line))
         if match is None:
             item = re.match(r" +- +([\w.-]+) *$", line)
@@ -41,8 +42,26 @@ def entries(source: Source) -> list[Entry]:
             kind = match["key"] if match["key"] != "filters" or len(match["indent"]) <= 2 else kind
             continue
         if all_entries:
-            all_entries[-1].keys[match["key"]] = bare(match["value"] or "")
+            depth = len(match["indent"]) + len(match["dash"] or "")
+            all_entries[-1].keys[match["key"]] = _text(match["value"] or "", rows[number:], depth)
     return all_entries
+
+
+def _text(value: str, below: Sequence[str], depth: int) -> str:
+    """A key's text: in its line, in the block below it (`|` or `>`), or in quotes over several lines.
+
+    depth: how far the key stands in; what belongs to it stands further in.
+    """
+    block = [line.strip() for line in takewhile(lambda line: not line.strip() or _depth(line) > depth, below)]
+    if re.fullmatch(r"[|>][-+\d]*", value):
+        return ("\n" if value[0] == "|" else " ").join(block).strip()
+    if value[:1] in ("'", '"') and (len(value) == 1 or value[-1] != value[0]):
+        value = " ".join([value, *block]).strip()
+    return bare(value)
+
+
+def _depth(line: str) -> int:
+    return len(line) - len(line.lstrip(" "))
 
 
 def check(source: Source) -> Iterator[Finding]:
@@ -68,10 +87,22 @@ def _format(source: Source, entry: Entry) -> Iterator[Finding]:
         yield from check_text(text, "trafficserver", where)
 
 
+def _of(source: Source, name: str) -> tuple[Source, Entry] | None:
+    """A format that another file defines."""
+    found = [entry for entry in entries(source) if entry.kind == "formats" and entry.keys.get("name") == name]
+    return (source, found[-1]) if found else None
+
+
 def _log(source: Source, log: Entry, formats: dict[str, Entry]) -> Iterator[Finding]:
     where, name, mode = source.at(log.line), log.keys.get("format", ""), log.keys.get("mode", "ascii")
+    if is_nowhere(log.keys.get("filename", "")):
+        yield from target(NOWHERE, where)
+        return
+    other = next((found for other in source.others if (found := _of(other, name))), None)
     if name in formats:
         yield from _format(source, formats[name])
+    elif other:
+        yield from used_in(_format(*other), where)
     elif name in NAMED:
         yield from check_text(name, "trafficserver", where)
     else:

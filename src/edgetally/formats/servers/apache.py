@@ -42,7 +42,13 @@ DIALECT = Dialect(
     sent=re.compile(r"%.*\}[iC]$"),
 )
 # lighttpd writes the same fields, but its %t is the time at which the response has ended.
-LIGHTTPD = DIALECT._replace(server="lighttpd", title="lighttpd", directive="accesslog.format", logs_start=False)
+LIGHTTPD = DIALECT._replace(
+    server="lighttpd",
+    title="lighttpd",
+    directive="accesslog.format",
+    logs_start=False,
+    advice={**DIALECT.advice, "wire": "%O"},
+)
 NAMED = {
     "common": '%h %l %u %t "%r" %>s %b',
     "combined": '%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i"',

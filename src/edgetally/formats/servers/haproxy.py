@@ -16,6 +16,15 @@ from edgetally.formats.pattern import Piece, kinds_of
 from edgetally.formats.servers.quoting import one_line, quoted
 from edgetally.formats.values import HAPROXY_HIT, shorten
 
+# What HAProxy logs beside requests: of its proxies and servers, and of connections that never came to a request.
+NOTICES = re.compile(
+    rb"(?:<\d+>)?(?:[^\[\n]{0,200}\w\[\d+\]: |\[(?:NOTICE|WARNING|ALERT)\] [^:\n]*: )(?:"
+    rb"(?:[Pp]roxy|[Ff]rontend|[Bb]ackend) \S+ (?:started|stopped|paused|resumed|enabled|disabled|has no server )|"
+    rb"(?:Stopping|Pausing|Resuming) (?:proxy|frontend|backend) |"
+    rb"(?:[Ss]erver|Health check for (?:backup )?server|Backup Server) \S+/\S+ (?:is |was |succeeded|failed|changed)|"
+    rb"\S+/\S+ changed its IP |[Nn]ew worker|[Ll]oading |Exiting|Former worker|Reexecuting|"
+    rb"\S+:\d+ \[[\w/:.]+\] \S+/\S+: (?:SSL|Connection|Timeout|Received|Bad|Missing|Client)[^\"{}]*$)"
+)
 DIALECT = Dialect(
     server="haproxy",
     title="HAProxy",
@@ -39,6 +48,7 @@ DIALECT = Dialect(
     requests=("%r", "%HU"),
     logs_start=True,
     hit=HAPROXY_HIT,
+    notices=NOTICES,
 )
 _TIMERS = "%TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq"
 HTTPLOG = f"%ci:%cp [%tr] %ft %b/%s {_TIMERS} %hr %hs %{{+Q}}r"

@@ -37,6 +37,25 @@ DIALECT = Dialect(
     requests=("$request",),
     sent=re.compile(r"\$(?:http_|arg|cookie_)"),
 )
+# In stream{} most variables of http{} do not exist.
+STREAM = DIALECT._replace(
+    roles={
+        "time": DIALECT.roles["time"],
+        "size": ("$bytes_sent",),
+        "host": ("$ssl_preread_server_name", "$ssl_server_name"),
+        "duration": ("$session_time",),
+    },
+    advice={
+        "time": "$msec or $time_iso8601 or $time_local",
+        "size": "$bytes_sent",
+        "wire": "$bytes_sent",
+        "host": "$ssl_preread_server_name",
+        "duration": "$session_time",
+    },
+    sure_host="",
+    requests=(),
+)
+_OF_STREAMS = re.compile(r"\$\{?(?:session_time|bytes_received|protocol|ssl_preread_\w+)\b")
 _KINDS = kinds_of(
     {
         "clf": "$time_local",
@@ -46,11 +65,11 @@ _KINDS = kinds_of(
         "status": "$status",
         "request": "$request",
         "user": "$remote_user",
-        "host": "$host $http_host $server_name",
+        "host": "$host $http_host $server_name $ssl_preread_server_name $ssl_server_name",
         "uri": "$request_uri $uri $document_uri",
         "is_args": "$is_args",
         "cache": "$upstream_cache_status",
-        "seconds": "$request_time",
+        "seconds": "$request_time $session_time",
         "address": "$remote_addr",
         "number": "$request_length $connection $connection_requests $remote_port $server_port $pid",
         "text": "$pipe",
@@ -65,15 +84,21 @@ _CONF_TOKEN = re.compile(
 )
 
 
-def compile_nginx(text: str) -> LogFormat:
-    """Compile a pasted log_format."""
+def is_of_streams(text: str) -> bool:
+    """Whether a format has what only stream{} knows."""
+    return _OF_STREAMS.search(text) is not None
+
+
+def compile_nginx(text: str, stream: bool = False) -> LogFormat:
+    """Compile a pasted log_format. stream: it is known to be one of stream{}; else its variables show it."""
     name, escape, template = _directive(text)
     if escape not in ("default", "json", "none"):
         raise EdgetallyError(f"log_format {name}: escape={escape} is not known: it is default, json or none")
     if "\n" in template or "\r" in template:
         raise EdgetallyError(f"log_format {name}: the format holds a line break: one request must be one line")
     described, findings = f"nginx log_format {template}", list(_findings(escape, template))
-    return build(DIALECT, name, described, _pieces(template), escapes=escape != "none", findings=findings)
+    dialect = STREAM if stream or is_of_streams(template) else DIALECT
+    return build(dialect, name, described, _pieces(template), escapes=escape != "none", findings=findings)
 
 
 def _findings(escape: str, template: str) -> Iterator[Finding]:

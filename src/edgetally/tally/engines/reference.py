@@ -12,7 +12,7 @@ from typing import BinaryIO, Callable
 
 from edgetally.formats.log_format import Key, LogFormat
 from edgetally.limits import SLOT_SECONDS
-from edgetally.tally.inputs import DIRECTIVE, blocks
+from edgetally.tally.inputs import blocks
 from edgetally.tally.result import Tally
 from edgetally.tally.running_tally import TOO_LONG, RunningTally
 
@@ -123,5 +123,5 @@ class ReferenceEngine:
 
     def _reject(self, name: str, number: int, text: bytes) -> None:
         """Reject a line that does not fit, if it is one."""
-        if text.strip() and not DIRECTIVE.match(text):
+        if self._format.is_line(text):
             self._book.reject(name, number, "", text)

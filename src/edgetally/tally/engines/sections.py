@@ -1,6 +1,6 @@
-"""Logs that name their own fields: each `#Fields:` line of a W3C log begins a section of a format of its own.
+"""Logs that name their own fields: the directives of a W3C log begin a section of a format of its own.
 
-Servers write one when they start, and when somebody changes what they log. The lines of a section whose fields make no
+Servers write some when they start, and when somebody changes what they log. The lines of a section whose fields make no
 bill are rejected.
 """
 
@@ -13,13 +13,15 @@ from typing import BinaryIO, Callable, Protocol
 from edgetally.errors import EdgetallyError
 from edgetally.formats.catalogue import parse_format
 from edgetally.formats.log_format import LogFormat
+from edgetally.formats.servers.w3c import header
+from edgetally.formats.values import DIRECTIVE
 from edgetally.tally.engines.reference import read_blocks
-from edgetally.tally.inputs import DIRECTIVE
 from edgetally.tally.result import REJECTS, Tally
 from edgetally.tally.running_tally import RunningTally
 
-_MARK = b"#Fields:"
-_SECTIONS = re.compile(rb"(?m)^(?=#Fields:)")
+# The directives that change how the lines below them are read
+_MARKS = re.compile(rb"(?m)^#(Fields|Software|Date|GMT-Offset):[ \t]*(.*?)\s*$")
+_SECTIONS = re.compile(rb"(?m)^(?=#(?:Fields|Software|Date|GMT-Offset):)")
 
 
 class Counter(Protocol):
@@ -46,12 +48,14 @@ class SectionEngine:
         self._format, self._make_book, self._make_counter = fmt, make_book, make_counter
         self._books = [make_book(fmt)]
         self._book = self._books[0]
-        self._given = self._now = make_counter(fmt, self._book)
-        self._counters: dict[bytes, Counter] = {}
+        self._given = make_counter(fmt, self._book)
+        self._now: Counter | None = self._given
+        self._said: dict[str, str] = {}
+        self._counters: dict[str, Counter] = {}
 
     def read(self, name: str, stream: BinaryIO) -> int:
         """Count one file; return how many lines it has. name: for the lines that are rejected."""
-        self._now = self._given
+        self._now, self._said = self._given, {}
         lines = read_blocks(name, stream, self.count, self._book)
         for counter in (self._given, *self._counters.values()):
             counter.flush()
@@ -60,11 +64,16 @@ class SectionEngine:
     def count(self, name: str, block: bytes, numbers: Sequence[int]) -> None:
         """Count a block of whole lines, section by section. numbers: each line's number in the file."""
         at = 0
-        for part in _SECTIONS.split(block) if _MARK in block else (block,):
-            if part.startswith(_MARK):
-                self._now = self._counter_of(part.partition(b"\n")[0])
+        for part in _SECTIONS.split(block) if b"#" in block else (block,):
+            mark = _MARKS.match(part)
+            if mark:
+                self._said[mark[1].decode()] = mark[2].decode("utf-8", "backslashreplace")
+                self._now = None
             lines = part.count(b"\n")
-            self._now.count(name, part, numbers[at : at + lines])
+            first = _first_line(part) if self._now is None else part
+            if first:
+                self._now = self._now or self._counter_of(first)
+                self._now.count(name, part, numbers[at : at + lines])
             at += lines
 
     def close(self) -> Tally:
@@ -76,11 +85,14 @@ class SectionEngine:
         total.rejects = rejects[:REJECTS]
         return total
 
-    def _counter_of(self, fields: bytes) -> Counter:
-        """The counter for sections with this #Fields: line."""
-        if fields not in self._counters:
-            self._counters[fields] = self._new_counter(fields.decode("utf-8", "backslashreplace"))
-        return self._counters[fields]
+    def _counter_of(self, line: bytes) -> Counter:
+        """The counter for the section that begins with this line."""
+        if "Fields" not in self._said:
+            return self._given
+        text = header(self._said, line.decode("utf-8", "backslashreplace"))
+        if text not in self._counters:
+            self._counters[text] = self._new_counter(text)
+        return self._counters[text]
 
     def _new_counter(self, fields: str) -> Counter:
         try:
@@ -89,10 +101,15 @@ class SectionEngine:
                 fmt.check_spread()
         except EdgetallyError as error:
             return _Refusal(self._book, f"what the log says of itself makes no bill: {error}")
-        if fmt.parts == self._format.parts:
+        if (fmt.parts, fmt.roles) == (self._format.parts, self._format.roles):
             return self._given
         self._books.append(self._make_book(fmt))
         return self._make_counter(fmt, self._books[-1])
+
+
+def _first_line(part: bytes) -> bytes:
+    """The first line that is no directive and not blank; empty for none."""
+    return next((line for line in part.split(b"\n") if line.strip() and not DIRECTIVE.match(line)), b"")
 
 
 class _Refusal:

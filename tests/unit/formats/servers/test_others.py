@@ -39,7 +39,10 @@ def test_the_fields_of_cloudfront_are_separated_by_tabs(result: str, hit: bool) 
     ("text", "message"),
     [
         ("#Fields: date time c-ip", "#Fields: w3c does not say the bytes: add sc-bytes"),
-        ("#Fields: time sc-bytes", "#Fields: w3c does not say the time: add date and time, side by side"),
+        ("#Fields: date sc-bytes", "#Fields: w3c does not say the time: add date and time, side by side"),
+        ("#Fields: time sc-bytes", "#Fields: its time has no date: give the log's #Date: line above it"),
+        ("#GMT-Offset: CET\n#Fields: date time sc-bytes", "#GMT-Offset: 'CET' is no offset: correct it to one such"),
+        ("#Software: x\n#Version: 1.0", "#Fields: the fields are missing"),
         ("#Fields:", "#Fields: the fields are missing"),
     ],
 )
@@ -47,6 +50,85 @@ def test_what_cannot_be_read_is_refused_in_one_sentence(text: str, message: str)
     with pytest.raises(EdgetallyError) as caught:
         parse_format(text)
     assert str(caught.value).startswith(message)
+
+
+W3C = "#Fields: date time cs-host cs-uri-stem cs(User-Agent) sc-bytes time-taken"
+
+
+def w3c_line(agent: str, host: str = "a.example.com", path: str = "/a", size: str = "5") -> str:
+    return f"2026-10-10 20:55:36 {host} {path} {agent} {size} 0.25"
+
+
+@pytest.mark.parametrize(
+    ("line", "path"),
+    [
+        (w3c_line("Mozilla"), "/a"),
+        (w3c_line('"Mozilla/5.0 (X11; Linux)"'), "/a"),
+        (w3c_line('"says ""hi, you"" twice"'), "/a"),
+        (w3c_line('""'), "/a"),
+        (w3c_line('"-"', '"a.example.com"', '"/a b"', '"5"'), "/a~b"),
+        (w3c_line('"-"', '"a.example.com"', '"/a"'), "/a"),
+        (w3c_line('"'), "/a"),  # a server that quotes nothing: a quote is a client's, and begins no string
+        (w3c_line('"x'), "/a"),
+        (w3c_line('x"', path='/"a'), '/"a'),
+        (w3c_line('x"', path='"/a'), '"/a'),
+    ],
+)
+def test_a_string_in_quotes_holds_blanks(line: str, path: str) -> None:
+    for end in ("", "\r"):
+        assert read(parse_format(W3C), line + end) == (EPOCH, "a.example.com", None, path, b"5")
+
+
+@pytest.mark.parametrize("agent", ['"Mozilla (X11', "Mozilla (X11)", '"a" b', 'a "b c"', '"a""b c'])
+def test_a_blank_outside_of_quotes_does_not_fit(agent: str) -> None:
+    assert not fits(parse_format(W3C), w3c_line(agent))
+
+
+@pytest.mark.parametrize(
+    ("head", "milliseconds"),
+    [
+        ("", False),
+        ("#Software: Squid/6.1\n", False),
+        ("#Software: Microsoft Internet Information Services 10.0\n#Version: 1.0\n", True),
+        ("#Software: SGOS 6.7.4.9\n", True),
+    ],
+)
+def test_time_taken_is_in_seconds_but_for_some_servers(head: str, milliseconds: bool) -> None:
+    for fields, sure in (("", milliseconds), (" sc-win32-status", True), (" s-action", True)):
+        fmt = parse_format(f"{head}#Fields: date time sc-bytes time-taken{fields}")
+        assert fmt.parts[fmt.roles["duration"][0]].kind == ("ms" if sure else "decimal")
+
+
+@pytest.mark.parametrize(
+    ("head", "line", "time"),
+    [
+        ("#Date: 2026-10-10 01:02:03\n#Fields: time bytes", "20:55:36 5", EPOCH),
+        ("#Date: 10-Oct-2026 01:02:03\n#Fields: time bytes", "20:55:36.25 5", EPOCH + 0.25),
+        ("#GMT-Offset: -0700\n#Fields: date time bytes", "2026-10-10 13:55:36 5", EPOCH),
+        ("#GMT-Offset: +5:30\n#Date: 2026-10-11\n#Fields: time bytes", "02:25:36 5", EPOCH),
+        ("#Fields: bytes x-timestamp", "5 1791665736.5", EPOCH + 0.5),
+        ("#Fields: date time\tbytes", "2026-10-10\t20:55:36.000\t5", EPOCH),
+    ],
+)
+def test_the_time_of_a_w3c_log(head: str, line: str, time: float) -> None:
+    fmt = parse_format(head)
+    assert read(fmt, line) == (time, "", None, "", b"5")
+    assert any(finding.code == "no_date" for finding in fmt.findings) == ("time bytes" in head and "#Date" in head)
+
+
+def test_a_proxys_log_has_its_host_in_the_url() -> None:
+    fmt = parse_format("#Fields: date time s-action sc-status cs-uri sc-bytes")
+    line = "2026-10-10 20:55:36 TCP_NC_HIT 200 http://Www.example.com:80/a?b 5"
+    assert read(fmt, line) == (EPOCH, "www.example.com", True, "/a", b"5")
+
+
+def test_datastreams_fields_are_named_as_in_its_json() -> None:
+    fmt = parse_format(
+        "#Fields: version cp reqTimeSec bytes reqHost reqPath totalBytes transferTimeMSec cacheStatus UA"
+    )
+    line = "2 123 1791665736.250 5 a.example.com a/b 405 1500 1 curl/8.0"
+    assert read(fmt, line) == (EPOCH + 1.75, "a.example.com", True, "a/b", b"405")
+    assert fmt.warnings == []
 
 
 def test_traefiks_start_becomes_an_end() -> None:

@@ -284,6 +284,31 @@ EXPECTED = {
             (LATE, "-"): Cell(1, 560),
         },
     ),
+    # Line 3 is from before targets were listed, line 6 has fields of times to come. A bad request names the balancer.
+    "named/alb": Expected(
+        lines=8,
+        rejected=(5, 7),
+        bytes=1_056_874,
+        cells={
+            (EARLY, "www.example.com"): Cell(2, 2326 + 5000),
+            (EARLY, "static.example.com"): Cell(1, 700),
+            (EARLY, "lb-1.elb.amazonaws.com"): Cell(1, 272),
+            (LATE, "live.example.com"): Cell(1, 1048576),
+            (LATE, "www.example.com"): Cell(1, 0),
+        },
+    ),
+    # Its time is that of the request: line 6 ended in the next slot. Line 3 is from before 2019, line 4 a copy.
+    "named/s3": Expected(
+        lines=8,
+        rejected=(5, 7),
+        bytes=10_051_002,
+        cells={
+            (EARLY, "film.s3.eu-west-1.amazonaws.com"): Cell(2, 2326 + 1048576),
+            (EARLY, "film"): Cell(1, 100),
+            (EARLY, "pages"): Cell(1, 0),
+            (LATE, "film.s3.eu-west-1.amazonaws.com"): Cell(2, 9000000 + 0),
+        },
+    ),
     # IIS ends its lines with CR and LF. Its fields were changed between the slots; what begins with # is no line.
     "pasted/w3c": Expected(
         lines=11,

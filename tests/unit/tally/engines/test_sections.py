@@ -92,3 +92,32 @@ def test_spreading_needs_a_duration_in_every_section() -> None:
     found = tally([io.BytesIO(row("a", 5, 100) + SWAPPED + row("a", 7, 11))], timed, None, max_spread=600)
     assert (found.counted, found.rejected) == (1, 1)
     assert "makes no bill" in found.rejects[0].reason
+
+
+def test_the_date_of_a_log_whose_lines_have_none_is_that_of_the_last_directive() -> None:
+    head = b"#Version: 1.0\n#Date: 2026-10-10 00:00:00\n#Fields: time cs-host bytes\n"
+    found = count(head + b"20:55:36 a 5\n#Date: 11-Oct-2026 00:00:00\n20:55:36 a 7\n")
+    assert found.cells == {(SLOT, "a"): [1, 5, None, None], (SLOT + 86_400, "a"): [1, 7, None, None]}
+    assert found.rejected == 0
+
+
+def test_the_offset_from_greenwich_holds_for_the_lines_below_it() -> None:
+    head = b"#GMT-Offset: -0200\r\n#Fields: date time cs-host sc-bytes\r\n"
+    found = count(head + row("a", 5) + b"#GMT-Offset: +0000\r\n" + row("a", 7))
+    assert {place[0]: cell[1] for place, cell in found.cells.items()} == {SLOT + 7200: 5, SLOT: 7}
+
+
+def test_the_software_says_the_unit_of_time_taken() -> None:
+    """In seconds, 60 of them lie over several slots; in milliseconds over none."""
+    fields = b"#Fields: date time cs-host sc-bytes time-taken\n"
+    given = parse_format(fields.decode())
+    for software, slots in ((b"", 3), (b"#Software: Microsoft Internet Information Services 8.5\n", 1)):
+        data = io.BytesIO(software + fields + row("a", 900, 600))
+        assert len(tally([data], given, None, max_spread=3600).cells) == slots
+
+
+def test_tabs_are_seen_in_the_lines_where_the_fields_stand_between_blanks() -> None:
+    fields = b"#Fields: date time cs-host cs(User-Agent) sc-bytes\n"
+    line = b"2026-10-10\t20:55:36\ta\tMozilla (X11; Linux)\t5\n"
+    found = count(fields + line + b"#Remark: x\n" + line, fields + row("b", '"Mozilla (X11)"', 7))
+    assert found.cells == {(SLOT, "a"): [2, 10, None, None], (SLOT, "b"): [1, 7, None, None]}

@@ -28,6 +28,8 @@ _RANGES: dict[str, tuple[bytes, int, int, int]] = {
     "haproxy_cookies": (b"AZaz--", 4, 4, 0),
     "keepalive": (b"XX++--", 1, 1, 0),
     "is_args": (b"??", 0, 1, 0),
+    "quote": (b'""', 1, 1, 0),
+    "alb_type": (b"az09", 2, 5, 0),
 }
 # The least and the most digits, and flags
 _WHOLE: dict[str, tuple[int, int, int]] = {
@@ -57,14 +59,17 @@ _DECIMAL: dict[str, tuple[int, int, int, int, int]] = {
 }
 # Text up to a stop: how long it is at least
 _UNTIL = {"text": 0, "host": 0, "joined_host": 0, "user": 0, "request": 0, "url": 0, "uri": 0}
-_UNTIL.update(word=1, token=1, path=1)
-_LONG = ("text", "request", "url", "uri", "host")
+_UNTIL.update(word=1, token=1, path=1, w3c_column=1, maybe_request=0, maybe_text=0)
+_TARGETS = ("request", "url", "maybe_request")
+_LONG = ("text", "uri", "host", *_TARGETS)
 # What is there or not: what it begins and ends with, its stops where they are its own, its least length, and flags
 _GROUPS: dict[str, tuple[str, str, str, int, int]] = {
     "squid_type": (" ", "", ' "', 1, 0),
     "query": ("?", "", "", 0, 0),
     "haproxy_headers": ("{", "}", "{}", 0, k.LAST),
     "maybe_quoted": ('"', '"', '"', 0, k.DASH),
+    "more": (" ", "", ' "[', 1, 0),
+    "more_quoted": ('"', '"', '"', 0, k.LAST),
 }
 _EMPTY_OR_DASH = ("cache", "number", "flag")
 _OTHERS = {"pad": k.PAD, "syslog": k.SYSLOG, "container": k.CONTAINER, "json_members": k.MEMBERS, "json_rest": k.MORE}
@@ -267,7 +272,7 @@ class _Compiler:
             return k.SIZE
         if number in self._durations:
             return k.LASTED
-        if kind in ("request", "url") and number in (*self._hosts, *self._paths):
+        if kind in _TARGETS and number in (*self._hosts, *self._paths):
             return self._as_target(number)
         if number in self._hosts:
             return k.HOST + self._hosts.index(number)
@@ -283,7 +288,7 @@ class _Compiler:
         if number in self._hosts:
             self._target = k.HOST + self._hosts.index(number)
         self._options |= k.OF_TARGET
-        if self._part(number).kind == "request":
+        if self._part(number).kind != "url":
             self._options |= k.METHOD
         return k.TARGET
 

@@ -1,0 +1,70 @@
+"""Guesses the format of a log from its first lines, among the known ones; a W3C log says its own."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from itertools import islice
+from typing import BinaryIO, NamedTuple
+
+from edgetally.formats.catalogue import FORMATS, parse_format
+from edgetally.formats.log_format import LogFormat
+from edgetally.formats.servers.w3c import header
+from edgetally.formats.values import DIRECTIVE
+from edgetally.tally.count import tally
+from edgetally.tally.inputs import lines
+
+LINES = 1000
+_LONGEST = 1 << 20
+_SAYS = re.compile(r"#([A-Za-z-]+):[ \t]*(.*?)\s*$")
+
+
+class Guess(NamedTuple):
+    """What a log is read as. fits: how many of its first lines fit; equal: formats that fit as many."""
+
+    format: LogFormat
+    fits: int
+    lines: int
+    equal: Sequence[str] = ()
+
+    def __str__(self) -> str:
+        if self.format.server == "w3c":
+            return "read by its own #Fields: line"
+        said = f"read as {self.format.name}, which fits {self.fits} of its first {self.lines} lines"
+        return said + (f"; equally good: {', '.join(self.equal)}" if self.equal else "")
+
+
+def head_of(stream: BinaryIO) -> list[bytes]:
+    """The first lines of a log, without blank ones. stream: as `unpacked` gives it."""
+    return list(islice((line for line in lines(stream, _LONGEST) if line.strip()), LINES))
+
+
+def guess(head: Sequence[bytes]) -> Guess:
+    """The format that fits most of a log's first lines, of which there must be some.
+
+    Of formats that fit equally well it is the one that tells most fields apart: `combined` takes vhost_combined's lines
+    too, but not their host. Raises EdgetallyError where a W3C log's own fields make no bill.
+    """
+    own = _own(head)
+    if own is not None:
+        return Guess(own, len(head), len(head))
+    data = b"".join(head)
+    scores = {known: tally([io.BytesIO(data)], fmt, None).counted for known, fmt in FORMATS.items()}
+    best = max(scores.values())
+    equal = [known for known, score in scores.items() if score == best]
+    first, *others = sorted(equal, key=lambda known: -len(FORMATS[known].parts))
+    return Guess(FORMATS[first], best, len(head), others)
+
+
+def _own(head: Sequence[bytes]) -> LogFormat | None:
+    """What the directives before the first line of a W3C log say; None where it has no #Fields: among them."""
+    said: dict[str, str] = {}
+    for line in head:
+        if not DIRECTIVE.match(line):
+            break
+        found = _SAYS.match(line.decode("utf-8", "backslashreplace"))
+        if found:
+            said[found[1]] = found[2]
+    text = "" if not head or DIRECTIVE.match(line) else line.decode("utf-8", "backslashreplace")
+    return parse_format(header(said, text or said["Fields"])) if "Fields" in said else None

@@ -1,0 +1,3 @@
+#!/bin/sh
+# expect: log_off
+varnishncsa -a -c -D -w /dev/null -P /run/varnishncsa.pid
