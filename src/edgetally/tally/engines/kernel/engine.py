@@ -50,7 +50,7 @@ class KernelEngine:
         self._buffer = Buffer(self._memory.text, _ROOM)
         self._state: k.State = self._memory.context.state
         self._clocks = [_Clock(text) for text in program.clocks]
-        self._rules = Rules()
+        self._rules = Rules(self._memory, _stops(program.options))
         time = fmt.parts[fmt.roles["time"][0]].kind
         self._whole = time in ("clf", "iso") and not fmt.adds_duration
         self._set_state(program)
@@ -148,13 +148,8 @@ class KernelEngine:
 
     def _learn_entry(self) -> None:
         place = self._place(self._state.asked)
-        if place.rules is None:
-            return
-        known = len(self._rules.nodes)
-        root = self._rules.root_of(place.rules)
-        if len(self._rules.nodes) > known:
-            self._memory.set_rules(self._rules.nodes, bytes(self._rules.pool))
-        self._memory.arrays["entries"][self._state.asked].rules = root
+        if place.rules is not None:
+            self._memory.arrays["entries"][self._state.asked].rules = self._rules.group_of(place.rules)
 
     def _place(self, entry: int) -> Place:
         return self._book.place_of(self._hosts(entry))
@@ -175,13 +170,15 @@ class KernelEngine:
         state, book = self._state, self._book
         places: dict[int, Place] = {}
         cells = _CELL.iter_unpack(self._memory.view("cells", state.cells))
-        for slot, entry, rule, _, misses, hits, missed_bytes, hit_bytes in cells:
-            place = places.get(entry) or places.setdefault(entry, self._place(entry))
-            channel = place.channel
-            if place.rules is not None:
-                channel = place.rules.channel_of_rule(None if rule == k.NONE else rule)
+        for slot, entry, number, _, misses, hits, missed_bytes, hit_bytes in cells:
+            channel = host = ""
+            if number != k.NONE:
+                channel = self._rules.channels[number]
+            else:
+                place = places.get(entry) or places.setdefault(entry, self._place(entry))
+                channel, host = place.rules.without_path if place.rules else place.channel, place.host
             requests, size = misses + hits, missed_bytes + hit_bytes
-            book.add_to_channel(slot * SLOT_SECONDS, channel, place.host, requests, size, hits, hit_bytes)
+            book.add_to_channel(slot * SLOT_SECONDS, channel, host, requests, size, hits, hit_bytes)
         if state.last >= 0:
             book.saw(self._seconds(state.first), self._seconds(state.last))
         book.note(state.aside, state.clipped)
@@ -208,3 +205,10 @@ class _Clock:
         at = self._written.seconds
         seconds = self._read(text[:at] + b"00" + text[at + 2 : found.end()])
         return None if seconds is None else int(seconds)
+
+
+def _stops(options: int) -> str:
+    """What no path of a program's has: there it ends."""
+    if options & k.OF_TARGET:
+        return " ?#"
+    return "?" if options & k.OF_URI else ""
