@@ -99,7 +99,9 @@ impl Kernel<'_> {
             }
             let from = at;
             at = self.field(op, at, line)?;
-            line.note(op.role, Span::between(from, at));
+            if op.role != 0 {
+                line.note(op.role, Span::between(from, at));
+            }
             if op.literal_len != 0 {
                 at = op.literal(self.text, at)?;
             }

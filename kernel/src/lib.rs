@@ -150,6 +150,7 @@ impl Context {
             && pos < end
             && end <= self.text.len
             && self.text.len - end >= SLACK
+            && self.text.len.max(self.arena.len) <= u32::MAX as usize
             // SAFETY: a place in memory that the caller says is there
             && unsafe { *self.text.start.add(end - 1) } == b'\n'
     }

@@ -42,9 +42,10 @@ pub struct Op {
     pub seconds: u32,
     /// TIME: how many bytes follow the fraction, or ZONE.
     pub tail: u32,
-    pub literal_len: u64,
-    pub literal: [u64; 2],
-    pub literal_mask: [u64; 2],
+    /// The literal behind the field: its length, a bit for each of its bytes, and these.
+    pub literal_len: u32,
+    pub literal_bits: u32,
+    pub literal: [u8; 16],
     /// TIME: what keeps the first and the last 16 bytes, but for the two digits of the seconds.
     pub minute_mask: [u64; 4],
     /// UNTIL, GROUP: the bytes that end it, each sixteen times.

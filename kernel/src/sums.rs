@@ -41,10 +41,9 @@ impl Kernel<'_> {
         }
         expect(time >= self.state.low && time <= self.state.high)?;
         let place = self.place(line, hit)?;
-        let transfer = Transfer::of(line, time);
         let slot = time / SLOT;
-        if self.state.options & option::SPREADS != 0 && transfer.lasted > 0 && transfer.start < slot * SLOT_MS {
-            self.spread(&transfer, place)?;
+        if self.state.options & option::SPREADS != 0 && Transfer::of(line, time).began_before(slot * SLOT_MS) {
+            self.spread(&Transfer::of(line, time), place)?;
         } else {
             let cell = self.cell(place, slot as u32)?;
             self.add(cell, place.hit, 1, line.size)?;
@@ -151,6 +150,11 @@ impl Transfer {
     fn of(line: &Line, time: i64) -> Self {
         let (end, lasted) = (time / 1000, line.lasted as i64 / 1000);
         Self { start: end - lasted, end, lasted, size: line.size }
+    }
+
+    #[inline(always)]
+    fn began_before(&self, time: i64) -> bool {
+        self.lasted > 0 && self.start < time
     }
 
     /// How many bytes were sent up to a time.

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from ctypes import Structure, c_int64, c_size_t, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p, sizeof
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 VERSION = 2
 SLACK = 64  # bytes behind the last one that is looked at
@@ -32,9 +35,8 @@ class Op(Structure):
         *[(name, c_uint8) for name in ("kind", "role", "flags", "back", "open", "close")],
         ("fraction", c_uint8 * 2),
         *[(name, c_uint32) for name in ("least", "most", "unit", "clock", "seconds", "tail")],
-        ("literal_len", c_uint64),
+        *[(name, c_uint32) for name in ("literal_len", "literal_bits")],
         ("literal", c_uint8 * 16),
-        ("literal_mask", c_uint8 * 16),
         ("minute_mask", c_uint8 * 32),
         *[(name, c_uint8 * 64) for name in ("stops", "lows", "widths")],
     )
