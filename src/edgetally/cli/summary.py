@@ -6,12 +6,15 @@ import csv
 import json
 from collections.abc import Sequence
 from datetime import datetime, timezone
-from typing import Any, TextIO
 
 from edgetally import table
 from edgetally.bill.percentile import mbps, nearest_rank
 from edgetally.limits import SLOT_SECONDS
 from edgetally.tally.result import Tally
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TextIO
 
 COLUMNS = ("channel", "requests", "bytes", "hits", "hit_bytes", "peak_mbps", "p95_mbps")
 

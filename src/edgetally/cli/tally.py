@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
 
 from edgetally.cli import summary
 from edgetally.cli.options import add_format, add_output, check_format_name
@@ -20,6 +19,10 @@ from edgetally.tally.count import tally
 from edgetally.tally.inputs import Progress, unpacked
 from edgetally.tally.jobs import cores
 from edgetally.tally.result import Tally
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 OUTPUTS = {"table": summary.write_table, "json": summary.write_json, "csv": summary.write_csv}
 DEFAULT_FORMAT = "combined"

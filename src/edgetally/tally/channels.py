@@ -10,11 +10,15 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
 
 from edgetally.errors import EdgetallyError, nearest
 from edgetally.formats.values import normal_host
 from edgetally.limits import UNASSIGNED
+from edgetally.record import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 _KEYS = ("channel", "host", "path", "log")
 _NEVER = 1 << 62

@@ -8,13 +8,19 @@ import os
 import re
 import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO, Callable, NamedTuple, Union, cast
 
 from edgetally.errors import EdgetallyError
 from edgetally.limits import MAX_LINE
+from edgetally.record import NamedTuple
 from edgetally.tally.running_tally import NO_HOST, REJECT_TEXT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, BinaryIO, Union
+
+    Source = Union[str, "os.PathLike[str]", BinaryIO]
 
 # The directives of W3C logs, by name. Any other # can be the beginning of a client's text: such a line is rejected.
 DIRECTIVE = re.compile(rb"#(?:Version|Fields|Software|Date|Start-Date|End-Date|Remark):")
@@ -110,7 +116,6 @@ _NEWLINE = ord("\n")
 _GZIP = b"\x1f\x8b"
 _PACKED = 8  # about how many times smaller gzip makes a log
 
-Source = Union[str, "os.PathLike[str]", BinaryIO]
 Progress = Callable[[int], object]
 
 
@@ -138,12 +143,14 @@ class Watched(io.FileIO):
 
 def unpacked(stream: BinaryIO) -> BinaryIO:
     """The stream itself, or one of its unpacked content where it begins as gzip does."""
-    peekable = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", stream))
+    raw: Any = stream
+    peekable = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(raw)
     if peekable.peek(2)[:2] != _GZIP:
         return peekable
     import gzip
 
-    return cast("BinaryIO", gzip.GzipFile(fileobj=peekable))
+    packed: Any = gzip.GzipFile(fileobj=peekable)
+    return packed  # type: ignore[no-any-return]
 
 
 def name_of(source: Source) -> str:

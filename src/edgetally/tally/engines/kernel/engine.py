@@ -10,7 +10,6 @@ import re
 import struct
 from collections.abc import Sequence
 from ctypes import addressof, sizeof
-from typing import BinaryIO
 
 from edgetally.errors import EdgetallyError
 from edgetally.formats import clocks
@@ -25,6 +24,10 @@ from edgetally.tally.engines.reference import ReferenceEngine
 from edgetally.tally.inputs import Buffer
 from edgetally.tally.result import Tally
 from edgetally.tally.running_tally import REJECT_TEXT, TOO_LONG, Place, RunningTally
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 _ROOM = MAX_LINE + (512 << 10)  # for a line that began in an earlier block, and for the blocks of the sections' engine
 _MICROSECONDS = 1_000_000

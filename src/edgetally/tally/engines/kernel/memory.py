@@ -5,9 +5,12 @@ from __future__ import annotations
 import mmap
 from collections.abc import Sequence
 from ctypes import Array, addressof, memset, sizeof
-from typing import Any
 
 from edgetally.tally.engines.kernel.structures import LENT, NONE, SLACK, Context, Op
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # How much of each there is. What is not used takes no memory: the system gives it when it is written to.
 SIZES = {"table": 1 << 16, "entries": 1 << 14, "arena": 1 << 20, "cells": 1 << 15}

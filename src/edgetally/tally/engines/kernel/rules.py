@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from struct import Struct
-from typing import NamedTuple, Protocol
 
+from edgetally.record import NamedTuple
 from edgetally.tally.channels import HostRules, PathRules
+from edgetally.tally.engines.kernel.memory import Memory
 from edgetally.tally.engines.kernel.structures import NONE, UNREADABLE
 
 _NODE = Struct("<16s16s6I8x")
@@ -19,16 +20,6 @@ _HEAD = Struct("<I")
 _AT_ONCE = 16  # bytes of a node's text, and nodes that follow it
 
 _Rule = tuple[int, int]  # its number, and its channel's
-
-
-class Memory(Protocol):
-    """Where the kernel finds them."""
-
-    def append(self, name: str, data: bytes) -> int:
-        """Lend some more of something. Returns the number of its first element."""
-
-    def put(self, name: str, number: int, data: bytes) -> None:
-        """Change one element of something."""
 
 
 class _Branch(NamedTuple):
