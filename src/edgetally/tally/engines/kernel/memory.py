@@ -37,7 +37,7 @@ class Memory:
 
     def append(self, name: str, data: bytes) -> int:
         """Lend some more of what grows. Returns the number of its first element."""
-        size, used = sizeof(LENT[name]), int(getattr(self.context, f"{name}_len"))
+        size, used = sizeof(LENT[name]), self.count(name)
         count = used + len(data) // size
         raw = self.raw[name]
         if count * size > len(raw):
@@ -47,9 +47,9 @@ class Memory:
         self._lend(name, (LENT[name] * (len(self.raw[name]) // size)).from_buffer(self.raw[name]), count)
         return used
 
-    def put(self, name: str, number: int, data: bytes) -> None:
-        """Change one element."""
-        self.raw[name][number * len(data) : (number + 1) * len(data)] = data
+    def count(self, name: str) -> int:
+        """How many elements of something are lent."""
+        return int(getattr(self.context, f"{name}_len"))
 
     def view(self, name: str, count: int) -> memoryview:
         """The bytes of the first elements of an array."""

@@ -6,7 +6,7 @@ this is no bigger than the rules are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from struct import Struct
 
 from edgetally.record import NamedTuple
@@ -20,13 +20,14 @@ _HEAD = Struct("<I")
 _AT_ONCE = 16  # bytes of a node's text, and nodes that follow it
 
 _Rule = tuple[int, int]  # its number, and its channel's
+_Prefix = tuple[bytes, _Rule]
 
 
 class _Branch(NamedTuple):
     """A node that is still to be made. depth: the bytes that lead to it; above: the first rule on the way."""
 
     node: int
-    prefixes: Sequence[tuple[bytes, _Rule]]
+    prefixes: Sequence[_Prefix]
     depth: int
     above: _Rule
 
@@ -72,11 +73,8 @@ class Rules:
             for prefix, number in group.prefixes.items()
             if not any(stop in prefix for stop in self._stops) and prefix.encode(errors="ignore").decode() == prefix
         ]
-        root = self._new_nodes(1)
-        branches = [_Branch(root, sorted(prefixes), 0, (NONE, NONE))]
-        while branches:
-            branches.extend(self._grow(branches.pop()))
-        return root
+        tree = _Tree(self._memory.count("nodes"), sorted(prefixes))
+        return self._memory.append("nodes", b"".join(tree.nodes))
 
     def _channel(self, name: str) -> int:
         if name not in self._numbers:
@@ -84,40 +82,48 @@ class Rules:
             self.channels.append(name)
         return self._numbers[name]
 
+
+class _Tree:
+    """The nodes of some prefixes, which are sorted. first: the number of its root."""
+
+    def __init__(self, first: int, prefixes: Sequence[_Prefix]) -> None:
+        self._first = first
+        self.nodes = [b""]
+        branches = [_Branch(0, prefixes, 0, (NONE, NONE))]
+        while branches:
+            branches.extend(self._grow(branches.pop()))
+
     def _grow(self, branch: _Branch) -> list[_Branch]:
-        """Make a node; returns those that follow. Its prefixes are sorted, and the same for the first `depth` bytes."""
+        """Make a node; returns those that follow. Its prefixes are the same for the first `depth` bytes."""
         node, prefixes, depth, rule = branch
         if not prefixes:
-            return self._write(node, b"", [], depth, rule)
+            return self._write(node, b"", {}, depth, rule)
         first, last = prefixes[0][0], prefixes[-1][0]
         end = min(_alike(first, last), depth + _AT_ONCE)
         if len(first) == end:
             rule, prefixes = min(rule, prefixes[0][1]), prefixes[1:]
-        followers: dict[int, list[tuple[bytes, _Rule]]] = {}
+        followers: dict[int, list[_Prefix]] = {}
         for prefix in prefixes:
             followers.setdefault(prefix[0][end], []).append(prefix)
-        return self._write(node, first[depth:end], list(followers.items()), end, rule)
+        return self._write(node, first[depth:end], followers, end, rule)
 
     def _write(
-        self,
-        node: int,
-        text: bytes,
-        followers: Sequence[tuple[int, Sequence[tuple[bytes, _Rule]]]],
-        end: int,
-        rule: _Rule,
+        self, node: int, text: bytes, followers: Mapping[int, Sequence[_Prefix]], end: int, rule: _Rule
     ) -> list[_Branch]:
         """Write a node, and beside it as many as its followers need."""
-        child = self._new_nodes(len(followers))
-        for at in range(0, max(len(followers), 1), _AT_ONCE):
-            some = followers[at : at + _AT_ONCE]
-            more = self._new_nodes(1) if at + _AT_ONCE < len(followers) else NONE
-            firsts = bytes(byte for byte, _ in some)
-            self._memory.put("nodes", node, _NODE.pack(text, firsts, len(text), child + at, len(some), more, *rule))
+        child, firsts = self._new(len(followers)), bytes(followers)
+        for at in range(0, max(len(firsts), 1), _AT_ONCE):
+            some = firsts[at : at + _AT_ONCE]
+            more = self._new(1) if at + _AT_ONCE < len(firsts) else NONE
+            following = NONE if more == NONE else self._first + more
+            values = (len(text), self._first + child + at, len(some), following, *rule)
+            self.nodes[node] = _NODE.pack(text, some, *values)
             node = more
-        return [_Branch(child + n, prefixes, end, rule) for n, (_, prefixes) in enumerate(followers)]
+        return [_Branch(child + n, prefixes, end, rule) for n, prefixes in enumerate(followers.values())]
 
-    def _new_nodes(self, count: int) -> int:
-        return self._memory.append("nodes", bytes(_NODE.size * count))
+    def _new(self, count: int) -> int:
+        self.nodes.extend([b""] * count)
+        return len(self.nodes) - count
 
 
 def _alike(one: bytes, other: bytes) -> int:
