@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Sequence
 from datetime import datetime, timezone
@@ -65,6 +64,8 @@ def write_json(tally: Tally, out: TextIO) -> None:
 
 def write_csv(tally: Tally, out: TextIO) -> None:
     """Write the channels as CSV with a header line; an unknown hit count is an empty field."""
+    import csv  # which the others do without
+
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(summarise(tally)["channels"])

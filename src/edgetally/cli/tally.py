@@ -17,7 +17,6 @@ from edgetally.limits import LONGEST_SPREAD
 from edgetally.tally.channels import ChannelMap
 from edgetally.tally.count import tally
 from edgetally.tally.inputs import Progress, unpacked
-from edgetally.tally.jobs import cores
 from edgetally.tally.result import Tally
 
 TYPE_CHECKING = False
@@ -74,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
             log,
             rules,
             engine=options.engine,
-            jobs=options.jobs or cores(),
+            jobs=options.jobs or _cores(),
             max_spread=spread,
             progress=progress,
         )
@@ -116,3 +115,10 @@ def _explain(result: Tally, log: LogFormat) -> None:
             "paste the server's with --log-format",
             file=sys.stderr,
         )
+
+
+def _cores() -> int:
+    """All that this process may use. Threads are loaded where they are asked for."""
+    from edgetally.tally.jobs import cores
+
+    return cores()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from os import PathLike
 
 from edgetally.errors import EdgetallyError, nearest
 from edgetally.formats.values import normal_host
@@ -109,10 +109,11 @@ class ChannelMap:
         self._hosts: dict[tuple[str, str], HostRules] = {}
 
     @classmethod
-    def load(cls, path: str | Path) -> ChannelMap:
+    def load(cls, path: str | PathLike[str]) -> ChannelMap:
         """Read a channel map: a JSON list of objects. Raises EdgetallyError with one sentence for what is wrong."""
         try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
+            with open(path, encoding="utf-8") as file:
+                data = json.load(file)
         except OSError as error:
             raise EdgetallyError(
                 f"{path} cannot be read ({error.strerror}): name the file that holds the rules"

@@ -101,7 +101,7 @@ class KernelEngine:
         context = addressof(self._memory.context)
         while True:
             answer = self._call(context)
-            if answer in (k.DONE, k.FULL):
+            if state.left and answer in (k.DONE, k.FULL):
                 self._count_left(name)
             if answer == k.DONE:
                 following: int = state.line
