@@ -3,10 +3,12 @@
 
 use crate::kernel::Kernel;
 use crate::shapes::{answer, option, Entry, HOSTS, NONE};
-use crate::text::{alike, expect, fold, head, Found, OrLeave, Span, Stop, Text};
+use crate::text::{alike, expect, fold, Found, OrLeave, Span, Stop, Text};
 
 const LONGEST_WORD: usize = 32;
 const LONGEST_HOST: usize = 255;
+/// Texts begin at multiples of this in the arena, with zeros behind each.
+const SHORT: usize = 32;
 const PROBES: usize = 64;
 const WORD_PROBES: usize = 8;
 const MIXERS: [u64; 5] =
@@ -22,19 +24,26 @@ impl Kernel<'_> {
             return Ok(0);
         }
         expect(span.len <= LONGEST_WORD)?;
-        let first = self.text.wide(span.at)? & head(span.len);
-        let second = self.text.wide(span.at + 16)? & head(span.len.saturating_sub(16));
-        let text = [first as u64, (first >> 64) as u64, second as u64, (second >> 64) as u64];
-        let mixed = text[0] ^ text[1] ^ text[2] ^ text[3] ^ span.len as u64;
-        let hash = fold(mixed, self.state.seed | 1) as usize;
+        let text = self.text.words(span)?;
+        let hash = fold(text[0] ^ text[1] ^ text[2] ^ text[3] ^ span.len as u64, self.state.seed | 1) as usize;
+        let mask = self.words.len() - 1;
+        match self.words.get(hash & mask) {
+            Some(word) if word.len == span.len as u32 && alike(&word.text, &text) => Ok((word.hit & 1) as usize),
+            _ => self.find_word(span, hash, &text),
+        }
+    }
+
+    /// The same of a word that is not in the first place where it could be; it is made where it is new.
+    #[inline(never)]
+    fn find_word(&mut self, span: Span, hash: usize, text: &[u64; 4]) -> Found<usize> {
         for probe in 0..WORD_PROBES {
             let place = hash.wrapping_add(probe) & (self.words.len() - 1);
             let word = self.words.get_mut(place).or_leave()?;
-            if word.len == span.len as u32 && alike(&word.text, &text) {
+            if word.len == span.len as u32 && alike(&word.text, text) {
                 return Ok((word.hit & 1) as usize);
             }
             if word.len == NONE {
-                (word.len, word.hit, word.text) = (span.len as u32, 0, text);
+                (word.len, word.hit, word.text) = (span.len as u32, 0, *text);
                 return Err(self.ask(answer::WORD, place, span.at));
             }
         }
@@ -44,11 +53,31 @@ impl Kernel<'_> {
     /// The number of the entry of a line's hosts, made where there is none.
     #[inline(always)]
     pub fn entry(&mut self, hosts: &Hosts) -> Found<usize> {
-        let count = self.state.hosts as usize;
+        let [host, ..] = hosts;
+        if self.state.hosts != 1 || host.len > SHORT {
+            return self.long_entry(hosts);
+        }
+        let words = self.text.words(*host)?;
+        let hash = mixed(&words, salted(self.state.seed, host.len));
+        self.find(hosts, hash, |kernel, entry| {
+            let text = Span { at: entry.offset as usize, len: SHORT };
+            Ok(entry.lengths[0] as usize == host.len && alike(&Text(kernel.arena).words(text)?, &words))
+        })
+    }
+
+    /// The same where there are several hosts, or long ones.
+    #[inline(never)]
+    fn long_entry(&mut self, hosts: &Hosts) -> Found<usize> {
         let mut hash = self.state.seed;
-        for host in hosts.iter().take(count) {
+        for host in hosts.iter().take(self.state.hosts as usize) {
             hash = self.hash(*host, hash)?;
         }
+        self.find(hosts, hash, |kernel, entry| kernel.is_of(entry, hosts))
+    }
+
+    /// The entry with a hash for which something is so.
+    #[inline(always)]
+    fn find(&mut self, hosts: &Hosts, hash: u64, is_it: impl Fn(&Self, &Entry) -> Found<bool>) -> Found<usize> {
         let mask = self.table.len() - 1;
         let mut place = hash as usize & mask;
         for _ in 0..PROBES {
@@ -57,7 +86,7 @@ impl Kernel<'_> {
                 return self.new_entry(hosts, hash, place);
             }
             let entry = self.entries.get(number - 1).or_leave()?;
-            if entry.hash == hash && self.is_of(entry, hosts, count)? {
+            if entry.hash == hash && is_it(self, entry)? {
                 return Ok(number - 1);
             }
             place = (place + 1) & mask;
@@ -65,31 +94,19 @@ impl Kernel<'_> {
         Err(Stop::Leave)
     }
 
-    #[inline(always)]
     fn hash(&self, span: Span, before: u64) -> Found<u64> {
         expect(span.len <= LONGEST_HOST)?;
-        let seed = self.state.seed;
-        let mut hash = before ^ (span.len as u64).wrapping_mul(MIXERS[0]);
-        let mut done = 0;
-        loop {
-            let rest = span.len - done;
-            let first = self.text.wide(span.at + done)? & head(rest);
-            let second = self.text.wide(span.at + done + 16)? & head(rest.saturating_sub(16));
-            let one = fold(first as u64 ^ MIXERS[1] ^ hash, (first >> 64) as u64 ^ MIXERS[2] ^ seed);
-            let two = fold(second as u64 ^ MIXERS[3] ^ hash, (second >> 64) as u64 ^ MIXERS[4] ^ seed);
-            hash = fold(one ^ seed, two ^ MIXERS[0]);
-            if rest <= 32 {
-                return Ok(hash);
-            }
-            done += 32;
+        let mut hash = mixed(&self.text.words(span)?, salted(before, span.len));
+        for at in (span.at + SHORT..span.end()).step_by(SHORT) {
+            hash = mixed(&self.text.words(Span::between(at, span.end()))?, hash);
         }
+        Ok(hash)
     }
 
     /// Whether an entry is that of some hosts.
-    #[inline(always)]
-    fn is_of(&self, entry: &Entry, hosts: &Hosts, count: usize) -> Found<bool> {
+    fn is_of(&self, entry: &Entry, hosts: &Hosts) -> Found<bool> {
         let mut place = entry.offset as usize;
-        for (host, len) in hosts.iter().zip(entry.lengths).take(count) {
+        for (host, len) in hosts.iter().zip(entry.lengths).take(self.state.hosts as usize) {
             if len as usize != host.len || !self.text.same(*host, Text(self.arena), place)? {
                 return Ok(false);
             }
@@ -102,9 +119,13 @@ impl Kernel<'_> {
     fn new_entry(&mut self, hosts: &Hosts, hash: u64, place: usize) -> Found<usize> {
         let (number, offset) = (self.state.entries, self.state.arena);
         let len: usize = hosts.iter().map(|host| host.len).sum();
-        if number >= self.entries.len() || offset + len + LONGEST_WORD > self.arena.len() {
+        if number >= self.entries.len() || offset + len + 2 * SHORT > self.arena.len() {
             return Err(Stop::Answer(answer::FLUSH));
         }
+        let end = (offset + len.max(1) + SHORT - 1) & !(SHORT - 1);
+        let last: &mut [u8; SHORT] =
+            self.arena.get_mut(end - SHORT..end).and_then(|last| last.try_into().ok()).or_leave()?;
+        *last = [0; SHORT];
         let mut lengths = [0; HOSTS];
         let mut to = offset;
         for (host, length) in hosts.iter().zip(lengths.iter_mut()) {
@@ -115,7 +136,7 @@ impl Kernel<'_> {
         let made = Entry { hash, offset: offset as u32, lengths, cell: NONE, rules: NONE, reserved: 0 };
         *self.entries.get_mut(number).or_leave()? = made;
         *self.table.get_mut(place).or_leave()? = number as u32 + 1;
-        (self.state.entries, self.state.arena) = (number + 1, to);
+        (self.state.entries, self.state.arena) = (number + 1, end);
         if self.state.options & option::PATHS != 0 {
             return Err(self.ask(answer::ENTRY, number, 0));
         }
@@ -131,4 +152,17 @@ impl Kernel<'_> {
         }
         Ok(())
     }
+}
+
+#[inline(always)]
+fn salted(seed: u64, len: usize) -> u64 {
+    seed ^ (len as u64).wrapping_mul(MIXERS[0])
+}
+
+/// Four words mixed into a hash.
+#[inline(always)]
+fn mixed(words: &[u64; 4], hash: u64) -> u64 {
+    let one = fold(words[0] ^ MIXERS[1] ^ hash, words[1] ^ MIXERS[2] ^ hash);
+    let two = fold(words[2] ^ MIXERS[3] ^ hash, words[3] ^ MIXERS[4] ^ hash);
+    fold(one ^ hash, two ^ MIXERS[0])
 }

@@ -16,9 +16,8 @@ impl Op {
     /// Whether a text has the literal behind the field; where it ends.
     #[inline(always)]
     pub fn literal(&self, text: Text, at: usize) -> Found<usize> {
-        let wanted = self.literal[0] as u128 | (self.literal[1] as u128) << 64;
-        let mask = self.literal_mask[0] as u128 | (self.literal_mask[1] as u128) << 64;
-        expect(text.wide(at)? & mask == wanted)?;
+        let alike = lanes::bits(lanes::same(text.lanes(at)?, lanes::of(&self.literal)));
+        expect(!alike as u32 & self.literal_bits == 0)?;
         Ok(at + self.literal_len as usize)
     }
 }

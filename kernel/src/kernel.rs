@@ -5,7 +5,8 @@ use crate::entries::Hosts;
 use crate::fields;
 use crate::json::Json;
 use crate::prefix;
-use crate::shapes::{answer, flag, kind, role, Cell, Entry, Left, Minute, Node, Op, Spans, State, Word, HOSTS, ROLES};
+use crate::shapes::{answer, flag, kind, role, Cell, Entry, Group, Left, Minute, Node, Op, Spans, State, Word};
+use crate::shapes::{HOSTS, ROLES};
 use crate::text::{expect, Found, OrLeave, Span, Stop, Text};
 
 const LONGEST_LINE: usize = 2 << 20;
@@ -14,8 +15,9 @@ const LONGEST_LINE: usize = 2 << 20;
 pub struct Kernel<'a> {
     pub text: Text<'a>,
     pub ops: &'a [Op],
-    pub pool: &'a [u8],
     pub nodes: &'a [Node],
+    pub groups: &'a [Group],
+    pub heads: &'a mut [u32],
     pub table: &'a mut [u32],
     pub entries: &'a mut [Entry],
     pub arena: &'a mut [u8],
@@ -97,7 +99,9 @@ impl Kernel<'_> {
             }
             let from = at;
             at = self.field(op, at, line)?;
-            line.note(op.role, Span::between(from, at));
+            if op.role != 0 {
+                line.note(op.role, Span::between(from, at));
+            }
             if op.literal_len != 0 {
                 at = op.literal(self.text, at)?;
             }

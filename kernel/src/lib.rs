@@ -22,7 +22,7 @@ mod text;
 use core::mem::{align_of, size_of};
 use core::slice::{from_raw_parts, from_raw_parts_mut};
 
-use shapes::{answer, Cell, Entry, Left, Minute, Node, Op, Spans, State, Word, SLACK, VERSION};
+use shapes::{answer, Cell, Entry, Group, Left, Minute, Node, Op, Spans, State, Word, SLACK, VERSION};
 
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("the structures that Python shares with the kernel are those of 64 bits");
@@ -39,8 +39,9 @@ pub struct Lent<T> {
 pub struct Context {
     text: Lent<u8>,
     ops: Lent<Op>,
-    pool: Lent<u8>,
     nodes: Lent<Node>,
+    groups: Lent<Group>,
+    heads: Lent<u32>,
     table: Lent<u32>,
     entries: Lent<Entry>,
     arena: Lent<u8>,
@@ -58,7 +59,7 @@ const fn size<T>() -> u32 {
 
 /// The version, and the sizes of the structures: the caller's have to be the same.
 #[no_mangle]
-pub static EDGETALLY_LAYOUT: [u32; 9] = [
+pub static EDGETALLY_LAYOUT: [u32; 10] = [
     VERSION,
     size::<Context>(),
     size::<Op>(),
@@ -67,6 +68,7 @@ pub static EDGETALLY_LAYOUT: [u32; 9] = [
     size::<Word>(),
     size::<Minute>(),
     size::<Node>(),
+    size::<Group>(),
     size::<Left>(),
 ];
 
@@ -90,8 +92,9 @@ pub unsafe extern "C" fn edgetally_count(context: *mut Context) -> u32 {
         kernel::Kernel {
             text: text::Text(context.text.get()),
             ops: context.ops.get(),
-            pool: context.pool.get(),
             nodes: context.nodes.get(),
+            groups: context.groups.get(),
+            heads: context.heads.get_mut(),
             table: context.table.get_mut(),
             entries: context.entries.get_mut(),
             arena: context.arena.get_mut(),
@@ -134,17 +137,20 @@ impl<T> Lent<T> {
 impl Context {
     /// Whether all memory is there, and the lines are in it, with a newline at their end and slack behind that.
     fn is_sound(&self) -> bool {
-        let read_only = self.text.is_sound() && self.ops.is_sound() && self.pool.is_sound() && self.nodes.is_sound();
+        let read_only = self.text.is_sound() && self.ops.is_sound();
+        let rules = self.nodes.is_sound() && self.groups.is_sound() && self.heads.is_sound();
         let tables = self.table.is_table() && self.words.is_table() && self.minutes.is_table();
         let sums = self.entries.is_sound() && self.arena.is_sound() && self.cells.is_sound() && self.left.is_sound();
         let (pos, end) = (self.state.pos, self.state.end);
         read_only
+            && rules
             && tables
             && sums
             && self.left.len > 0
             && pos < end
             && end <= self.text.len
             && self.text.len - end >= SLACK
+            && self.text.len.max(self.arena.len) <= u32::MAX as usize
             // SAFETY: a place in memory that the caller says is there
             && unsafe { *self.text.start.add(end - 1) } == b'\n'
     }

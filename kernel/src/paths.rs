@@ -1,60 +1,86 @@
-//! The rule that a path decides: prefixes as a tree, of which a path is one way down.
+//! The channel that a path decides: the prefixes of each group of rules are a tree, of which a path is one way down.
 #![forbid(unsafe_code)]
 
 use crate::kernel::Kernel;
 use crate::lanes;
-use crate::shapes::{Node, NONE};
-use crate::text::{Found, OrLeave, Span, Stop, Text};
+use crate::shapes::{answer, Node, NONE, UNREADABLE};
+use crate::text::{expect, head, Found, Span, Stop};
+
+const BAD: Stop = Stop::Answer(answer::BAD);
 
 impl Kernel<'_> {
-    /// The first of the rules whose prefix a path has; NONE for none. root: the node where the rules begin.
-    #[inline(always)]
-    pub fn rule(&self, root: u32, path: Span, escaped: bool) -> Found<u32> {
-        if escaped && self.has_backslash(path) {
-            return Err(Stop::Leave); // it may be an escape, which the caller's patterns blank
+    /// The channel of the first rule whose prefix a path has; NONE for none. group: the first of the hosts' groups.
+    #[inline(never)]
+    pub fn channel(&self, mut group: u32, path: Span, escaped: bool) -> Found<u32> {
+        expect(group != UNREADABLE && !(escaped && self.has_backslash(path)))?;
+        let (mut first, mut channel) = (NONE, NONE);
+        for _ in self.groups {
+            let rules = self.groups.get(group as usize).ok_or(BAD)?;
+            let found = self.deepest(rules.root, path)?;
+            if found.rule < rules.limit.min(first) {
+                (first, channel) = (found.rule, found.channel);
+            }
+            group = rules.next;
+            if group == NONE {
+                return Ok(channel);
+            }
         }
-        self.descend(root, path)
+        Err(BAD)
     }
 
-    #[inline(never)]
-    fn descend(&self, root: u32, path: Span) -> Found<u32> {
-        let pool = Text(self.pool);
-        let (mut number, mut at, mut rule) = (root, path.at, NONE);
+    /// The last node on a path's way down from a root.
+    #[inline(always)]
+    fn deepest(&self, root: u32, path: Span) -> Found<&Node> {
+        let mut deepest = &NOWHERE;
+        let (mut node, mut at) = (self.nodes.get(root as usize).ok_or(BAD)?, path.at);
         for _ in 0..=path.len {
-            let node = self.nodes.get(number as usize).or_leave()?;
-            let label = Span { at, len: node.len as usize };
-            if label.end() > path.end() || !self.text.same(label, pool, node.offset as usize)? {
-                return Ok(rule);
+            let text = node.text[0] as u128 | (node.text[1] as u128) << 64;
+            let end = at + node.len as usize;
+            if end > path.end() || self.text.wide(at)? & head(node.len as usize) != text {
+                return Ok(deepest);
             }
-            at = label.end();
-            rule = rule.min(node.rule);
-            if at >= path.end() {
-                return Ok(rule);
-            }
-            number = match self.child(node, self.text.byte(at))? {
+            (deepest, at) = (node, end);
+            node = match self.child(node, self.text.byte(at))? {
                 Some(child) => child,
-                None => return Ok(rule),
+                None => return Ok(deepest),
             };
         }
-        Err(Stop::Leave)
+        Err(BAD)
     }
 
     /// The node that follows with a byte.
     #[inline(always)]
-    fn child(&self, node: &Node, byte: u8) -> Found<Option<u32>> {
-        let mut done = 0;
-        while done < node.children {
-            let firsts = Text(self.pool).lanes((node.firsts + done) as usize)?;
-            let found = lanes::first(lanes::same(firsts, lanes::splat(byte))) as u32;
-            if found < 16 {
-                return Ok((done + found < node.children).then(|| node.child + done + found));
+    fn child<'a>(&'a self, mut node: &'a Node, byte: u8) -> Found<Option<&'a Node>> {
+        for _ in 0..=u8::MAX {
+            let found = lanes::first(lanes::same(lanes::of(&node.firsts), lanes::splat(byte))) as u32;
+            if found < node.children {
+                return self.nodes.get((node.child + found) as usize).ok_or(BAD).map(Some);
             }
-            done += 16;
+            if node.more == NONE {
+                return Ok(None);
+            }
+            node = self.nodes.get(node.more as usize).ok_or(BAD)?;
         }
-        Ok(None)
+        Err(BAD)
     }
 
+    /// Whether a path has a backslash, which may be an escape: the caller's patterns blank these.
+    #[inline(never)]
     fn has_backslash(&self, path: Span) -> bool {
-        (path.at..path.end()).any(|at| self.text.byte(at) == b'\\')
+        let bytes = self.text.0.get(path.at..path.end()).unwrap_or_default();
+        bytes.iter().take_while(|byte| **byte != b'?').any(|byte| *byte == b'\\')
     }
 }
+
+/// Stands above all roots.
+static NOWHERE: Node = Node {
+    text: [0; 2],
+    firsts: [0; 16],
+    len: 0,
+    child: 0,
+    children: 0,
+    more: NONE,
+    rule: NONE,
+    channel: NONE,
+    reserved: [0; 2],
+};

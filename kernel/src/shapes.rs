@@ -2,13 +2,16 @@
 #![forbid(unsafe_code)]
 
 /// Rises with every change of a structure, an instruction, a flag or an answer.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What every buffer has behind the last byte that is looked at: reading goes up to 64 bytes at a time.
 pub const SLACK: usize = 64;
 
-/// Stands for no cell and no rule.
+/// Stands for no cell, no channel, no node and no group.
 pub const NONE: u32 = u32::MAX;
+
+/// In the place of an entry's rules: its lines are left.
+pub const UNREADABLE: u32 = NONE - 1;
 
 /// One instruction of a line's program: a field, and the literal behind it.
 #[derive(Clone, Copy)]
@@ -39,9 +42,10 @@ pub struct Op {
     pub seconds: u32,
     /// TIME: how many bytes follow the fraction, or ZONE.
     pub tail: u32,
-    pub literal_len: u64,
-    pub literal: [u64; 2],
-    pub literal_mask: [u64; 2],
+    /// The literal behind the field: its length, a bit for each of its bytes, and these.
+    pub literal_len: u32,
+    pub literal_bits: u32,
+    pub literal: [u8; 16],
     /// TIME: what keeps the first and the last 16 bytes, but for the two digits of the seconds.
     pub minute_mask: [u64; 4],
     /// UNTIL, GROUP: the bytes that end it, each sixteen times.
@@ -153,18 +157,19 @@ pub struct Entry {
     pub lengths: [u16; HOSTS],
     /// The first of its cells.
     pub cell: u32,
-    /// Where the rules begin that decide by the path; NONE where the path does not matter. The caller's answer.
+    /// The first group of rules that look at the path; NONE where it does not matter, or UNREADABLE. The caller's answer.
     pub rules: u32,
     pub reserved: u32,
 }
 
-/// The sums of a slot, an entry and a rule, for misses and for hits.
+/// The sums of a slot and a channel, or where the path gives none, of a slot and an entry: for misses and for hits.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Cell {
     pub slot: u32,
+    /// One of these is NONE.
     pub entry: u32,
-    pub rule: u32,
+    pub channel: u32,
     pub next: u32,
     pub requests: [u64; 2],
     pub bytes: [u64; 2],
@@ -198,18 +203,32 @@ pub struct Clock {
     pub minute_time: i64,
 }
 
-/// A piece of the prefixes of a host's rules. rule: of the prefix that ends here, or NONE.
+/// A piece of the prefixes of a group: up to sixteen bytes, and the nodes that follow. It fills a line of the cache.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Node {
-    /// Its text in the pool.
-    pub offset: u32,
+    pub text: [u64; 2],
+    /// The first bytes of the nodes that follow.
+    pub firsts: [u8; 16],
     pub len: u32,
-    pub rule: u32,
-    /// The nodes that follow: the number of the first, how many, and where in the pool their first bytes are.
+    /// The nodes that follow: the number of the first, and how many. more: a node that has only more of them, or NONE.
     pub child: u32,
     pub children: u32,
-    pub firsts: u32,
+    pub more: u32,
+    /// The first rule of the prefixes that end here or before, and its channel; NONE where there is none.
+    pub rule: u32,
+    pub channel: u32,
+    pub reserved: [u32; 2],
+}
+
+/// The rules of a host pattern that look at the path. next: another group for the same hosts, or NONE.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Group {
+    pub root: u32,
+    /// From this rule on none counts: it matches these hosts whatever the path is.
+    pub limit: u32,
+    pub next: u32,
 }
 
 /// A line that is left to the caller: from where to where it goes, and its number.

@@ -1,9 +1,9 @@
-//! Adding up: each line in the cell of its slot, hosts and rule.
+//! Adding up: each line in the cell of its slot, and of its channel or its hosts.
 #![forbid(unsafe_code)]
 
 use crate::kernel::{Kernel, Line};
 use crate::shapes::{answer, option, role, Cell, NONE};
-use crate::target::{path, target};
+use crate::target::target;
 use crate::text::{expect, Found, OrLeave, Span, Stop};
 
 /// Microseconds and milliseconds of a slot.
@@ -11,11 +11,11 @@ const SLOT: i64 = 300_000_000;
 const SLOT_MS: i64 = SLOT / 1000;
 const BIG: u64 = 1 << 40;
 
-/// Where a line is booked, but for its slot.
+/// Where a line is booked, but for its slot. channel: what the path decides, or NONE: then the entry does.
 #[derive(Clone, Copy)]
 struct Place {
     entry: usize,
-    rule: u32,
+    channel: u32,
     hit: usize,
 }
 
@@ -41,10 +41,9 @@ impl Kernel<'_> {
         }
         expect(time >= self.state.low && time <= self.state.high)?;
         let place = self.place(line, hit)?;
-        let transfer = Transfer::of(line, time);
         let slot = time / SLOT;
-        if self.state.options & option::SPREADS != 0 && transfer.lasted > 0 && transfer.start < slot * SLOT_MS {
-            self.spread(&transfer, place)?;
+        if self.state.options & option::SPREADS != 0 && Transfer::of(line, time).began_before(slot * SLOT_MS) {
+            self.spread(&Transfer::of(line, time), place)?;
         } else {
             let cell = self.cell(place, slot as u32)?;
             self.add(cell, place.hit, 1, line.size)?;
@@ -63,35 +62,35 @@ impl Kernel<'_> {
     #[inline(always)]
     fn place(&mut self, line: &mut Line, hit: usize) -> Found<Place> {
         let options = self.state.options;
-        let paths = options & option::PATHS != 0;
         if options & option::TARGET != 0 {
             let whole = line.span(role::TARGET);
-            let found = target(self.text, whole, options & option::METHOD != 0, paths)?;
+            let found = target(self.text, whole, options & option::METHOD != 0)?;
             line.note(role::PATH, found.path);
             line.note(self.state.target as u8, found.host);
         }
         let entry = self.entry(line.hosts()?)?;
         let rules = self.entries.get(entry).or_leave()?.rules;
-        let rule = if paths && rules != NONE { self.rule(rules, self.path(line)?, line.escaped)? } else { NONE };
-        Ok(Place { entry, rule, hit })
+        let channel = if rules == NONE { NONE } else { self.channel(rules, self.path(line), line.escaped)? };
+        Ok(Place { entry, channel, hit })
     }
 
-    /// The path that a line asks for.
-    fn path(&self, line: &Line) -> Found<Span> {
-        match self.state.options & option::URI != 0 {
-            true => path(self.text, line.span(role::URI)),
-            false => Ok(line.span(role::PATH)),
-        }
+    /// The path that a line asks for. What follows it is no part of any prefix.
+    #[inline(always)]
+    fn path(&self, line: &Line) -> Span {
+        line.span(if self.state.options & option::URI != 0 { role::URI } else { role::PATH })
     }
 
     /// The number of the cell of a place and a slot, made where there is none.
     #[inline(always)]
     fn cell(&mut self, place: Place, slot: u32) -> Found<usize> {
-        let entry = self.entries.get_mut(place.entry).or_leave()?;
-        let mut at = entry.cell;
+        let (entry, first) = match place.channel {
+            NONE => (place.entry as u32, &mut self.entries.get_mut(place.entry).or_leave()?.cell),
+            channel => (NONE, self.heads.get_mut(channel as usize).ok_or(Stop::Answer(answer::BAD))?),
+        };
+        let mut at = *first;
         while at != NONE {
             let cell = self.cells.get(at as usize).or_leave()?;
-            if cell.slot == slot && cell.rule == place.rule {
+            if cell.slot == slot {
                 return Ok(at as usize);
             }
             at = cell.next;
@@ -101,9 +100,8 @@ impl Kernel<'_> {
             Some(cell) => cell,
             None => return Err(Stop::Answer(answer::FLUSH)),
         };
-        let (number, next) = (place.entry as u32, entry.cell);
-        *cell = Cell { slot, entry: number, rule: place.rule, next, requests: [0; 2], bytes: [0; 2] };
-        entry.cell = made as u32;
+        *cell = Cell { slot, entry, channel: place.channel, next: *first, requests: [0; 2], bytes: [0; 2] };
+        *first = made as u32;
         self.state.cells = made + 1;
         Ok(made)
     }
@@ -152,6 +150,11 @@ impl Transfer {
     fn of(line: &Line, time: i64) -> Self {
         let (end, lasted) = (time / 1000, line.lasted as i64 / 1000);
         Self { start: end - lasted, end, lasted, size: line.size }
+    }
+
+    #[inline(always)]
+    fn began_before(&self, time: i64) -> bool {
+        self.lasted > 0 && self.start < time
     }
 
     /// How many bytes were sent up to a time.

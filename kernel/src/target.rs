@@ -5,19 +5,17 @@ use crate::text::{stops, Found, Span, Stops, Text};
 
 const SPACE: Stops = stops([b' '; 4]);
 const AUTHORITY: Stops = stops([b' ', b'/', b'?', b'#']);
-const PATH: Stops = stops([b' ', b'?', b'#', b'#']);
-const QUERY: Stops = stops([b'?'; 4]);
 
-/// What a target names. Where there is none of it, the span is empty.
+/// What a target names. Where there is none of it, the span is empty. path: with all that follows it.
 #[derive(Clone, Copy, Default)]
 pub struct Target {
     pub host: Span,
     pub path: Span,
 }
 
-/// What a request names, where `method` is true, or a URL alone. paths: whether the path is asked for.
+/// What a request names, where `method` is true, or a URL alone.
 #[inline(always)]
-pub fn target(text: Text, whole: Span, method: bool, paths: bool) -> Found<Target> {
+pub fn target(text: Text, whole: Span, method: bool) -> Found<Target> {
     let nothing = Span { at: whole.at, len: 0 };
     let mut found = Target { host: nothing, path: nothing };
     let mut rest = whole;
@@ -32,16 +30,8 @@ pub fn target(text: Text, whole: Span, method: bool, paths: bool) -> Found<Targe
         found.host = Span::between(at, text.part(Span::between(at, rest.end()), &AUTHORITY)?);
         rest = Span::between(found.host.end(), rest.end());
     }
-    if paths && rest.len > 0 && text.byte(rest.at) == b'/' {
-        found.path = Span::between(rest.at, text.part(rest, &PATH)?);
-    }
+    found.path = rest;
     Ok(found)
-}
-
-/// The path at the beginning of a URI.
-#[inline(always)]
-pub fn path(text: Text, uri: Span) -> Found<Span> {
-    Ok(Span::between(uri.at, text.part(uri, &QUERY)?))
 }
 
 /// Where the authority begins, in what may be an absolute URI or CONNECT's host and port.

@@ -84,6 +84,7 @@ impl<'a> Text<'a> {
     /// The sixteen bytes at a place.
     #[inline(always)]
     pub fn chunk(self, at: usize) -> Found<&'a [u8; 16]> {
+        let at = at as u32 as usize; // which it is, and then no sum is too big
         self.0.get(at..at + 16).and_then(|bytes| bytes.try_into().ok()).or_leave()
     }
 
@@ -96,6 +97,14 @@ impl<'a> Text<'a> {
     #[inline(always)]
     pub fn wide(self, at: usize) -> Found<u128> {
         Ok(u128::from_le_bytes(*self.chunk(at)?))
+    }
+
+    /// The first 32 bytes of a span, with zeros behind its end.
+    #[inline(always)]
+    pub fn words(self, span: Span) -> Found<[u64; 4]> {
+        let first = self.wide(span.at)? & head(span.len);
+        let second = if span.len > 16 { self.wide(span.at + 16)? & head(span.len - 16) } else { 0 };
+        Ok([first as u64, (first >> 64) as u64, second as u64, (second >> 64) as u64])
     }
 
     /// Whether some bytes are at a place.
@@ -167,7 +176,8 @@ impl<'a> Text<'a> {
     #[inline(always)]
     pub fn until_far(self, mut at: usize, stops: &Stops) -> Found<usize> {
         loop {
-            let bytes: &[u8; 64] = self.0.get(at..at + 64).and_then(|bytes| bytes.try_into().ok()).or_leave()?;
+            let from = at as u32 as usize;
+            let bytes: &[u8; 64] = self.0.get(from..from + 64).and_then(|bytes| bytes.try_into().ok()).or_leave()?;
             let quarter = |n: usize| Text(bytes).lanes(16 * n).map(|lanes| two_of(lanes, stops));
             let (one, two, three, four) = (quarter(0)?, quarter(1)?, quarter(2)?, quarter(3)?);
             if lanes::bits(lanes::or(lanes::or(one, two), lanes::or(three, four))) != 0 {

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
 from edgetally.errors import EdgetallyError, nearest
 from edgetally.limits import LONGEST_SPREAD
@@ -148,7 +147,8 @@ def parse_server(text: str, default_port: int = DEFAULT_PORT) -> tuple[str, int]
 
 def _read_json(path: str) -> Any:
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
     except OSError as error:
         raise EdgetallyError(
             f"{path} cannot be read ({error.strerror}): run the playbook on this host, or name a file with --config"

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Sequence
 from datetime import datetime, timezone
-from typing import Any, TextIO
 
 from edgetally import table
 from edgetally.bill.percentile import mbps, nearest_rank
 from edgetally.limits import SLOT_SECONDS
 from edgetally.outside import cell
 from edgetally.tally.result import Tally
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TextIO
 
 COLUMNS = ("channel", "requests", "bytes", "hits", "hit_bytes", "peak_mbps", "p95_mbps")
 
@@ -63,6 +65,8 @@ def write_json(tally: Tally, out: TextIO) -> None:
 
 def write_csv(tally: Tally, out: TextIO) -> None:
     """Write the channels as CSV with a header line; an unknown hit count is an empty field."""
+    import csv  # which the others do without
+
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows({**row, "channel": cell(row["channel"])} for row in summarise(tally)["channels"])

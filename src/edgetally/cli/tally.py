@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
 
 from edgetally.cli import summary
 from edgetally.cli.options import add_format, add_output, check_format_name
@@ -20,8 +19,11 @@ from edgetally.tally.channels import ChannelMap
 from edgetally.tally.count import tally
 from edgetally.tally.guess import guess, head_of
 from edgetally.tally.inputs import Progress, name_of, replayed, told_of, unpacked
-from edgetally.tally.jobs import cores
 from edgetally.tally.result import Tally
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 OUTPUTS = {"table": summary.write_table, "json": summary.write_json, "csv": summary.write_csv}
 DEFAULT_FORMAT = "combined"
@@ -75,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
             log,
             rules,
             engine=options.engine,
-            jobs=options.jobs or cores(),
+            jobs=options.jobs or _cores(),
             max_spread=spread,
             progress=progress,
         )
@@ -147,3 +149,10 @@ def _explain(result: Tally, log: LogFormat) -> None:
             "paste the server's with --log-format",
             file=sys.stderr,
         )
+
+
+def _cores() -> int:
+    """All that this process may use. Threads are loaded where they are asked for."""
+    from edgetally.tally.jobs import cores
+
+    return cores()

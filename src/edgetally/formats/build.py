@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from edgetally.errors import EdgetallyError, nearest
 from edgetally.formats import clocks
@@ -19,6 +18,7 @@ from edgetally.formats.pattern import (
     stop_of,
 )
 from edgetally.formats.values import NGINX_HIT
+from edgetally.record import NamedTuple
 
 
 class Dialect(NamedTuple):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Callable
+from collections.abc import Callable, Iterator, Mapping
 
 from edgetally.errors import EdgetallyError, nearest
 from edgetally.formats.detect import COMPILERS, SERVERS, is_pasted, later, module_of, server_of

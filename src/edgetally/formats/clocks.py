@@ -11,10 +11,11 @@ fraction, microseconds count: what is beyond them is cut off.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from functools import lru_cache
-from typing import Callable, NamedTuple
+
+from edgetally.record import NamedTuple
 
 Clock = Callable[[bytes], "float | None"]
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from importlib import import_module
-from typing import Any, Callable
 
 from edgetally.errors import EdgetallyError
 from edgetally.formats.log_format import LogFormat
 from edgetally.formats.values import shorten
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def module_of(server: str) -> Any:

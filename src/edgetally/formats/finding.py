@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from edgetally.record import NamedTuple
 
 # The bill is wrong; it can become wrong; it is right, and this is good to know.
 SEVERITIES = ("wrong", "risk", "note")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
-from typing import Callable, NamedTuple
 
 from edgetally.errors import EdgetallyError
 from edgetally.formats import clocks
@@ -13,6 +12,7 @@ from edgetally.formats.finding import Finding
 from edgetally.formats.pattern import CONTROLS, Part, pattern_of
 from edgetally.formats.strings import unquoted
 from edgetally.formats.values import DIRECTIVE, NGINX_HIT, normal_host
+from edgetally.record import NamedTuple
 
 Key = tuple[bytes, ...]
 Row = Sequence[bytes]

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from edgetally.formats import clocks
+from edgetally.record import NamedTuple
 
 # What no value holds, as it stands in a class; a class of all but these holds more.
 CONTROLS = rb"\x00-\x1f"

@@ -9,12 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from os import PathLike
 
 from edgetally.errors import EdgetallyError, nearest
 from edgetally.formats.values import normal_host
 from edgetally.limits import UNASSIGNED
+from edgetally.record import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 _KEYS = ("channel", "host", "path", "log")
 _NEVER = 1 << 62
@@ -34,7 +38,7 @@ class Rule(NamedTuple):
 
 
 @dataclass
-class _Group:
+class PathRules:
     """The rules of one host pattern: the first one without a path, and the first one of every path prefix."""
 
     any_path: int = _NEVER
@@ -57,39 +61,35 @@ class _Group:
 class HostRules:
     """The rules that can match one host.
 
-    constant: its channel where the path does not matter, else None. key: what tells other prefixes from these.
+    constant: its channel where the path does not matter, else None. by_path: else the rules that look at it; the first
+    that matches decides, unless the rule `limit`, which is for any path, comes before. key: tells all that from others.
     """
 
-    def __init__(self, groups: Sequence[_Group], rules: Sequence[Rule]) -> None:
+    def __init__(self, groups: Sequence[PathRules], rules: Sequence[Rule]) -> None:
         self._rules = rules
         self._any_path = min((group.any_path for group in groups), default=_NEVER)
-        self._by_path = [group for group in groups if min(group.prefixes.values(), default=_NEVER) < self._any_path]
-        self.constant = None if self._by_path else self._name(_NEVER)
-        self.key = (self._any_path, *map(id, self._by_path))
+        self.by_path = [group for group in groups if min(group.prefixes.values(), default=_NEVER) < self._any_path]
+        self.constant = None if self.by_path else self.without_path
+        self.key = (self._any_path, *map(id, self.by_path))
 
     def channel(self, path: str) -> str:
         """The channel of a request for this path."""
         if self.constant is not None:
             return self.constant
-        return self._name(min(group.first(path) for group in self._by_path))
+        return self.channel_of(min(min(group.first(path) for group in self.by_path), self._any_path))
 
     @property
-    def prefixes(self) -> dict[str, int]:
-        """The prefixes that decide the channel, each with the number of its rule: of those a path has, the lowest."""
-        found: dict[str, int] = {}
-        for group in self._by_path:
-            for prefix, number in group.prefixes.items():
-                if number < min(self._any_path, found.get(prefix, _NEVER)):
-                    found[prefix] = number
-        return found
+    def limit(self) -> int | None:
+        """The first rule that matches whatever the path is."""
+        return None if self._any_path == _NEVER else self._any_path
 
-    def channel_of_rule(self, number: int | None) -> str:
-        """The channel where this is the rule of the prefixes, or where none of them matches."""
-        return self._name(_NEVER if number is None else number)
+    @property
+    def without_path(self) -> str:
+        """The channel where no prefix matches."""
+        return self.channel_of(self._any_path)
 
-    def _name(self, number: int) -> str:
-        """The channel of a rule, or of the one for any path where that comes first."""
-        number = min(number, self._any_path)
+    def channel_of(self, number: int) -> str:
+        """The channel of a rule."""
         return UNASSIGNED if number == _NEVER else self._rules[number].channel
 
 
@@ -105,14 +105,15 @@ class ChannelMap:
         if not listed:
             raise EdgetallyError(f"{source}: the list of rules is empty: add a rule such as {_EXAMPLE}")
         self.rules = tuple(_check_rule(_as_mapping(rule), number, source) for number, rule in enumerate(listed, 1))
-        self._indexes: dict[str, dict[str, _Group]] = {}
+        self._indexes: dict[str, dict[str, PathRules]] = {}
         self._hosts: dict[tuple[str, str], HostRules] = {}
 
     @classmethod
-    def load(cls, path: str | Path) -> ChannelMap:
+    def load(cls, path: str | PathLike[str]) -> ChannelMap:
         """Read a channel map: a JSON list of objects. Raises EdgetallyError with one sentence for what is wrong."""
         try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
+            with open(path, encoding="utf-8") as file:
+                data = json.load(file)
         except OSError as error:
             raise EdgetallyError(
                 f"{path} cannot be read ({error.strerror}): name the file that holds the rules"
@@ -140,7 +141,7 @@ class ChannelMap:
             rules = self._hosts[log, host] = HostRules(self._candidates(log, host), self.rules)
         return rules
 
-    def _candidates(self, log: str, host: str) -> list[_Group]:
+    def _candidates(self, log: str, host: str) -> list[PathRules]:
         """The groups of rules that can match a host."""
         if log not in self._indexes:
             self._indexes[log] = self._index(log)
@@ -149,12 +150,12 @@ class ChannelMap:
         names = ["", host] + ["*." + ".".join(labels[n:]) for n in range(1, len(labels))]
         return [index[name] for name in dict.fromkeys(names) if name in index]
 
-    def _index(self, log: str) -> dict[str, _Group]:
+    def _index(self, log: str) -> dict[str, PathRules]:
         """The rules for one log, by host pattern; the empty pattern is any host."""
-        index: dict[str, _Group] = {}
+        index: dict[str, PathRules] = {}
         for number, rule in enumerate(self.rules):
             if rule.log in (None, log):
-                index.setdefault(rule.host or "", _Group()).add(number, rule.path)
+                index.setdefault(rule.host or "", PathRules()).add(number, rule.path)
         return index
 
 

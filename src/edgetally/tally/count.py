@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import BinaryIO, Callable, Protocol, cast
 
 from edgetally.errors import EdgetallyError
 from edgetally.formats.log_format import LogFormat
@@ -15,21 +14,27 @@ from edgetally.tally.channels import ChannelMap
 from edgetally.tally.engines.kernel.engine import KernelEngine, kernel_engine
 from edgetally.tally.engines.kernel.load import kernel
 from edgetally.tally.engines.reference import ReferenceEngine
-from edgetally.tally.inputs import Progress, Source, Watched, cut_of, is_packed, name_of, told_of, unpacked
+from edgetally.tally.inputs import Progress, Watched, cut_of, is_packed, name_of, told_of, unpacked
 from edgetally.tally.result import Cut, Tally
 from edgetally.tally.running_tally import RunningTally, Window
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, BinaryIO, Protocol
+
+    from edgetally.tally.inputs import Source
+
+    class Engine(Protocol):
+        """An engine: it reads files into a book, which is a RunningTally."""
+
+        def read(self, name: str, stream: BinaryIO) -> int:
+            """Count one file; return how many lines it has. name: for the lines that are rejected."""
+
+        def close(self) -> Tally:
+            """The finished tally."""
+
+
 W3C = "w3c"  # the server of formats whose logs name their own fields
-
-
-class Engine(Protocol):
-    """An engine: it reads files into a book, which is a RunningTally."""
-
-    def read(self, name: str, stream: BinaryIO) -> int:
-        """Count one file; return how many lines it has. name: for the lines that are rejected."""
-
-    def close(self) -> Tally:
-        """The finished tally."""
 
 
 def tally(
@@ -64,7 +69,8 @@ def tally(
         if jobs > 1 and fmt.server != W3C and all(isinstance(one, str) and not is_packed(one) for one in sources):
             from edgetally.tally.jobs import count_ranges
 
-            return count_ranges(cast("list[str]", sources), jobs, count, progress)
+            paths: Any = sources
+            return count_ranges(paths, jobs, count, progress)
         return count(sources, progress=progress)[0]
 
 

@@ -6,14 +6,20 @@ import io
 import mmap
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO, Callable, NamedTuple, Union, cast
 
 from edgetally.errors import EdgetallyError
 from edgetally.limits import MAX_LINE
+from edgetally.record import NamedTuple
 from edgetally.tally.packed import SIGN_BYTES, packing_of, unpack
 from edgetally.tally.running_tally import NO_HOST, REJECT_TEXT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, BinaryIO, Union
+
+    Source = Union[str, "os.PathLike[str]", BinaryIO]
 
 
 class Block(NamedTuple):
@@ -109,7 +115,6 @@ class Buffer:
 
 _NEWLINE = ord("\n")
 
-Source = Union[str, "os.PathLike[str]", BinaryIO]
 Progress = Callable[[int], object]
 
 
@@ -137,9 +142,13 @@ class Watched(io.FileIO):
 
 def unpacked(stream: BinaryIO) -> BinaryIO:
     """The stream itself, or one of its unpacked content where it begins as a packed one does."""
-    peekable = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", stream))
+    raw: Any = stream
+    peekable = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(raw)
     packing = packing_of(peekable.peek(SIGN_BYTES))
-    return cast("BinaryIO", unpack(peekable, packing, name_of(stream))) if packing else peekable
+    if not packing:
+        return peekable
+    content: Any = unpack(peekable, packing, name_of(stream))
+    return content  # type: ignore[no-any-return]
 
 
 def cut_of(stream: object) -> str:
@@ -199,4 +208,5 @@ def replayed(stream: BinaryIO, size: int) -> tuple[BinaryIO, bytes]:
         more = stream.read1(size) if isinstance(stream, io.BufferedReader) else stream.read(size)
         data += more
     whole = data[: data.rfind(b"\n") + 1] if more else data
-    return cast("BinaryIO", Replayed(data, stream)), whole
+    replay: Any = Replayed(data, stream)
+    return replay, whole

@@ -5,11 +5,15 @@ from __future__ import annotations
 import io
 import os
 from _queue import SimpleQueue
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from threading import Thread
-from typing import Any, Callable, NamedTuple, Union
 
+from edgetally.record import NamedTuple
 from edgetally.tally.result import Tally
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _LEAST = 8 << 20  # a smaller range is not worth a thread
 
@@ -76,7 +80,7 @@ class _Worker:
     """A thread that counts some ranges, one after the other."""
 
     def __init__(self, count: Count, ranges: Sequence[Range]) -> None:
-        self._count, self._found = count, SimpleQueue[Union[Found, BaseException]]()
+        self._count, self._found = count, SimpleQueue["Found | BaseException"]()
         Thread(target=self._run, args=(ranges,), daemon=True).start()
 
     def _run(self, ranges: Sequence[Range]) -> None:

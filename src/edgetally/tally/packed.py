@@ -5,10 +5,15 @@ from __future__ import annotations
 import io
 import os
 import zlib
+from collections.abc import Callable
 from importlib import import_module
-from typing import Any, BinaryIO, Callable, NamedTuple
 
 from edgetally.errors import EdgetallyError
+from edgetally.record import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, BinaryIO
 
 
 class Packing(NamedTuple):

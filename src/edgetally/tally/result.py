@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Optional
+
+from edgetally.record import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional
+
+    Cell = list[Optional[int]]
 
 REJECTS = 20
 
@@ -32,10 +39,7 @@ class Cut(NamedTuple):
         return f"{self.file} is cut or damaged ({self.why}): what follows its first {self.lines} lines is lost"
 
 
-Cell = list[Optional[int]]
-
-
-class Cells(Mapping[tuple[int, str], Cell]):
+class Cells(Mapping[tuple[int, str], "Cell"]):
     """(slot, channel) -> [requests, bytes, hits, hit bytes], in little memory: there is one for each slot and host.
 
     The four are kept in one number, each in 80 bits, so that adding numbers adds all four. hit_known: whether the

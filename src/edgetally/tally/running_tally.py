@@ -5,11 +5,10 @@ Engines read lines and bring here what they found. The sums do not depend on whi
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from edgetally.formats.log_format import Key, LogFormat
 from edgetally.limits import EARLY_LINE_SECONDS, LATE_LINE_SECONDS, MAX_LINE, SLOT_SECONDS, UNASSIGNED
 from edgetally.outside import visible
+from edgetally.record import NamedTuple
 from edgetally.tally.channels import ChannelMap, HostRules, hosts_by_bytes
 from edgetally.tally.result import REJECTS, Reject, Tally
 

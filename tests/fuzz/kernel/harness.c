@@ -13,7 +13,7 @@
 #define SLACK 64
 #define NONE 0xFFFFFFFFu
 
-enum { TEXT, OPS, POOL, NODES, TABLE, ENTRIES, ARENA, CELLS, WORDS, MINUTES, LEFT, LENT };
+enum { TEXT, OPS, NODES, GROUPS, HEADS, TABLE, ENTRIES, ARENA, CELLS, WORDS, MINUTES, LEFT, LENT };
 enum { DONE, FULL, FLUSH, WORD, MINUTE, ENTRY, BAD };
 
 struct lent { void *start; size_t len; };
@@ -31,11 +31,12 @@ struct state {
     struct clock clocks[4];
 };
 struct context { struct lent lent[LENT]; struct state state; size_t spans[32]; };
-struct cell { uint32_t slot, entry, rule, next; uint64_t requests[2], bytes[2]; };
+struct cell { uint32_t slot, entry, channel, next; uint64_t requests[2], bytes[2]; };
 struct word { uint32_t len, hit; uint64_t text[4]; };
 struct minute { uint64_t text[5]; int64_t time; };
 struct entry { uint64_t hash; uint32_t offset; uint16_t lengths[4]; uint32_t cell, rules, reserved; };
-struct node { uint32_t offset, len, rule, child, children, firsts; };
+struct node { char text[16], firsts[16]; uint32_t len, child, children, more, rule, channel, reserved[2]; };
+struct group { uint32_t root, limit, next; };
 
 extern uint32_t edgetally_count(struct context *);
 void edgetally_cannot_panic(void) { abort(); }
@@ -73,6 +74,7 @@ static void lend(struct context *c, int which, size_t len, size_t size) {
 static void forget(struct context *c) {
     c->state.entries = c->state.arena = c->state.cells = 0;
     memset(c->lent[TABLE].start, 0, c->lent[TABLE].len * 4);
+    memset(c->lent[HEADS].start, 0xFF, c->lent[HEADS].len * 4);
 }
 
 static uint64_t counted(struct context *c) {
@@ -83,15 +85,23 @@ static uint64_t counted(struct context *c) {
     return sum;
 }
 
-/* A tree of three prefixes: /, /a and /live/. */
+/* Two groups: the prefixes /, /a and /live/, of which the last stands in a node of its own; and /abcdefghijklmnop. */
 static void rules(struct context *c) {
-    lend(c, POOL, 16 + SLACK, 1);
-    memcpy(c->lent[POOL].start, "/alive/", 7);
-    lend(c, NODES, 3, sizeof(struct node));
-    struct node tree[3] = {{0, 1, 2, 1, 2, 1}, {1, 1, 1, 0, 0, 0}, {2, 5, 0, 0, 0, 0}};
+    lend(c, NODES, 6, sizeof(struct node));
+    struct node tree[6] = {
+        {"/", "a", 1, 1, 1, 3, 4, 0, {0}},
+        {"a", "", 1, 0, 0, NONE, 2, 1, {0}},
+        {"live/", "", 5, 0, 0, NONE, 1, 2, {0}},
+        {"", "l", 0, 2, 1, NONE, NONE, NONE, {0}},
+        {"/abcdefghijklmno", "p", 16, 5, 1, NONE, NONE, NONE, {0}},
+        {"p", "", 1, 0, 0, NONE, 0, 0, {0}},
+    };
     memcpy(c->lent[NODES].start, tree, sizeof tree);
-    ((char *)c->lent[POOL].start)[7] = 'a', ((char *)c->lent[POOL].start)[8] = 'l';
-    ((struct node *)c->lent[NODES].start)[0].firsts = 7;
+    lend(c, GROUPS, 2, sizeof(struct group));
+    struct group groups[2] = {{0, 3, 1}, {4, 3, NONE}};
+    memcpy(c->lent[GROUPS].start, groups, sizeof groups);
+    lend(c, HEADS, 3, 4);
+    memset(c->lent[HEADS].start, 0xFF, 3 * 4);
 }
 
 /* As Python does, take no minute that goes over a line's end. */

@@ -26,6 +26,7 @@ from edgetally.formats.catalogue import FORMATS, PASTED, parse_format
 from edgetally.formats.finding import Finding
 from edgetally.formats.log_format import LogFormat
 from edgetally.tally.count import tally
+from edgetally.tally.engines.kernel.structures import VERSION
 from edgetally.tally.running_tally import Window
 from tests.support import ROOT
 
@@ -396,7 +397,10 @@ def test_the_table_has_the_worst_first(log: Path, capsys: pytest.CaptureFixture[
         "  mend:  log $bytes_sent or %O instead"
     )
     assert [block.split()[0] for block in blocks[:-1]] == ["WRONG", "RISK", "RISK", "NOTE"]
-    assert blocks[-1] == f"{log}: 1 lines as common, 0 of them rejected\nengine: kernel 1\n1 wrong, 2 risk, 1 note\n"
+    assert (
+        blocks[-1]
+        == f"{log}: 1 lines as common, 0 of them rejected\nengine: kernel {VERSION}\n1 wrong, 2 risk, 1 note\n"
+    )
 
 
 def test_json_has_findings_and_figures(log: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,14 +7,17 @@ is no kernel it counts all lines.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import BinaryIO, Callable
+from collections.abc import Callable, Sequence
 
 from edgetally.formats.log_format import Key, LogFormat
 from edgetally.limits import SLOT_SECONDS
 from edgetally.tally.inputs import blocks
 from edgetally.tally.result import Tally
 from edgetally.tally.running_tally import TOO_LONG, RunningTally
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 _BLOCK = 256 << 10
 _CONTROLS = bytes(byte for byte in range(32) if byte != ord("\n"))

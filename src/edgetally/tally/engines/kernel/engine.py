@@ -10,7 +10,6 @@ import re
 import struct
 from collections.abc import Sequence
 from ctypes import addressof, sizeof
-from typing import BinaryIO
 
 from edgetally.errors import EdgetallyError
 from edgetally.formats import clocks
@@ -25,6 +24,10 @@ from edgetally.tally.engines.reference import ReferenceEngine
 from edgetally.tally.inputs import Buffer
 from edgetally.tally.result import Tally
 from edgetally.tally.running_tally import REJECT_TEXT, TOO_LONG, Place, RunningTally
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 _ROOM = MAX_LINE + (512 << 10)  # for a line that began in an earlier block, and for the blocks of the sections' engine
 _MICROSECONDS = 1_000_000
@@ -50,7 +53,7 @@ class KernelEngine:
         self._buffer = Buffer(self._memory.text, _ROOM)
         self._state: k.State = self._memory.context.state
         self._clocks = [_Clock(text) for text in program.clocks]
-        self._rules = Rules()
+        self._rules = Rules(self._memory, _stops(program.options))
         time = fmt.parts[fmt.roles["time"][0]].kind
         self._whole = time in ("clf", "iso") and not fmt.adds_duration
         self._set_state(program)
@@ -98,7 +101,7 @@ class KernelEngine:
         context = addressof(self._memory.context)
         while True:
             answer = self._call(context)
-            if answer in (k.DONE, k.FULL):
+            if state.left and answer in (k.DONE, k.FULL):
                 self._count_left(name)
             if answer == k.DONE:
                 following: int = state.line
@@ -148,13 +151,8 @@ class KernelEngine:
 
     def _learn_entry(self) -> None:
         place = self._place(self._state.asked)
-        if place.rules is None:
-            return
-        known = len(self._rules.nodes)
-        root = self._rules.root_of(place.rules)
-        if len(self._rules.nodes) > known:
-            self._memory.set_rules(self._rules.nodes, bytes(self._rules.pool))
-        self._memory.arrays["entries"][self._state.asked].rules = root
+        if place.rules is not None:
+            self._memory.arrays["entries"][self._state.asked].rules = self._rules.group_of(place.rules)
 
     def _place(self, entry: int) -> Place:
         return self._book.place_of(self._hosts(entry))
@@ -175,13 +173,15 @@ class KernelEngine:
         state, book = self._state, self._book
         places: dict[int, Place] = {}
         cells = _CELL.iter_unpack(self._memory.view("cells", state.cells))
-        for slot, entry, rule, _, misses, hits, missed_bytes, hit_bytes in cells:
-            place = places.get(entry) or places.setdefault(entry, self._place(entry))
-            channel = place.channel
-            if place.rules is not None:
-                channel = place.rules.channel_of_rule(None if rule == k.NONE else rule)
+        for slot, entry, number, _, misses, hits, missed_bytes, hit_bytes in cells:
+            channel = host = ""
+            if number != k.NONE:
+                channel = self._rules.channels[number]
+            else:
+                place = places.get(entry) or places.setdefault(entry, self._place(entry))
+                channel, host = place.rules.without_path if place.rules else place.channel, place.host
             requests, size = misses + hits, missed_bytes + hit_bytes
-            book.add_to_channel(slot * SLOT_SECONDS, channel, place.host, requests, size, hits, hit_bytes)
+            book.add_to_channel(slot * SLOT_SECONDS, channel, host, requests, size, hits, hit_bytes)
         if state.last >= 0:
             book.saw(self._seconds(state.first), self._seconds(state.last))
         book.note(state.aside, state.clipped)
@@ -208,3 +208,10 @@ class _Clock:
         at = self._written.seconds
         seconds = self._read(text[:at] + b"00" + text[at + 2 : found.end()])
         return None if seconds is None else int(seconds)
+
+
+def _stops(options: int) -> str:
+    """What no path of a program's has: there it ends."""
+    if options & k.OF_TARGET:
+        return " ?#"
+    return "?" if options & k.OF_URI else ""

@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from collections.abc import Callable
 from ctypes import CDLL, c_uint32, c_void_p
 from functools import lru_cache
-from typing import Any, Callable, NamedTuple
 from zlib import crc32
 
+from edgetally.record import NamedTuple
 from edgetally.tally.engines.kernel import structures
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 Count = Callable[[int], int]
 _CHECKED = 8  # bytes at a library's end, which bin/build puts there: to load a damaged one can be fatal
@@ -28,7 +33,7 @@ class Kernel(NamedTuple):
 
 
 def engine_said(engine: str) -> str:
-    """What reads the logs where an engine is asked for, in words: `kernel 1`, or `reference, because …`."""
+    """What reads the logs where an engine is asked for, in words: `kernel 2`, or `reference, because …`."""
     return "reference, because it is asked for" if engine == "reference" else str(kernel())
 
 

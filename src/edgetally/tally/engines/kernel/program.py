@@ -6,11 +6,10 @@ takes it may leave some: lines that are seldom seen. A format that it cannot be 
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from edgetally.formats import clocks
 from edgetally.formats.log_format import LogFormat
 from edgetally.formats.pattern import Part
+from edgetally.record import NamedTuple
 from edgetally.tally.engines.kernel import structures as k
 
 _CHUNK = 16  # bytes of a literal that one instruction compares
@@ -141,9 +140,8 @@ class _Compiler:
         """Add an instruction with the literal behind it; a long literal needs several."""
         for at in range(0, max(len(literal), 1), _CHUNK):
             piece = literal[at : at + _CHUNK]
-            op.literal_len = len(piece)
+            op.literal_len, op.literal_bits = len(piece), (1 << len(piece)) - 1
             op.literal[: len(piece)] = list(piece)
-            op.literal_mask[: len(piece)] = [255] * len(piece)
             self._ops.append(op)
             op = k.Op(kind=k.LITERAL)
 

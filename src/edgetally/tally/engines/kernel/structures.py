@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from ctypes import Structure, c_int64, c_size_t, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p, sizeof
-from typing import Any
 
-VERSION = 1
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+VERSION = 2
 SLACK = 64  # bytes behind the last one that is looked at
 NONE = 0xFFFFFFFF
-NO_NODE = NONE - 1  # in the place of a root: the lines are left
+UNREADABLE = NONE - 1  # in the place of an entry's rules: its lines are left
 HOSTS = 4
 ROLES = 16
 ZONE = 255
@@ -32,16 +35,15 @@ class Op(Structure):
         *[(name, c_uint8) for name in ("kind", "role", "flags", "back", "open", "close")],
         ("fraction", c_uint8 * 2),
         *[(name, c_uint32) for name in ("least", "most", "unit", "clock", "seconds", "tail")],
-        ("literal_len", c_uint64),
+        *[(name, c_uint32) for name in ("literal_len", "literal_bits")],
         ("literal", c_uint8 * 16),
-        ("literal_mask", c_uint8 * 16),
         ("minute_mask", c_uint8 * 32),
         *[(name, c_uint8 * 64) for name in ("stops", "lows", "widths")],
     )
 
 
 class Entry(Structure):
-    """A line's hosts, as logged. rules: the node where the rules begin that look at the path, or NONE."""
+    """A line's hosts, as logged. rules: the first group of rules that look at the path, NONE, or UNREADABLE."""
 
     _fields_ = (
         ("hash", c_uint64),
@@ -52,10 +54,10 @@ class Entry(Structure):
 
 
 class Cell(Structure):
-    """The sums of a slot, an entry and a rule: for misses, and for hits."""
+    """The sums of a slot and a channel, or else of a slot and an entry: for misses, and for hits."""
 
     _fields_ = (
-        *[(name, c_uint32) for name in ("slot", "entry", "rule", "next")],
+        *[(name, c_uint32) for name in ("slot", "entry", "channel", "next")],
         ("requests", c_uint64 * 2),
         ("bytes", c_uint64 * 2),
     )
@@ -80,9 +82,20 @@ class Clock(Structure):
 
 
 class Node(Structure):
-    """A piece of the prefixes of some rules."""
+    """A piece of the prefixes of a group of rules."""
 
-    _fields_ = tuple((name, c_uint32) for name in ("offset", "len", "rule", "child", "children", "firsts"))
+    _fields_ = (
+        ("text", c_uint64 * 2),
+        ("firsts", c_uint8 * 16),
+        *[(name, c_uint32) for name in ("len", "child", "children", "more", "rule", "channel")],
+        ("reserved", c_uint32 * 2),
+    )
+
+
+class Group(Structure):
+    """The rules of a host pattern that look at the path. next: another group for the same hosts, or NONE."""
+
+    _fields_ = tuple((name, c_uint32) for name in ("root", "limit", "next"))
 
 
 class Left(Structure):
@@ -112,8 +125,9 @@ class State(Structure):
 LENT: dict[str, Any] = {
     "text": c_uint8,
     "ops": Op,
-    "pool": c_uint8,
     "nodes": Node,
+    "groups": Group,
+    "heads": c_uint32,
     "table": c_uint32,
     "entries": Entry,
     "arena": c_uint8,
@@ -134,4 +148,4 @@ class Context(Structure):
     )
 
 
-LAYOUT = (VERSION, *(sizeof(shape) for shape in (Context, Op, Entry, Cell, Word, Minute, Node, Left)))
+LAYOUT = (VERSION, *(sizeof(shape) for shape in (Context, Op, Entry, Cell, Word, Minute, Node, Group, Left)))

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import io
 import random
+from struct import Struct
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgetally.errors import EdgetallyError
 from edgetally.formats.catalogue import FORMATS, parse_format
 from edgetally.formats.log_format import LogFormat
 from edgetally.limits import MAX_LINE
 from edgetally.tally import inputs
-from edgetally.tally.channels import ChannelMap
+from edgetally.tally.channels import ChannelMap, Rule
 from edgetally.tally.count import tally
-from edgetally.tally.engines.kernel import memory
+from edgetally.tally.engines.kernel import memory, rules
 from edgetally.tally.engines.kernel.program import program_of
 from edgetally.tally.result import Tally
 from tests.fuzz import logs
 from tests.fuzz.engines import compare, options
+from tests.unit.tally.test_channels import plain
 
 NGINX = parse_format(logs.CUSTOM["nginx_long"])
 ON_REFERENCE = "edgetally.tally.engines.reference.ReferenceEngine.count"
@@ -234,28 +237,139 @@ PATHS = [*PREFIXES, "", "/b", "/a/b/c", "/live", "/live/hd", "/live/hd/1.ts?q=/a
 @given(st.lists(st.sampled_from(PREFIXES), min_size=1, max_size=8), st.lists(st.sampled_from(PATHS), min_size=1))
 def test_the_first_prefix_that_matches_decides(prefixes: list[str], paths: list[str]) -> None:
     """Whatever their order is, and with a rule for any path, for another host, or in the middle of them."""
-    rules: list[dict[str, str]] = [{"channel": f"c{n}", "path": path} for n, path in enumerate(prefixes)]
-    rules.insert(len(rules) // 2, {"channel": "host", "host": "b.example.com"})
-    rules.append({"channel": "of a", "host": "a.example.com", "path": "/live"})
+    listed: list[dict[str, str]] = [{"channel": f"c{n}", "path": path} for n, path in enumerate(prefixes)]
+    listed.insert(len(listed) // 2, {"channel": "host", "host": "b.example.com"})
+    listed.append({"channel": "of a", "host": "a.example.com", "path": "/live"})
     lines = [line(f"{host}.example.com").decode().replace("GET /", f"GET {path}") for path in paths for host in "ab"]
-    both("".join(lines).encode(), channels=ChannelMap(rules))
+    both("".join(lines).encode(), channels=ChannelMap(listed))
 
 
 def test_a_path_with_an_escape_is_the_patterns() -> None:
-    rules = ChannelMap(
+    channels = ChannelMap(
         [{"channel": "a", "path": "/~~"}, {"channel": "b", "path": "/\\"}, {"channel": "c", "path": "/x"}]
     )
     lines = [line("a.example.com").replace(b"GET /", b"GET /" + path) for path in (b'\\"', b"\\", b"x\\\\", b"\xff")]
-    both(b"".join(lines), channels=rules)
+    both(b"".join(lines), channels=channels)
 
 
 def test_many_rules_are_one_way_down(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where a node has more followers than are looked at at once."""
     leave_nothing(monkeypatch)
-    rules = ChannelMap(
+    channels = ChannelMap(
         [{"channel": f"c{n}", "path": f"/{chr(48 + n)}{n}/"} for n in range(70) if chr(48 + n) not in "?\\"]
     )
     lines = [line("a.example.com").replace(b"GET /", f"GET /{chr(48 + n)}{n}/x".encode()) for n in range(70)]
     kept = [text for n, text in enumerate(lines) if chr(48 + n) not in "?\\"]
-    found = tally([io.BytesIO(b"".join(kept))], NGINX, rules, engine="kernel")
+    found = tally([io.BytesIO(b"".join(kept))], NGINX, channels, engine="kernel")
     assert len(found.cells) == len(kept) == 68
+
+
+PIECES = ["/", "a", "a", "aa", "ab", "%41", "%2F", "é", "b/", "x" * 15, "x" * 17, "#", " "]
+TEXTS = st.lists(st.sampled_from(PIECES), max_size=6).map(lambda pieces: "/" + "".join(pieces))
+HOSTS = ["a.example.com", "b.a.example.com", "c.example.net"]
+CONDITIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "host": st.sampled_from([*HOSTS, "*.example.com", "*.a.example.com", "*.com", "*.net"]),
+        "path": TEXTS,
+        "log": st.sampled_from(["x", "y"]),
+    },
+).filter(bool)
+FORMATS_OF_PATHS = {
+    "request": '$msec $status $bytes_sent $host "$request"',
+    "uri": '$msec $status $bytes_sent $host "$request_uri"',
+    "path": '$msec $status $bytes_sent $host "$uri"',
+}
+
+
+def asked(kind: str, path: str) -> str:
+    """What the path of a request is, of which this is logged."""
+    ends = {"request": " ?#", "uri": "?", "path": ""}[kind]
+    return path[: next((at for at, char in enumerate(path) if char in ends), len(path))]
+
+
+def counted_by_path(kind: str, listed: list[Rule], requests: list[tuple[str, str]]) -> tuple[Tally, dict[str, int]]:
+    """What the kernel counts of requests, each a host and a path, and what the definition of the rules says."""
+    method = {"request": "GET "}.get(kind, "")
+    data = "".join(f'1780000000.000 200 10 {host} "{method}{path}"\n' for host, path in requests)
+    fmt = parse_format(FORMATS_OF_PATHS[kind])
+    found = tally([io.BytesIO(data.encode())], fmt, ChannelMap(listed), log="x", engine="kernel")
+    wanted: dict[str, int] = {}
+    for host, path in requests:
+        channel = plain(listed, "x", host, asked(kind, path))
+        wanted[channel] = wanted.get(channel, 0) + 1
+    return found, wanted
+
+
+def requests_by_channel(found: Tally) -> dict[str, int]:
+    return {channel: sums[0] or 0 for (_, channel), sums in found.cells.items()}
+
+
+@pytest.mark.parametrize("kind", FORMATS_OF_PATHS)
+@given(
+    conditions=st.lists(CONDITIONS, min_size=1, max_size=12),
+    requests=st.lists(st.tuples(st.sampled_from(HOSTS), TEXTS), min_size=1, max_size=30),
+)
+def test_rules_mean_what_the_list_means(
+    kind: str, conditions: list[dict[str, str]], requests: list[tuple[str, str]]
+) -> None:
+    """Rules of hosts, of suffixes and of any host, with prefixes that begin alike, in any order."""
+    listed = [Rule(f"c{number % 5}", **condition) for number, condition in enumerate(conditions)]
+    found, wanted = counted_by_path(kind, listed, requests)
+    assert requests_by_channel(found) == wanted
+
+
+def test_thousands_of_rules_mean_what_the_list_means(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each prefix begins the next; others are chosen among many; hosts have some of their own. All in the kernel."""
+    leave_nothing(monkeypatch)
+    chance = random.Random(1)
+    words = [f"/{chance.choice('abc')}{chance.randrange(300)}/{chance.choice('xy')}" for _ in range(1500)]
+    listed = [Rule(f"n{n % 40}", path="/" + "n" * n) for n in range(1500, 0, -1)]
+    listed += [Rule(f"w{n % 40}", chance.choice([None, *HOSTS, "*.com"]), word) for n, word in enumerate(words)]
+    listed += [Rule(f"h{n}", f"h{n}.example.com", f"/{n % 3}") for n in range(1500)]
+    chance.shuffle(listed)
+    requests = [(chance.choice(HOSTS), word + chance.choice(["", "z", "/"])) for word in words]
+    requests += [(chance.choice(HOSTS), "/" + "n" * chance.randrange(1600)) for _ in range(200)]
+    requests += [(f"h{n}.example.com", f"/{n % 4}") for n in range(1500)]
+    found, wanted = counted_by_path("request", listed, requests)
+    assert requests_by_channel(found) == wanted
+
+
+def test_a_prefix_that_no_path_can_have_matches_nothing() -> None:
+    """Half of a surrogate pair, which JSON can hold, has no bytes."""
+    channels = ChannelMap([{"channel": "a", "path": "/\ud800"}, {"channel": "b", "path": "/"}])
+    found = both(
+        line("a.example.com") + line("a.example.com").replace(b"GET /", b"GET /\xed\xa0\x80"), channels=channels
+    )
+    assert requests_by_channel(found) == {"b": 2}
+
+
+@pytest.mark.parametrize("wrong", ["no group", "no root", "no child", "no channel", "a circle of groups"])
+def test_tables_of_rules_that_are_wrong_are_an_error(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never lines that are lost, or booked somewhere."""
+    if wrong == "no group":
+        monkeypatch.setattr(rules.Rules, "group_of", lambda *_: 99)
+    elif wrong == "no child":
+        monkeypatch.setattr(rules, "_NODE", Changed("<16s16s6I8x", 3, 99))
+    else:
+        place, number = {"no root": (0, 99), "a circle of groups": (2, 0), "no channel": (1, 99)}[wrong]
+        monkeypatch.setattr(rules, "_GROUP", Changed("<3I", place, number))
+        if wrong == "no channel":
+            monkeypatch.setattr(rules.Rules, "_channel", lambda *_: 99)
+    channels = ChannelMap([{"channel": "a", "path": "/a"}, {"channel": "b", "path": "/b"}])
+    data = line("a.example.com").replace(b"GET /", b"GET /a")
+    with pytest.raises(EdgetallyError, match="the kernel refuses what it is given"):
+        tally([io.BytesIO(data)], NGINX, channels, engine="kernel")
+
+
+class Changed(Struct):
+    """Packs one value wrongly."""
+
+    def __init__(self, layout: str, place: int, value: int) -> None:
+        super().__init__(layout)
+        self._place, self._value = place, value
+
+    def pack(self, *values: Any) -> bytes:
+        changed = list(values)
+        changed[self._place] = self._value
+        return super().pack(*changed)
