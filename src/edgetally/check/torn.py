@@ -40,12 +40,14 @@ _VALUES = {
     "haproxy_state": "--",
     "haproxy_cookies": "----",
     "haproxy_headers": "",
+    "haproxy_quoted": ' "abc"',
     "haproxy_end": '"',
     "keepalive": "+",
     "flag": "1",
     "maybe_quoted": '"abc"',
-    **dict.fromkeys(("number", "signed", "counter", "decimal", "ms", "us", "ns"), "1234"),
-    **dict.fromkeys(("pad", "is_args", "query", "syslog", "container", "json_members", "json_rest"), ""),
+    **dict.fromkeys(("number", "haproxy_port", "signed", "counter", "decimal", "ms", "us", "ns"), "1234"),
+    **dict.fromkeys(("pad", "haproxy_list", "is_args", "query", "syslog", "container"), ""),
+    **dict.fromkeys(("json_members", "json_rest"), ""),
 }
 # What strftime's words, and our own, give for one moment; see `clocks`.
 _PARTS = (

@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
         raise EdgetallyError(f"--max-spread {options.max_spread} is not from 1 to {LONGEST_SPREAD} seconds: correct it")
     if options.jobs < 0:
         raise EdgetallyError(f"--jobs {options.jobs} is less than none: give the number of cores to use, or 0 for all")
-    log = parse_format(options.log_format or options.format or DEFAULT_FORMAT, options.server)
+    log = parse_format(options.log_format or options.format or DEFAULT_FORMAT, options.server, options.hit)
     rules = ChannelMap.load(options.channels) if options.channels else None
     spread = options.max_spread if options.spread else 0
     with _progress(options.files) as progress:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 
 from edgetally.check import defects
 from edgetally.check.format import check_text, check_unused
@@ -32,6 +33,7 @@ def check(source: Source) -> Iterator[Finding]:
     own = not logs or any(_parse(line, set(formats))[0] in NAMED for line in logs)
     for line in directives:
         yield from _setting(line, source.at(line.number), own)
+    yield from _bare_headers(source, formats.values() if own else ())
     yield from includes(
         source, ((line.number, bare(line.words[1])) for line in directives if line.words[0] == "include")
     )
@@ -46,6 +48,16 @@ def _setting(line: Line, where: str, own: bool) -> Iterator[Finding]:
         yield defects.MIME_HEADERS.found("each line ends in the headers of request and response", where=where)
     elif name == "logfile_rotate" and value != "0":
         yield defects.OTHER_ROTATOR.found("squid renames its log by itself", mend="set logfile_rotate 0", where=where)
+
+
+def _bare_headers(source: Source, formats: Iterable[Line]) -> Iterator[Finding]:
+    """A finding of a format, used or not, with all headers in it: squid then writes them into its own formats, too."""
+    for line in formats:
+        found = re.search(r"%[\"\[#'/]?-?\d*(?:\.\d+)?(?:http::)?[<>]h(?![\w{])", line.text)
+        if found:
+            what = f"{found[0]} without a header's name has squid end each line of its own formats in headers"
+            mend = f"name one header, as in {found[0].replace('%', '%{Host}')}, or log with a logformat only"
+            yield defects.MIME_HEADERS.found(what, mend=mend, where=source.at(line.number))
 
 
 def _parse(line: Line, formats: set[str]) -> tuple[str, dict[str, str], list[str]]:
