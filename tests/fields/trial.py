@@ -86,7 +86,7 @@ def _takes(server: str, role: str, text: str) -> bool:
     except EdgetallyError:
         return False
     known = {fmt.parts[place].name for place in fmt.roles.get(role, ())}
-    others = " ".join(KINDS[server].base.values())
+    others = {word.strip('"[]') for field in _instead(server, role, "") for word in field.split()}
     return any(name in text and name not in others for name in known)
 
 
