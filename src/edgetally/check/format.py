@@ -60,7 +60,7 @@ def unreadable(text: str, server: str, where: str, error: EdgetallyError) -> Fin
 
 def check_format(fmt: LogFormat, where: str = "") -> Iterator[Finding]:
     """The findings of a format that can be read."""
-    for finding in (*fmt.findings, *_fields(fmt), *torn.check(fmt)):
+    for finding in (*fmt.findings, *_fields(fmt), *torn.unquoted(fmt), *torn.check(fmt)):
         yield finding._replace(where=where)
     if program_of(fmt, paths=True, durations=True) is None:
         yield defects.SLOW_FORMAT.found("the kernel cannot read it, and leaves it to the reference", where=where)

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from itertools import accumulate
 
 from edgetally.check import defects
-from edgetally.formats.finding import Finding
+from edgetally.formats.finding import UNQUOTED, Finding
 from edgetally.formats.log_format import LogFormat
 from edgetally.formats.pattern import Part
 from edgetally.tally.count import tally
 
 # A value of each kind that is longer than one character, so that it can be cut.
 _TEXT = "abc"
+_TEXTS = ("text", "raw", "name", "request")
 _VALUES = {
     "clf": "10/Oct/2026:13:55:36 +0000",
     "iso": "2026-10-10T13:55:36+00:00",
@@ -60,6 +61,18 @@ _MOMENT = {"t": "\t", "%": "%", **dict(word.split("=") for word in _PARTS.split(
 def sample(fmt: LogFormat) -> bytes:
     """A line of the format, without its end."""
     return "".join(_value(part) for part in fmt.parts).encode()
+
+
+def unquoted(fmt: LogFormat) -> Iterator[Finding]:
+    """A finding where texts that a blank ends cannot hold one."""
+    bare = [part for part in fmt.parts if part.kind in _TEXTS and part.stop[:1] == " "]
+    values = (_VALUES.get(part.kind, "a b") if part in bare else _value(part) for part in fmt.parts)
+    if not bare or _counted(fmt, "".join(values).encode()) is not None:
+        return
+    names = ", ".join(dict.fromkeys(part.name for part in bare))
+    requests = any(part.kind == "request" for part in bare)
+    cost = "no request is read" if requests else "a line where one of them holds a blank is rejected"
+    yield UNQUOTED.found(f"{names} cannot be told apart", severity="wrong" if requests else "risk", cost=cost)
 
 
 def _value(part: Part) -> str:

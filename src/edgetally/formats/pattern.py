@@ -56,7 +56,7 @@ _SHAPES: dict[str, bytes] = {
     "haproxy_cookies": rb"[A-Za-z-]{4}",
     "haproxy_port": rb'\d{1,15}|""',
     "haproxy_list": rb'(?: [^ "' + CONTROLS + rb"]*)?",
-    "haproxy_quoted": rb'(?: ?"[^"' + CONTROLS + rb']*"){0,999} ?',
+    "haproxy_quoted": rb'(?: ?"[^"' + CONTROLS + rb']*"){0,99} ?',
     "haproxy_headers": rb"(?: ?\{[^{}" + CONTROLS + rb"]*\})?",
     # HAProxy cuts a line at 1024 characters, of which its own prefix may have taken some; the rest of such a line is
     # gone, but all that counts stands before.
@@ -185,7 +185,7 @@ def _shape(part: Part) -> bytes:
         return rb"(?:\?" + _but(part.stop) + rb"*)?"
     if part.kind == "list":
         element = rb"(?:\[[0-9A-Fa-f:.]+\])?" + _but(part.stop + ' ,"') + rb"*"
-        return element + rb"(?:(?:, | : )" + element + rb")*"
+        return element + rb"(?:(?:, | : )" + element + rb"){0,99}"
     return _SHAPES.get(part.kind) or _but(part.stop) + rb"*"
 
 
