@@ -22,6 +22,7 @@ from tests.support.result import by_host
         ("nginx", '[$time_local] 5 $bytes_sent "$upstream_http_cf_cache_status"', ["HIT", "STALE"], ["DYNAMIC", "-"]),
         ("nginx", '[$time_local] 5 $bytes_sent "$sent_http_cache_status"', ["a; b=c, B; hit; ttl=5"], ["A; hit, b"]),
         ("varnish", '%t 5 %O "%{X-Cache}o"', ["HIT", "hit cached"], ["MISS", "hits", "-"]),
+        ("squid", "[%tl] 5 %<st %{X-Cache}<h", ["HIT%20from%20a", "HIT"], ["MISS%20from%20a", "-"]),
         ("haproxy", "[%trl] 5 %B %s", ["<CACHE>"], ["edge1", "<NOSRV>"]),
         ("haproxy", "[%trl] 5 %B %[res.cache_name]", ["small"], ["-"]),
         ("haproxy", '[%trl] 5 %B "%[capture.res.hdr(x-cache)]"', ["HIT"], ["MISS"]),

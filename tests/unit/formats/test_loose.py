@@ -92,6 +92,26 @@ def test_lists_of_the_servers_that_nginx_asked(line: str) -> None:
         ("lighttpd", "%t %q %O %r", "[10/Oct/2026:13:55:36 +0000] a b 77 GET / HTTP/1.1"),
         ("trafficserver", "%<cqtq> %<{A}cqh> %<{B}cqh> %<psql>", '1780000000.123 a "b" c 77'),
         ("trafficserver", '%<cqtq> %<psql> %<{A}cqh??"none"> %<pssc>', "1780000000.123 77 none at all 200"),
+        (
+            "nginx",
+            '$http_x_forwarded_for - $remote_user [$time_local] "$request" $status $bytes_sent',
+            '192.0.2.1, 192.0.2.2 - a b [10/Oct/2026:13:55:36 +0000] "GET / HTTP/1.1" 200 77',
+        ),
+        (
+            "apache",
+            '%{X-Forwarded-For}i %l %u %t "%r" %>s %O',
+            '192.0.2.1, 192.0.2.2 - a b [10/Oct/2026:13:55:36 +0000] "GET / HTTP/1.1" 200 77',
+        ),
+        (
+            "nginx",  # EasyEngine's
+            '$remote_addr $upstream_response_time $upstream_cache_status [$time_local] $host "$request" $bytes_sent',
+            '192.0.2.1 0.001, 0.002 MISS [10/Oct/2026:13:55:36 +0000] h "GET / HTTP/1.1" 77',
+        ),
+        (
+            "traefik",
+            "traefik",
+            '192.0.2.1, 192.0.2.2 - - [10/Oct/2026:13:55:36 +0000] "GET / HTTP/1.1" 200 77 "-" "-" 1 "a" "b" 1ms',
+        ),
         ("squid", "%ts.%03tu %<st %'{A}>h %Ss", "1780000000.123 77 a b TCP_HIT"),
         ("squid", "%ts.%03tu %<st [%>h] [%<h]", "1780000000.123 77 [Host: a\\r\\n] [HTTP/1.1 200 OK\\r\\n]"),
         ("squid", 'logformat x %ts.%03tu %<st %/{A}>h "%un"', '1780000000.123 77 "a \\"b" "c d"'),

@@ -16,8 +16,9 @@ from edgetally.formats.finding import UNESCAPED, Finding
 from edgetally.formats.log_format import LogFormat
 from edgetally.formats.pattern import Piece, kinds_of
 from edgetally.formats.servers.quoting import one_line
-from edgetally.formats.values import SQUID_HIT, shorten
+from edgetally.formats.values import SQUID_HIT, VERDICT_HEADERS, VERDICT_HIT, shorten
 
+_VERDICTS = tuple(f"%{{{name}}}<h" for name in VERDICT_HEADERS)
 DIALECT = Dialect(
     server="squid",
     title="squid",
@@ -27,7 +28,7 @@ DIALECT = Dialect(
         "size": ("%<st",),
         "host": ("%ru", "%>ru", "%>rd", "%rd", "%{host}>h", "%ssl::>sni"),
         "path": ("%ru", "%>ru", "%>rp", "%rp"),
-        "hit": ("%Ss",),
+        "hit": ("%Ss", *_VERDICTS),
         "duration": ("%tr",),
     },
     advice={
@@ -39,6 +40,7 @@ DIALECT = Dialect(
         "offset": "add %z to its format, or log %ts.%03tu",
     },
     hit=SQUID_HIT,
+    hits=dict.fromkeys(_VERDICTS, VERDICT_HIT),
     sent=re.compile(r"%['\"\[].*>ha?$"),
 )
 NATIVE = "%ts.%03tu %6tr %>a %Ss/%03>Hs %<st %rm %ru %[un %Sh/%<a %mt"
@@ -171,7 +173,8 @@ def _field(name: str, match: re.Match[str], code: str, quote: str) -> Iterator[P
     elif bare not in _KINDS:
         yield Piece(written, "text", UNKNOWN)
     else:
-        yield Piece(written, _kind(bare, argument, quote, match), f"%{bare}")
+        header = f"%{{{(argument or '').lower()}}}{bare}"
+        yield Piece(written, _kind(bare, argument, quote, match), header if header in _VERDICTS else f"%{bare}")
     if padded and match["left"]:
         yield Piece("", "pad")
 
