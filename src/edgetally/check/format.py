@@ -64,8 +64,8 @@ def check_format(fmt: LogFormat, where: str = "") -> Iterator[Finding]:
         yield finding._replace(where=where)
     if program_of(fmt, paths=True, durations=True) is None:
         yield defects.SLOW_FORMAT.found("the kernel cannot read it, and leaves it to the reference", where=where)
-    elif any(fmt.parts[run.first].kind == "request" for run in fmt.runs):
-        what = "the kernel leaves requests without quotes to the reference"
+    elif fmt.runs and any(finding.code == "unquoted" for finding in fmt.findings):
+        what = "the kernel leaves texts with blanks and without quotes to the reference"
         yield defects.SLOW_FORMAT.found(what, mend="put them in double quotes", where=where)
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
+from pathlib import Path
 
 import pytest
 
+from edgetally.cli.main import main
 from edgetally.errors import EdgetallyError
 from edgetally.formats.catalogue import parse_format
 from edgetally.tally.count import tally
@@ -67,3 +70,11 @@ def _hits(text: str, server: str, values: list[str], hit: str = "") -> int:
     one, two = (tally([io.BytesIO(data)], fmt, None, engine=engine) for engine in ("kernel", "reference"))
     assert (one, one.rejects) == (two, [])
     return sum(row[2] for row in by_host(one).values())
+
+
+def test_the_command_takes_the_words_of_a_hit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = tmp_path / "access.log"
+    log.write_text('[10/Oct/2026:13:55:36 +0000] 7 "HIT"\n[10/Oct/2026:13:55:36 +0000] 7 "MISS"\n')
+    arguments = ["tally", "--log-format", '%t %O "%{X-Fast}o"', "--server", "apache", "--hit", "X-Fast:HIT"]
+    assert main([*arguments, "--output", "json", str(log)]) == 0
+    assert [channel["hits"] for channel in json.loads(capsys.readouterr().out)["channels"]] == [1]

@@ -118,6 +118,8 @@ def test_lists_of_the_servers_that_nginx_asked(line: str) -> None:
         ("squid", "%ts.%03tu %<st %byte{124} %<pt|%dt|%<tt|%>handshake", "1780000000.123 77 | -|-|-|R0VU"),
         ("haproxy", "%Ts %B %hrl %hsl %ST", "1780000000 77 a b c 200"),
         ("haproxy", "%Ts %B %hrl %hsl %ST", "1780000000 77 200"),
+        ("haproxy", '%Ts %B "%hrl" {%hsl} %ST', '1780000000 77 "a b" {c d} 200'),
+        ("haproxy", '%Ts %B "%hrl" {%hsl} %ST', '1780000000 77 "" {} 200'),
         ("haproxy", '%Ts %B "%[var(txn.a)]" %ST', '1780000000 77 "a "b" c" 200'),
         ("haproxy", "%{+X}o %trl %B %ci:%cp %Ts %pid", "10/Oct/2026:13:55:36 +0000 77 7F000001:D6F8 6B0D446D 1F"),
         ("haproxy", "%{+Q,+E}o %trl %B %OG %bi %sp %ST", '10/Oct/2026:13:55:36 +0000 77 a b "" "" 200'),

@@ -7,7 +7,7 @@ an offset. HAProxy writes quotes, braces and controls in values as #22 and the l
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from edgetally.errors import EdgetallyError
 from edgetally.formats.build import UNKNOWN, Dialect, build, unknown
@@ -132,7 +132,7 @@ def clf_log() -> LogFormat:
 
 
 def _build(template: str, description: str, example: str = "") -> LogFormat:
-    pieces = [_PREFIX, *_pieces("haproxy", template)]
+    pieces = [_PREFIX, *_spaced(_pieces("haproxy", template))]
     findings = unknown(piece.name for piece in pieces if piece.field == UNKNOWN)
     escapes = re.search(r"%\{[^}]*\+E", template) is not None
     return build(DIALECT, "haproxy", description, pieces, example=example, escapes=escapes, findings=list(findings))
@@ -141,7 +141,7 @@ def _build(template: str, description: str, example: str = "") -> LogFormat:
 def _pieces(name: str, template: str) -> Iterator[Piece]:
     """Cut a log-format into its fields and literals, as HAProxy does: blanks in a row are one."""
     template = re.sub(r"(^| )(%\{[^}]*\}o) ", r"\1\2", re.sub(r" +", " ", template.strip(" ")))
-    template = re.sub(r" ?(%(?:\{[^}]*\})?h[rs]l?)(?![A-Za-z0-9])", r"\1", template)
+    template = re.sub(r" ?(%(?:\{[^}]*\})?h[rs])(?![A-Za-z0-9])", r"\1", template)
     at, given = 0, frozenset[str]()
     while at < len(template):
         match = _FIELD.match(template, at)
@@ -155,6 +155,19 @@ def _pieces(name: str, template: str) -> Iterator[Piece]:
             given = flags
         else:
             yield from _field(match, flags, at == len(template))
+
+
+def _spaced(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """Put the blank before a list into the list, since there is none where the list is empty."""
+    before = Piece("", "literal")
+    for piece in pieces:
+        if piece.kind in ("haproxy_list", "haproxy_quoted") and before == Piece(" ", "literal"):
+            before = Piece("", "literal")
+        elif piece.kind == "haproxy_list":
+            piece = piece._replace(kind="text")
+        yield before
+        before = piece
+    yield before
 
 
 def _flags(given: frozenset[str], changes: str) -> frozenset[str]:
