@@ -208,10 +208,17 @@ def request_pattern(part: Part, roles: Sequence[str], guard: bytes = b"", rest: 
     """
     method = rb"" if part.kind == "url" else _but(part.stop + " ") + rb"+" + guard + rb" "
     authority = _whole(_but(part.stop + " /?#"), "host" in roles)
-    target = rb"(?:[A-Za-z][A-Za-z0-9+.-]*://|(?<=CONNECT )(?!error:))" + authority
+    tunnel = rb"|" + _tunnel(part) if part.kind == "url" else rb""
+    target = rb"(?:[A-Za-z][A-Za-z0-9+.-]*://|(?<=CONNECT )(?!error:)" + tunnel + rb")" + authority
     if "path" in roles:
         target = rb"(?:" + target + rb"|)" + rb"(?:(?=/)" + _whole(_but(part.stop + " ?#"), True) + rb"|)"
     return rb"(?:" + method + target + rb"|)" + (rest or _but(part.stop) + rb"*")
+
+
+def _tunnel(part: Part) -> bytes:
+    """A look ahead for a URL that is a host and a port: that of a CONNECT, whose method stands elsewhere."""
+    host = rb"(?:\[[0-9A-Fa-f:.]+\]|[^]\[:/?#\\\" " + CONTROLS + rb"]+)"
+    return rb"(?=" + host + rb":\d{1,5}(?!" + _but(part.stop) + rb"))"
 
 
 def _whole(character: bytes, capture: bool) -> bytes:

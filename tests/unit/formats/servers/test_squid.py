@@ -55,6 +55,13 @@ def test_a_pasted_native_format_reads_as_the_named_one(rest: str) -> None:
             "1780000000.001 5            443 h",
             (1780000000.001, "h", None, "", b"5"),
         ),
+        (
+            '%ts,%<st,"%rm","%ru"',
+            '1780000000,5,"CONNECT","h.example.com:443"',
+            (1780000000.0, "h.example.com", None, "", b"5"),
+        ),
+        ("%ts %<st %ru", "1780000000 5 [2001:db8::1]:443", (1780000000.0, "[2001:db8::1]", None, "", b"5")),
+        ("%ts %<st %ru", "1780000000 5 error:invalid-request", (1780000000.0, "", None, "", b"5")),
         ("%ts %rm %ru HTTP/%rv %<st", "1780000000 GET http://h/p HTTP/1.1 5", (1780000000.0, "h", None, "/p", b"5")),
         (  # between quotes squid puts a backslash before quotes
             '%ts "%rm %ru HTTP/%rv" %<st "%{User-Agent}>h" %[un %#un %%',
