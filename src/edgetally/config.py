@@ -36,6 +36,8 @@ class LogConfig(NamedTuple):
 
     spread: whether a transfer's bytes are spread over the time that it lasted, over max_spread seconds at most.
     private: the folder for the log's private place, empty for the nearest above the log that only root can change.
+    hit: the field that has the cache's verdict and the words for a hit, as in `X-Cache:HIT,STALE`; empty for those that
+    are known.
     """
 
     name: str
@@ -46,6 +48,7 @@ class LogConfig(NamedTuple):
     spread: bool = False
     max_spread: int = LONGEST_SPREAD
     private: str = ""
+    hit: str = ""
 
 
 class EdgeConfig(NamedTuple):

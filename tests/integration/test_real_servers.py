@@ -25,6 +25,7 @@ from edgetally.tally.result import Tally
 from tests.integration.conftest import wait_for
 from tests.support import servers
 from tests.support.odd_traffic import BIG, HOST, LAST, Crowd, Origin, Seen, get, make_odd_traffic, origin
+from tests.support.result import by_host
 
 RECOMMENDED = {server: text for server, (_, text) in PASTED.items()}
 
@@ -442,16 +443,6 @@ def folder() -> Iterator[Path]:
 def runs() -> Iterator[Runs]:
     with open_folder() as made:
         yield Runs(made)
-
-
-def by_host(result: Tally) -> dict[str, list[int]]:
-    """[requests, bytes, hits] of each host."""
-    hosts: dict[str, list[int]] = {}
-    for (_, host), cell in result.cells.items():
-        sums = hosts.setdefault(host, [0, 0, 0])
-        for column in range(3):
-            sums[column] += cell[column] or 0
-    return hosts
 
 
 @pytest.mark.parametrize(("server", "name"), LOGS)

@@ -30,7 +30,10 @@ _TIMEOUT = 20.0
 
 
 class _Answers(http.server.BaseHTTPRequestHandler):
-    """`/size/N` a body of N bytes that can be kept, `/chunked/N` three chunks of N, `/slow` the same with pauses."""
+    """`/size/N` a body of N bytes that can be kept, `/chunked/N` three chunks of N, `/slow` the same with pauses.
+
+    `/status/N` is an error of that status; all else is not here.
+    """
 
     protocol_version = "HTTP/1.1"
     server: Origin
@@ -46,7 +49,7 @@ class _Answers(http.server.BaseHTTPRequestHandler):
             self._head(200, {"Transfer-Encoding": "chunked", "Cache-Control": "no-store"})
             self._chunks(int(number or 500), PAUSE if what == "slow" else 0.0)
         else:
-            self._head(404, {"Content-Length": "9", "Cache-Control": "no-store"})
+            self._head(int(number) if what == "status" else 404, {"Content-Length": "9", "Cache-Control": "no-store"})
             self._body(b"not here\n")
 
     def do_POST(self) -> None:

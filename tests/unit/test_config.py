@@ -32,6 +32,11 @@ def written(folder: Path, data: Any) -> str:
     return str(file)
 
 
+def test_a_log_may_name_what_is_a_hit(tmp_path: Path) -> None:
+    config = load_edge(written(tmp_path, {**EDGE, "logs": [{**EDGE["logs"][0], "hit": "X-Fast:HIT,STALE"}]}))
+    assert (config.logs[0].hit, load_edge(written(tmp_path, EDGE)).logs[0].hit) == ("X-Fast:HIT,STALE", "")
+
+
 def test_defaults_are_filled_in(tmp_path: Path) -> None:
     config = load_edge(written(tmp_path, EDGE))
     assert (config.spool, config.splay, config.logs[0].reopen) == ("/var/spool/edgetally", 60, "")

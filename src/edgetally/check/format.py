@@ -65,10 +65,13 @@ def unreadable(text: str, server: str, where: str, error: EdgetallyError) -> Fin
 
 def check_format(fmt: LogFormat, where: str = "", dialect: Dialect | None = None) -> Iterator[Finding]:
     """The findings of a format that can be read. dialect: its server's, where the format does not show it."""
-    for finding in (*fmt.findings, *_fields(fmt, dialect or _dialect_of(fmt)), *torn.check(fmt)):
+    for finding in (*fmt.findings, *_fields(fmt, dialect or _dialect_of(fmt)), *torn.unquoted(fmt), *torn.check(fmt)):
         yield finding._replace(where=where)
     if program_of(fmt, paths=True, durations=True) is None:
         yield defects.SLOW_FORMAT.found("the kernel cannot read it, and leaves it to the reference", where=where)
+    elif fmt.runs and any(finding.code == "unquoted" for finding in fmt.findings):
+        what = "the kernel leaves texts with blanks and without quotes to the reference"
+        yield defects.SLOW_FORMAT.found(what, mend="put them in double quotes", where=where)
 
 
 def _dialect_of(fmt: LogFormat) -> Dialect | None:

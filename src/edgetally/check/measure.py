@@ -110,12 +110,11 @@ class _Reader:
         self._format = fmt
         self.explain = fmt.explain
         self._places = {role: fmt.roles[role][0] for role in ("time", "duration", "size") if role in fmt.roles}
-        wanted = set(self._places.values())
-        pattern = b"".join(
-            b"(?P<p%d>%s)" % (number, pattern_of(part, ())) if number in wanted else pattern_of(part, ())
-            for number, part in enumerate(fmt.parts)
-        )
+        self._order = sorted(set(self._places.values()))
+        captured = {place: ["size"] for place in self._order}  # any role of a whole part
+        pattern = b"".join(pattern_of(part, captured.get(number, ())) for number, part in enumerate(fmt.parts))
         self._pattern = re.compile(pattern)
+        self._loose = fmt.loose_pattern(lambda place: captured.get(place, ()))
         self._time_of = fmt.time_of
         kind = fmt.parts[self._places["time"]].kind
         counts = kind in ("epoch", "unix") or kind.endswith((":%s", ":%1", ":%6"))
@@ -123,10 +122,11 @@ class _Reader:
 
     def read(self, line: bytes) -> Row | None:
         """One line, without its end; None where it does not fit the format."""
-        match = self._pattern.fullmatch(self._format.blanked(line))
+        line = self._format.blanked(line)
+        match = self._pattern.fullmatch(line) or (self._loose.fullmatch(line) if self._loose else None)
         if match is None:
             return None
-        said = {role: match[f"p{place}"] for role, place in self._places.items()}
+        said = {role: match[self._order.index(place) + 1] for role, place in self._places.items()}
         moment = said["time"] + b"\n" + said["duration"] if self._format.adds_duration else said["time"]
         return Row(self._time_of(moment), self._seconds(said.get("duration")), said["size"] == b"-")
 

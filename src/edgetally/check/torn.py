@@ -9,13 +9,14 @@ from itertools import accumulate
 
 from edgetally.check import defects
 from edgetally.formats import clocks
-from edgetally.formats.finding import Finding
+from edgetally.formats.finding import UNQUOTED, Finding
 from edgetally.formats.log_format import LogFormat
 from edgetally.formats.pattern import Part
 from edgetally.tally.count import tally
 
 # A value of each kind that is longer than one character, so that it can be cut.
 _TEXT = "abc"
+_TEXTS = ("text", "raw", "name", "request")
 _VALUES = {
     "clf": "10/Oct/2026:13:55:36 +0000",
     "iso": "2026-10-10T13:55:36+00:00",
@@ -41,6 +42,7 @@ _VALUES = {
     "haproxy_state": "--",
     "haproxy_cookies": "----",
     "haproxy_headers": "",
+    "haproxy_quoted": ' "abc"',
     "haproxy_end": '"',
     "keepalive": "+",
     "flag": "1",
@@ -50,8 +52,9 @@ _VALUES = {
     "maybe_request": "GET /a.gif HTTP/1.1",
     "more": " abc",
     "more_quoted": ' "abc"',
-    **dict.fromkeys(("number", "signed", "counter", "decimal", "ms", "us", "ns"), "1234"),
-    **dict.fromkeys(("pad", "is_args", "query", "syslog", "container", "json_members", "json_rest"), ""),
+    **dict.fromkeys(("number", "haproxy_port", "signed", "counter", "decimal", "ms", "us", "ns"), "1234"),
+    **dict.fromkeys(("pad", "haproxy_list", "is_args", "query", "syslog", "container"), ""),
+    **dict.fromkeys(("json_members", "json_rest"), ""),
 }
 # What strftime's words, and our own, give for one moment; see `clocks`.
 _PARTS = (
@@ -64,6 +67,18 @@ _MOMENT = {"t": "\t", "%": "%", "?": "", **dict(word.split("=") for word in _PAR
 def sample(fmt: LogFormat) -> bytes:
     """A line of the format, without its end."""
     return "".join(_value(part) for part in fmt.parts).encode()
+
+
+def unquoted(fmt: LogFormat) -> Iterator[Finding]:
+    """A finding where texts that a blank ends cannot hold one."""
+    bare = [part for part in fmt.parts if part.kind in _TEXTS and part.stop[:1] == " "]
+    values = (_VALUES.get(part.kind, "a b") if part in bare else _value(part) for part in fmt.parts)
+    if not bare or _counted(fmt, "".join(values).encode()) is not None:
+        return
+    names = ", ".join(dict.fromkeys(part.name for part in bare))
+    requests = any(part.kind == "request" for part in bare)
+    cost = "no request is read" if requests else "a line where one of them holds a blank is rejected"
+    yield UNQUOTED.found(f"{names} cannot be told apart", severity="wrong" if requests else "risk", cost=cost)
 
 
 def _value(part: Part) -> str:

@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
     window = _window(options.covers)
     if config is not None:
         _edge(report, config)
-    fmt = _format(given, options.server, report) if given else None
+    fmt = _format(given, options, report) if given else None
     if fmt or not given:
         _files(report, options.files, fmt, options.server, window)
     if report.logs and not report.engine:
@@ -98,12 +98,12 @@ def _edge(report: Report, config: str) -> None:
     report.engine = state.engine
 
 
-def _format(text: str, server: str, report: Report) -> LogFormat | None:
+def _format(text: str, options: argparse.Namespace, report: Report) -> LogFormat | None:
     """The format that the command line gives; None, and a finding, where no line can be read with it."""
     try:
-        return parse_format(text, server)
+        return parse_format(text, options.server, options.hit)
     except EdgetallyError as error:
-        finding = unreadable(text, server, "", error)
+        finding = unreadable(text, options.server, "", error)
         if finding.code == "unreadable_format":
             raise
         report.add([finding])

@@ -25,11 +25,14 @@ def add_output(parser: argparse.ArgumentParser, *choices: str) -> None:
 
 
 def add_format(parser: argparse.ArgumentParser, name_help: str, server_help: str) -> None:
-    """--format, --log-format and --server: what the lines of logs look like."""
+    """--format, --log-format, --server and --hit: what the lines of logs look like, and which of them are hits."""
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--format", metavar="NAME", help=name_help)
     which.add_argument("--log-format", metavar="TEXT", help="what the server's configuration says")
     parser.add_argument("--server", default="", metavar="NAME", help=server_help)
+    parser.add_argument(
+        "--hit", default="", metavar="FIELD:WORD,…", help="the field with the cache's verdict, and the words for a hit"
+    )
 
 
 def check_format_name(name: str | None) -> None:

@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
         raise EdgetallyError(f"--jobs {options.jobs} is less than none: give the number of cores to use, or 0 for all")
     sources = [_source(name) for name in options.files or ["-"]]
     given = options.log_format or options.format
-    log = parse_format(given, options.server) if given else _guessed(sources)
+    log = parse_format(given, options.server, options.hit) if given else _guessed(sources, options.hit)
     rules = ChannelMap.load(options.channels) if options.channels else None
     spread = options.max_spread if options.spread else 0
     with _progress(options.files) as progress:
@@ -106,7 +106,7 @@ def _source(name: str) -> str | BinaryIO:
     return unpacked(sys.stdin.buffer) if name == "-" else name
 
 
-def _guessed(sources: list[str | BinaryIO]) -> LogFormat:
+def _guessed(sources: list[str | BinaryIO], hit: str) -> LogFormat:
     """The format of logs, guessed from their first lines, which is said; the default's where none has a line."""
     found: dict[str, LogFormat] = {}
     for number, source in enumerate(sources):
@@ -121,7 +121,7 @@ def _guessed(sources: list[str | BinaryIO]) -> LogFormat:
         found.setdefault(said.format.name, said.format)
     if len(found) > 1:
         raise EdgetallyError(f"these are logs of several formats, {', '.join(found)}: count them apart")
-    return next(iter(found.values()), FORMATS[DEFAULT_FORMAT])
+    return next(iter(found.values()), FORMATS[DEFAULT_FORMAT]).with_hit(hit)
 
 
 def _head(sources: list[str | BinaryIO], number: int) -> list[bytes]:

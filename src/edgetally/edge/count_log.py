@@ -40,7 +40,7 @@ class LogCounter:
         self._user = user_named(config.user)
         self._engine = config.engine
         self._channels = ChannelMap.load(Path(config.channels))
-        self._formats: dict[tuple[str, str], LogFormat] = {}
+        self._formats: dict[tuple[str, str, str], LogFormat] = {}
 
     def count(self, stream: Stream, item: Renamed, path: Path, file: BinaryIO) -> Counted:
         """The sums of a log. Raises EdgetallyError where there are none."""
@@ -60,7 +60,7 @@ class LogCounter:
         return counted
 
     def _format(self, stream: Stream) -> LogFormat:
-        key = stream.config.format, stream.config.server
+        key = stream.config.format, stream.config.server, stream.config.hit
         if key not in self._formats:
             self._formats[key] = parse_format(*key)
         return self._formats[key]

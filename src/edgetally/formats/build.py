@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from edgetally.errors import EdgetallyError, nearest
 from edgetally.formats import clocks
-from edgetally.formats.finding import BODY_BYTES, LOCAL_TIME, NO_HOST, START_TIME, UNQUOTED, Finding
+from edgetally.formats.finding import (
+    BODY_BYTES,
+    LOCAL_TIME,
+    NO_HOST,
+    START_TIME,
+    UNKNOWN_FIELD,
+    UNQUOTED,
+    Finding,
+)
 from edgetally.formats.log_format import NO_NOTICES, LogFormat
+from edgetally.formats.loose import Run, runs_of, without_blanks
 from edgetally.formats.pattern import (
     SELF_ENDING,
     SELF_STARTING,
@@ -17,8 +27,11 @@ from edgetally.formats.pattern import (
     parts_of,
     stop_of,
 )
-from edgetally.formats.values import NGINX_HIT
+from edgetally.formats.values import NGINX_HIT, shorten
 from edgetally.record import NamedTuple
+
+ODD_TIME = "odd time: "  # begins the name of a time that cannot be read, and the reason follows
+UNKNOWN = "unknown"  # in the place of a field's name: no bill needs it
 
 
 class Dialect(NamedTuple):
@@ -28,9 +41,9 @@ class Dialect(NamedTuple):
     the fields that can have it, the preferred one first; `a+b` are to be added up; of hosts all are used, in this
     order. sure_host: the field of a host that makes all other hosts needless. requests: fields that name a host at
     times only. logs_start: a time is the start of a transfer, but for those in `ends`. hit: the cache's words for a
-    hit. body_only: sizes without headers. advice: what to log for the wire's bytes, the host, the duration. sent:
-    matches the names of fields whose content a client is free to choose. notices: lines of the server's own between
-    those of requests.
+    hit; hits: those of fields that have words of their own. body_only: sizes without headers. advice: what to log for
+    the wire's bytes, the host, the duration. sent: matches the names of fields whose content a client is free to
+    choose. notices: lines of the server's own between those of requests.
     """
 
     server: str
@@ -44,6 +57,7 @@ class Dialect(NamedTuple):
     logs_start: bool = False
     ends: tuple[str, ...] = ()
     hit: re.Pattern[bytes] = NGINX_HIT
+    hits: Mapping[str, re.Pattern[bytes]] = MappingProxyType({})
     sent: re.Pattern[str] = re.compile(r"(?!)")
     notices: re.Pattern[bytes] = NO_NOTICES
 
@@ -66,19 +80,22 @@ def build(
 
     name: for messages and output; findings: those that only the dialect knows of.
     """
-    pieces = merged(pieces)
+    pieces = _joined(dialect, merged(pieces))
     _separate(dialect, name, pieces)
     roles, fields = _roles(dialect, pieces), [piece.field or piece.name for piece in pieces]
     _require(dialect, name, roles, pieces)
     parts = parts_of(pieces)
+    runs = runs_of(parts, roles)
+    parts = without_blanks(parts, runs)
     body = fields[roles["size"][0]] in dialect.body_only and len(roles["size"]) == 1
     starts = dialect.logs_start and fields[roles["time"][0]] not in dialect.ends
-    notes = (*_findings(dialect, parts, roles, body, starts), *findings, *_unquoted(dialect, pieces))
+    notes = (*_findings(dialect, parts, roles, body, starts), *findings, *_unquoted(dialect, pieces, runs))
     adds = starts and "duration" in roles
     meaning = "body" if body else "wire"
     server = dialect.server
-    fmt = LogFormat(name, description, example, server, parts, roles, meaning, adds, dialect.hit, escapes, notes)
-    return fmt._replace(notices=dialect.notices)
+    hit = dialect.hits.get(fields[roles["hit"][0]], dialect.hit) if "hit" in roles else dialect.hit
+    fmt = LogFormat(name, description, example, server, parts, roles, meaning, adds, hit, escapes, notes)
+    return fmt._replace(notices=dialect.notices, runs=runs)
 
 
 def merged(pieces: Iterable[Piece]) -> list[Piece]:
@@ -90,6 +107,29 @@ def merged(pieces: Iterable[Piece]) -> list[Piece]:
         elif piece.name or piece.kind != "literal":
             whole.append(piece)
     return whole
+
+
+def _joined(dialect: Dialect, pieces: Sequence[Piece]) -> list[Piece]:
+    """Make one text of texts that stand side by side, where the bill needs neither: nobody can tell them apart."""
+    needed = {name for choices in dialect.roles.values() for choice in choices for name in choice.split("+")}
+    whole: list[Piece] = []
+    for piece in pieces:
+        before = whole[-1] if whole else Piece("", "literal")
+        if piece.kind == before.kind == "text" and not needed & {
+            piece.field or piece.name,
+            before.field or before.name,
+        }:
+            whole[-1] = Piece(before.name + piece.name, "text")
+        else:
+            whole.append(piece)
+    return whole
+
+
+def unknown(names: Iterable[str]) -> Iterator[Finding]:
+    """One finding about all fields of a format that are not known, given as they are written."""
+    found = list(dict.fromkeys(names))
+    if found:
+        yield UNKNOWN_FIELD.found(f"{', '.join(found)} {'is' if len(found) == 1 else 'are'} not known")
 
 
 def _separate(dialect: Dialect, name: str, pieces: Sequence[Piece]) -> None:
@@ -125,6 +165,10 @@ def _require(dialect: Dialect, name: str, roles: Mapping[str, object], pieces: S
         if role in roles:
             continue
         wanted = dialect.roles[role]
+        odd = next((piece for piece in pieces if role == "time" and piece.field.startswith(ODD_TIME)), None)
+        if odd:
+            why = odd.field[len(ODD_TIME) :]
+            raise EdgetallyError(f"{dialect.directive} {name}: {shorten(odd.name)}: {why}")
         likely = [choice for choice in wanted if "+" not in choice]
         typo = next(filter(None, (nearest(piece.name, likely, 0.8) for piece in pieces if len(piece.name) > 4)), "")
         hint = f"did you mean {typo}?" if typo else f"add {dialect.advice[role]}"
@@ -146,10 +190,20 @@ def _findings(
         yield LOCAL_TIME.found("its time is local and has no offset", mend=advice["offset"])
 
 
-def _unquoted(dialect: Dialect, pieces: Sequence[Piece]) -> Iterator[Finding]:
+def _unquoted(dialect: Dialect, pieces: Sequence[Piece], runs: Sequence[Run]) -> Iterator[Finding]:
     """Name the fields with which a client can make its line unreadable, and so not be billed for it."""
-    for before, piece, following in zip((Piece("", "literal"), *pieces), pieces, pieces[1:]):
+    inside = {place for run in runs for place in range(run.first, run.last + 1)}
+    for place, piece in enumerate(pieces):
+        before, following = (
+            pieces[at] if at in range(len(pieces)) else Piece("", "literal") for at in (place - 1, place + 1)
+        )
         in_quotes = before.name.endswith('"') and following.name.startswith('"')
-        if dialect.sent.match(piece.name) and following.kind == "literal" and not in_quotes:
+        if not dialect.sent.match(piece.name) or following.kind != "literal" or in_quotes:
+            continue
+        if place in inside:
+            yield UNQUOTED.found(
+                f"{piece.name} stands unquoted", cost="a line that can be read in two ways is rejected"
+            )
+        elif following.name:
             stop = stop_of(piece.kind, [following])
             yield UNQUOTED.found(f"{piece.name} stands unquoted", cost=f"a line where it holds '{stop}' is rejected")

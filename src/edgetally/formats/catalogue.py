@@ -99,6 +99,8 @@ FORMATS: Mapping[str, LogFormat] = _Known(
             f"{_EXTENDED} NONE FIN FIN TCP_HIT",
         ),
         "haproxy": later("haproxy", "http_log"),
+        "haproxy_https": later("haproxy", "https_log"),
+        "haproxy_clf": later("haproxy", "clf_log"),
         "traefik": later("traefik", "clf"),
         "traefik_json": later("traefik", "json"),
         "caddy": later("caddy", "access_log"),
@@ -133,14 +135,18 @@ PASTED: dict[str, tuple[str, str]] = {
 }
 
 
-def parse_format(text: str, server: str = "") -> LogFormat:
+def parse_format(text: str, server: str = "", hit: str = "") -> LogFormat:
     """The format that a configuration names or pastes: a key of FORMATS, or what the server's configuration says.
 
     text: `combined`, or a log_format, LogFormat, logformat, log-format, `varnishncsa -F` or logging.yaml format: the
     whole directive, its quoted string, or the bare format. server: what writes the log, one of SERVERS, where known.
-    Raises EdgetallyError for what cannot be read, and where it cannot be told whose format it is.
+    hit: the field and the words that are hits, where the operator names them. Raises EdgetallyError for what cannot be
+    read, and where it cannot be told whose format it is.
     """
-    text = text.strip()
+    return _parse(text.strip(), server).with_hit(hit)
+
+
+def _parse(text: str, server: str) -> LogFormat:
     if server and server not in SERVERS:
         close = nearest(server, SERVERS)
         hint = f"did you mean '{close}'?" if close else f"name one of {', '.join(SERVERS)}"

@@ -60,7 +60,7 @@ _TELL_TALES = (
     (
         "haproxy",
         r"%\{[+-]|%\[[\w.]+(?:\([^)]*\))?(?:,[^\]]*)?\]|"
-        r"%(?:ci|cp|ft|fi|fp|ST|TR|Ta|Tt|Tw|CC|CS|tsc|hrl?|hsl?|HM|HU|HP)(?![a-z])",
+        r"%(?:trl|trg|ci|cp|ft|fi|fp|ST|TR|Ta|Tt|Tw|CC|CS|tsc|hrl?|hsl?|HM|HU|HP)(?![a-z])",
     ),
     ("varnish", r"\{(?:Varnish|VCL_Log|VSL):[^}]*\}x"),
     ("squid", r"%[\"\[#'/]?-?\d*(?:\.\d+)?(?:<st|>a|[<>]Hs|ts\.|t[lg]\b|Ss|Sh|>?r[mud]\b|un\b|\w+::)"),

@@ -48,6 +48,9 @@ UNQUOTED = Defect("unquoted", "risk", "a line where it holds what ends it is rej
 UNESCAPED = Defect(
     "unescaped", "risk", "a line whose client sends a quote is rejected", "let the server escape what clients send"
 )
+UNKNOWN_FIELD = Defect(
+    "unknown_field", "note", "it is read as text", "see that it is spelled right; a newer edgetally may know it"
+)
 REMAPPED_URL = Defect("remapped_url", "risk", "the host may be an origin's", "log %<cquuc> as well")
 NO_DATE = Defect(
     "no_date", "risk", "after midnight they count a day early, until the log says its date anew", "log the date as well"
@@ -55,4 +58,15 @@ NO_DATE = Defect(
 JSON_ESCAPE = Defect(
     "json_escape", "note", "the tally reads it, other tools may not", "use escape=json with JSON, and only with it"
 )
-FORMAT_DEFECTS = (BODY_BYTES, NO_HOST, START_TIME, LOCAL_TIME, UNQUOTED, UNESCAPED, REMAPPED_URL, JSON_ESCAPE, NO_DATE)
+FORMAT_DEFECTS = (
+    BODY_BYTES,
+    NO_HOST,
+    START_TIME,
+    LOCAL_TIME,
+    UNQUOTED,
+    UNESCAPED,
+    UNKNOWN_FIELD,
+    REMAPPED_URL,
+    JSON_ESCAPE,
+    NO_DATE,
+)

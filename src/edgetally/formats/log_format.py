@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 
 from edgetally.errors import EdgetallyError
-from edgetally.formats import clocks
+from edgetally.formats import clocks, loose
 from edgetally.formats.finding import Finding
+from edgetally.formats.loose import Run
 from edgetally.formats.pattern import CONTROLS, Part, pattern_of
 from edgetally.formats.strings import unquoted
-from edgetally.formats.values import DIRECTIVE, NGINX_HIT, normal_host
+from edgetally.formats.values import DIRECTIVE, NGINX_HIT, hit_words, normal_host
 from edgetally.record import NamedTuple
 
 Key = tuple[bytes, ...]
@@ -28,10 +29,13 @@ class Matcher(NamedTuple):
     pattern: for blanked data; multi-line, anchored to whole lines; it never matches across a line's end. A key is the
     time, the hosts in their order of precedence, the cache's word, and the path: what the format says of these, and the
     path if asked for. Where the log has a transfer's start, the time is start and duration with a newline between them.
+    loose: reads lines that the pattern does not take, where a text holds blanks that nothing encloses; its groups are
+    the same.
     """
 
     pattern: re.Pattern[bytes]
     without_controls: re.Pattern[bytes]
+    loose: re.Pattern[bytes] | None
     key_of: Callable[[Row], Key]
     size_of: Callable[[Row], bytes]
 
@@ -42,8 +46,8 @@ class LogFormat(NamedTuple):
     server: `nginx`, `apache`, `squid` and so on, or empty where several write it. bytes_meaning: `wire` (headers
     included) or `body`. adds_duration: the time is a start, and the duration is added to it. escapes: a backslash in a
     value escapes a quote or a backslash. blanks: how many stand in a line whose strings hold none; 0 where strings in
-    quotes are nothing special. notices: lines that are no requests, where they fit nothing else. findings: what makes a
-    bill from this format less right.
+    quotes are nothing special. notices: lines that are no requests, where they fit nothing else. runs: the texts that
+    may hold blanks though only a blank ends them. findings: what makes a bill from this format less right.
     """
 
     name: str
@@ -59,6 +63,7 @@ class LogFormat(NamedTuple):
     findings: tuple[Finding, ...] = ()
     blanks: int = 0
     notices: re.Pattern[bytes] = NO_NOTICES
+    runs: tuple[Run, ...] = ()
 
     @property
     def warnings(self) -> list[str]:
@@ -85,6 +90,25 @@ class LogFormat(NamedTuple):
         """Whether the format says how long a transfer lasted."""
         return "duration" in self.roles
 
+    def with_hit(self, text: str) -> LogFormat:
+        """The format with the field and the words that are hits, as in `X-Cache:HIT,STALE`; as it is for an empty text.
+
+        The field is written as in the format, or as a header's name alone. Raises EdgetallyError where there is none.
+        """
+        name, _, words = text.rpartition(":")
+        if not text:
+            return self
+        if not name or not words.strip(", "):
+            raise EdgetallyError(f"hit '{text}' names no words: write it as FIELD:WORD,WORD")
+        fields = [part.name for part in self.parts if part.kind != "literal" and part.name]
+        braced = re.compile(rf"[{{(]{re.escape(name)}[)}}]", re.IGNORECASE)
+        found = next((field for field in fields if field == name or braced.search(field)), None)
+        if found is None:
+            known = ", ".join(fields)
+            raise EdgetallyError(f"hit '{text}': the format {self.name} has no field '{name}': name one of {known}")
+        roles = {**self.roles, "hit": (next(n for n, part in enumerate(self.parts) if part.name == found),)}
+        return self._replace(roles=roles, hit=hit_words(words), runs=loose.runs_of(self.parts, roles))
+
     def check_spread(self) -> None:
         """Raise EdgetallyError where the bytes of a transfer cannot be spread over the time that it lasted."""
         if not self.has_duration:
@@ -95,24 +119,34 @@ class LogFormat(NamedTuple):
     def matcher(self, paths: bool = False, durations: bool = False) -> Matcher:
         """Compile the pattern. Paths and durations are captured on demand only: they make keys many, the tally slow."""
         durations = durations or self.adds_duration
-        pattern, places = self._pattern(paths, durations)
+        inside, places = self._groups(paths, durations)
+        pattern = b"".join(pattern_of(part, inside(number)) for number, part in enumerate(self.parts))
         keys = [place for role in ("time", "host", "hit", "path") for place in places[role]]
         key_of = _picker(keys, places["duration"][0]) if durations else _picker(keys)
         strict = re.compile(rb"(?m)^" + pattern + rb"\r?$")
         without_controls = re.compile(pattern.replace(CONTROLS, b""))
-        return Matcher(strict, without_controls, key_of, _adder(places["size"]))
+        return Matcher(strict, without_controls, self.loose_pattern(inside), key_of, _adder(places["size"]))
 
-    def _pattern(self, paths: bool, durations: bool) -> tuple[bytes, dict[str, list[int]]]:
-        """The pattern of a line, and the groups of each role in it."""
+    def loose_pattern(
+        self, inside: Callable[[int], Sequence[str]] = lambda _: (), unique: bool = True
+    ) -> re.Pattern[bytes] | None:
+        """The pattern for lines whose texts hold blanks; None where no text can. inside, unique: see `loose`."""
+        if not self.runs:
+            return None
+        time = self.parts[self.roles["time"][0]].kind
+        return re.compile(loose.pattern(self.parts, self.runs, time, inside, unique) + rb"\r?")
+
+    def _groups(self, paths: bool, durations: bool) -> tuple[Callable[[int], list[str]], dict[str, list[int]]]:
+        """The roles that each part is captured in, given its place, and the groups that each role then has."""
         unwanted = {role for role, skip in (("path", not paths), ("duration", not durations)) if skip}
         wanted = [(role, part) for role in _RANK if role not in unwanted for part in self.roles.get(role, ())]
-        pattern, groups = b"", []
-        for number, part in enumerate(self.parts):
-            inside = [role for role, place in wanted if place == number]
-            inside.sort(key=lambda role: _INSIDE.index(role) if role in _INSIDE else 0)
-            pattern += pattern_of(part, inside)
-            groups += [(role, number) for role in inside]
-        return pattern, {role: [groups.index(pair) for pair in wanted if pair[0] == role] for role in _RANK}
+
+        def inside(place: int) -> list[str]:
+            roles = [role for role, part in wanted if part == place]
+            return sorted(roles, key=lambda role: _INSIDE.index(role) if role in _INSIDE else 0)
+
+        groups = [(role, number) for number in range(len(self.parts)) for role in inside(number)]
+        return inside, {role: [groups.index(pair) for pair in wanted if pair[0] == role] for role in _RANK}
 
     @property
     def time_of(self) -> Callable[[bytes], float | None]:
@@ -168,6 +202,9 @@ class LogFormat(NamedTuple):
         if b"\0" in line:
             return f"it holds NUL bytes, the first in column {line.index(0) + 1}"
         line = self.blanked(line)
+        ambiguous = self.loose_pattern(unique=False)
+        if ambiguous and ambiguous.fullmatch(line):
+            return f"it can be read in more than one way: {self.parts[self.runs[0].first].name} should stand in quotes"
         for count in range(len(self.parts), -1, -1):
             match = re.match(b"".join(pattern_of(part, ()) for part in self.parts[:count]), line)
             if match:

@@ -50,6 +50,7 @@ _SHAPES: dict[str, bytes] = {
     # Taken where it is there: to leave it out as well would be tried in all ways, for each that is left out before.
     "more": rb" " + _MORE + rb"+(?!" + _MORE + rb")|(?! " + _MORE + rb")",
     "more_quoted": rb' ?"[^"' + CONTROLS + rb']*"|(?! ?")',
+    "shell": rb'"[^"' + CONTROLS + rb']*"|[^ "' + CONTROLS + rb"]*",
     "container": rb"(?:[\w.-]+ +\| )?",
     "json_members": rb"(?:" + _MEMBER + rb",){0,99}?",
     "json_rest": rb"(?:," + _MEMBER + rb"){0,99}",
@@ -61,6 +62,9 @@ _SHAPES: dict[str, bytes] = {
     "haproxy_status": rb"-1|\d{1,3}",
     "haproxy_state": rb"[A-Za-z-]{2}",
     "haproxy_cookies": rb"[A-Za-z-]{4}",
+    "haproxy_port": rb'\d{1,15}|""',
+    "haproxy_list": rb'(?: [^ "' + CONTROLS + rb"]*)?",
+    "haproxy_quoted": rb'(?: ?"[^"' + CONTROLS + rb']*"){0,99} ?',
     "haproxy_headers": rb"(?: ?\{[^{}" + CONTROLS + rb"]*\})?",
     # HAProxy cuts a line at 1024 characters, of which its own prefix may have taken some; the rest of such a line is
     # gone, but all that counts stands before.
@@ -73,18 +77,22 @@ _SHAPES: dict[str, bytes] = {
 }
 
 # What may stand right before or right after another field, since it shows by itself where it begins or ends.
-SELF_ENDING = frozenset(
-    {"literal", "is_args", "pad", "syslog", "haproxy_headers", "container", "json_members", "quote"}
-)
+SELF_ENDING = {
+    *("literal", "is_args", "pad", "syslog", "haproxy_headers", "haproxy_list", "haproxy_quoted"),
+    *("container", "json_members", "quote"),
+}
 SELF_STARTING = {
     *("literal", "uri", "is_args", "query", "pad", "squid_type"),
-    *("haproxy_headers", "haproxy_end", "json_members", "json_rest", "quote", "more", "more_quoted"),
+    *("haproxy_headers", "haproxy_list", "haproxy_quoted", "haproxy_end", "json_members", "json_rest"),
+    *("quote", "more", "more_quoted"),
 }
 _FIRST_CHARACTERS = {
     "uri": "/",
     "is_args": "?",
     "pad": " ",
     "haproxy_headers": " ",
+    "haproxy_list": " ",
+    "haproxy_quoted": " ",
     "haproxy_end": '"',
     "quote": '"',
     "more": " ",
@@ -129,12 +137,19 @@ def parts_of(pieces: Sequence[Piece]) -> tuple[Part, ...]:
             stop += " "
         elif kind == "user" and stop != "[":
             kind = "text"
+        if kind == "list" and (stop not in (" ", ",", "") or _is_list_mark(following)):
+            kind = "text"
         if kind == "url":  # squid escapes the spaces of a URL, but not its quotes
             stop = ' "' if stop == '"' else " "
         else:
             stop += '"'
         parts.append(Part(piece.name, kind, stop))
     return tuple(parts)
+
+
+def _is_list_mark(following: Sequence[Piece]) -> bool:
+    """Whether what stands behind a list is what parts its elements, too."""
+    return bool(following) and following[0].name.startswith((", ", " : "))
 
 
 def stop_of(kind: str, following: Sequence[Piece]) -> str:
@@ -149,7 +164,7 @@ def stop_of(kind: str, following: Sequence[Piece]) -> str:
         return "?" + stop_of(kind, following[1:])
     if next_kind != "literal":
         return _FIRST_CHARACTERS.get(next_kind, "")
-    if kind in ("text", "user", "request"):
+    if kind in ("text", "raw", "name", "user", "request"):
         return next((char for char in name if char in "\"'[](){}<>|;,\t"), name[0])
     return name[0] if name[0] != ":" else ""
 
@@ -162,10 +177,12 @@ def pattern_of(part: Part, roles: Sequence[str]) -> bytes:
         return _USER
     if part.kind == "joined_host":
         return _group(_but(part.stop) + rb"*(?<!-)", bool(roles))
+    if part.kind == "request" and part.stop[:1] == " ":  # a request has blanks: this is `-` or the like
+        return _but(part.stop) + rb"*" + rb"()" * len(roles)
     if part.kind in ("request", "url") and roles:
-        return _request(part, "host" in roles, "path" in roles)
+        return request_pattern(part, roles)
     if part.kind == "maybe_request":  # in quotes, which are parts of their own, or a dash without
-        request = _request(part, "host" in roles, "path" in roles)
+        request = request_pattern(part, roles)
         return rb'(?:(?<=")' + request + rb'(?=")|(?<!")-(?!"))'
     if part.kind == "uri" and roles:
         return _whole(_but(part.stop + "?"), True) + _but(part.stop) + rb"*"
@@ -177,8 +194,13 @@ def _shape(part: Part) -> bytes:
         return clocks.shape(part.kind)
     if part.kind == "word":
         return _but(part.stop + ' "') + rb"+"
+    if part.kind == "name":
+        return _but(part.stop + '"') + rb"+"
     if part.kind == "query":
         return rb"(?:\?" + _but(part.stop) + rb"*)?"
+    if part.kind == "list":
+        element = rb"(?:\[[0-9A-Fa-f:.]+\])?" + _but(part.stop + ' ,"') + rb"*"
+        return element + rb"(?:(?:, | : )" + element + rb"){0,99}"
     return _SHAPES.get(part.kind) or _but(part.stop) + rb"*"
 
 
@@ -193,18 +215,25 @@ def _but(stop: str) -> bytes:
 _USER = rb'(?:""|' + _but('"[') + rb"*(?:\[(?!\d)" + _but('"[') + rb"*){0,9999})"
 
 
-def _request(part: Part, host: bool, path: bool) -> bytes:
+def request_pattern(part: Part, roles: Sequence[str], guard: bytes = b"", rest: bytes = b"") -> bytes:
     """A request line or a URL alone: an absolute URI or CONNECT's host:port gives the host, then comes the path.
 
     Whatever else stands there (`-`, a TLS hello, `error:invalid-request`) is text, with neither; squid writes the last
-    for a CONNECT that it refuses, too.
+    for a CONNECT that it refuses, too. guard: what has to be so behind a method; rest: what may follow the path.
     """
-    method = rb"" if part.kind == "url" else _but(part.stop + " ") + rb"+ "
-    authority = _whole(_but(part.stop + " /?#"), host)
-    target = rb"(?:[A-Za-z][A-Za-z0-9+.-]*://|(?<=CONNECT )(?!error:))" + authority
-    if path:
+    method = rb"" if part.kind == "url" else _but(part.stop + " ") + rb"+" + guard + rb" "
+    authority = _whole(_but(part.stop + " /?#"), "host" in roles)
+    tunnel = rb"|" + _tunnel(part) if part.kind == "url" else rb""
+    target = rb"(?:[A-Za-z][A-Za-z0-9+.-]*://|(?<=CONNECT )(?!error:)" + tunnel + rb")" + authority
+    if "path" in roles:
         target = rb"(?:" + target + rb"|)" + rb"(?:(?=/)" + _whole(_but(part.stop + " ?#"), True) + rb"|)"
-    return rb"(?:" + method + target + rb"|)" + _but(part.stop) + rb"*"
+    return rb"(?:" + method + target + rb"|)" + (rest or _but(part.stop) + rb"*")
+
+
+def _tunnel(part: Part) -> bytes:
+    """A look ahead for a URL that is a host and a port: that of a CONNECT, whose method stands elsewhere."""
+    host = rb"(?:\[[0-9A-Fa-f:.]+\]|[^]\[:/?#\\\" " + CONTROLS + rb"]+)"
+    return rb"(?=" + host + rb":\d{1,5}(?!" + _but(part.stop) + rb"))"
 
 
 def _whole(character: bytes, capture: bool) -> bytes:

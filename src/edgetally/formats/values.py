@@ -20,6 +20,29 @@ W3C_HIT = re.compile(rb"RefreshHit|Hit|OriginShieldHit|[1-9]|" + SQUID_HIT.patte
 
 # The directives of W3C logs, by name. Any other # can be the beginning of a client's text: such a line is rejected.
 DIRECTIVE = re.compile(rb"#(?:Version|Fields|Software|Date|Start-?Date|End-?Date|GMT-Offset|Remark):")
+# HAProxy's server where its own cache answers.
+HAPROXY_CACHE = re.compile(rb"<CACHE>")
+# mod_cache tells in words how it came to its answer; an old copy that the origin confirmed is a hit.
+APACHE_HIT = re.compile(rb"(?:conditional )?cache hit.*")
+# Response headers with a cache's verdict. Of several caches the last one is the nearest to the client. The last of them
+# is that of RFC 9211, in which a hit is a word behind the cache's name.
+VERDICT_HEADERS = (
+    *("x-cache", "x-cache-status", "x-proxy-cache", "x-cache-hit", "cf-cache-status", "x-varnish-cache"),
+    *("x-fastcgi-cache", "x-nginx-cache", "x-litespeed-cache", "cdn-cache", "x-cdn-cache", "x-vercel-cache"),
+    *("x-cache-remote", "cache-status"),
+)
+_HIT_WORDS = rb"(?:hit|stale|updating|revalidated?|refresh_?hit|originshieldhit)"
+VERDICT_HIT = re.compile(
+    rb"(?i:(?:.*, *)?(?:(?:cache |tcp_(?:[a-z]+_)*)?"
+    + _HIT_WORDS
+    + rb"(?![\w-])[^,]*|[^,;]+(?:;[^,;]*)*; *hit *(?:;[^,]*)?))"
+)
+
+
+def hit_words(words: str) -> re.Pattern[bytes]:
+    """What matches the words of a cache that mean a hit, given with commas between them, whatever comes behind one."""
+    known = "|".join(re.escape(word.strip()) for word in words.split(",") if word.strip())
+    return re.compile(rf"(?:{known})(?![\w-]).*".encode())
 
 
 def normal_host(raw: bytes) -> str:

@@ -488,3 +488,34 @@ def test_every_defect_of_a_configuration_is_in_the_corpus() -> None:
     }
     text = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
     assert [code for code in DEFECTS if code not in shown and not re.search(rf"\b{code}\b", text)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "server", "unknown"),
+    [
+        ("%ts.%03tu %<st %ru %newer %>newerstill", "squid", "%newer, %>newerstill are not known"),
+        ("%trl %B %Zz", "haproxy", "%Zz is not known"),
+        ("%t %O %J", "apache", "%J is not known"),
+        ("%t %O %V", "varnish", "%V is not known"),
+        ("%<cqtq> %<psql> %<zzz>", "trafficserver", "%<zzz> is not known"),
+    ],
+)
+def test_a_field_that_is_newer_than_edgetally_is_text_and_said_once(text: str, server: str, unknown: str) -> None:
+    (found,) = [finding for finding in check_text(text, server) if finding.code == "unknown_field"]
+    assert (found.severity, found.what) == ("note", unknown)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("$msec $bytes_sent $request $status", None),
+        ("$msec $http_a $request $bytes_sent", ("wrong", "no request is read")),
+        (
+            "$msec $bytes_sent $http_a $sent_http_x_cache $status",
+            ("risk", "a line where one of them holds a blank is rejected"),
+        ),
+    ],
+)
+def test_texts_without_quotes_that_cannot_be_told_apart_are_named(text: str, found: tuple[str, str] | None) -> None:
+    said = [(one.severity, one.cost) for one in check_text(text, "nginx") if "cannot be told apart" in one.what]
+    assert said == ([found] if found else [])

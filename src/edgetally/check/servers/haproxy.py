@@ -10,11 +10,9 @@ from edgetally.check import defects
 from edgetally.check.format import check_text
 from edgetally.check.servers.source import Line, Source, lines
 from edgetally.formats.finding import Finding
-from edgetally.formats.servers.haproxy import HTTPLOG
 
 TCPLOG = "log-format %ci:%cp\\ [%t]\\ %ft\\ %b/%s\\ %Tw/%Tc/%Tt\\ %B\\ %ts\\ %ac/%fc/%bc/%sc/%rc\\ %sq/%bq"
-# What option httpslog has behind the fields of httplog
-TLS = "%[fc_err]/%[ssl_fc_err,hex]/%[ssl_c_err]/%[ssl_c_ca_err]/%[ssl_fc_is_resumed] %[ssl_fc_sni]/%sslv/%sslc"
+_OPTIONS = {"httplog": "haproxy", "httpslog": "haproxy_https", "tcplog": TCPLOG}
 _LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice")  # HAProxy logs requests at info, which is below these
 _HERE = re.compile(r"/|127\.|::1|\[::1|localhost|abns@|unix@|fd@|stdout|stderr|ring@|\$")
 
@@ -37,9 +35,7 @@ def sections(source: Source) -> list[Section]:
         first = line.words[0]
         if first in ("global", "defaults", "frontend", "listen", "backend"):
             all_sections.append(Section(first, line.number, defaults if first in ("frontend", "listen") else None))
-        elif first == "log-format" or (
-            first == "option" and line.words[1:2] in (["httplog"], ["tcplog"], ["httpslog"])
-        ):
+        elif first == "log-format" or (first == "option" and line.words[1:2] in ([name] for name in _OPTIONS)):
             all_sections[-1].form = line
             defaults = line if all_sections[-1].kind == "defaults" else defaults
         else:
@@ -70,15 +66,9 @@ def check(source: Source) -> Iterator[Finding]:
 def _format(form: Line, where: str) -> Iterator[Finding]:
     if form.words[0] == "log-format":
         yield from check_text(form.text, "haproxy", where)
-    elif form.words[1] == "tcplog":
-        yield from check_text(TCPLOG, "haproxy", where)
-    elif form.words[1] == "httpslog":
-        yield from check_text(f"log-format {HTTPLOG} {TLS}", "haproxy", where)
-    elif "clf" in form.words:
-        what, mend = "httplog clf is not a format that edgetally knows", "log with a log-format"
-        yield defects.UNREADABLE_FORMAT.found(what, mend=mend, where=where)
     else:
-        yield from check_text("haproxy", "haproxy", where)
+        clf = form.words[1:] == ["httplog", "clf"]
+        yield from check_text("haproxy_clf" if clf else _OPTIONS[form.words[1]], "haproxy", where)
 
 
 def _setting(line: Line, where: str) -> Iterator[Finding]:

@@ -24,7 +24,7 @@ from edgetally.formats.servers.squid import NAMED
 
 _MODULES = ("stdio:", "daemon:")
 _NETWORK = ("syslog:", "udp:", "tcp:")
-_ALL_HEADERS = re.compile(r"%[\"\[#'/]?-?\d*(?:\.\d+)?(?:>h|<h|>ha)(?![a-zA-Z])")
+_ALL_HEADERS = re.compile(r"%[\"\[#'/]?-?\d*(?:\.\d+)?(?:http::)?(?:>ha?|<h)(?![\w{])")
 _WITHOUT_BYTES = ("referrer", "useragent", "icap_squid")
 _OWN = frozenset({*NAMED, *_WITHOUT_BYTES})  # formats that squid has without their being defined
 

@@ -6,16 +6,18 @@ Apache logs a request when it has ended, but %t is the time at which it came: th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from edgetally.errors import EdgetallyError
 from edgetally.formats import clocks
-from edgetally.formats.build import Dialect, build
+from edgetally.formats.build import ODD_TIME, UNKNOWN, Dialect, build, unknown
+from edgetally.formats.finding import Finding
 from edgetally.formats.log_format import LogFormat
 from edgetally.formats.pattern import Piece, kinds_of
 from edgetally.formats.servers.quoting import is_quoted, one_line, quoted
-from edgetally.formats.values import shorten
+from edgetally.formats.values import APACHE_HIT, VERDICT_HEADERS, VERDICT_HIT, shorten
 
+VERDICTS = tuple(f"%{{{name}}}o" for name in VERDICT_HEADERS)
 DIALECT = Dialect(
     server="apache",
     title="Apache",
@@ -25,6 +27,7 @@ DIALECT = Dialect(
         "size": ("%O", "%B", "%b"),
         "host": ("%r", "%{host}i", "%V", "%v"),
         "path": ("%r", "%U"),
+        "hit": ("%{cache-status}e", "%{cache-hit}e", *VERDICTS),
         "duration": ("%{us}T", "%{ms}T", "%T"),
     },
     advice={
@@ -39,7 +42,9 @@ DIALECT = Dialect(
     requests=("%r",),
     logs_start=True,
     ends=("%{end}t",),
-    sent=re.compile(r"%.*\}[iC]$"),
+    hits=dict.fromkeys(VERDICTS, VERDICT_HIT),
+    hit=APACHE_HIT,
+    sent=re.compile(r"%.*(?:\}[iC]|r)$"),
 )
 # lighttpd writes the same fields, but its %t is the time at which the response has ended.
 LIGHTTPD = DIALECT._replace(
@@ -55,13 +60,13 @@ NAMED = {
     "vhost_combined": '%v:%p %h %l %u %t "%r" %>s %O "%{Referer}i" "%{User-Agent}i"',
 }
 _FIELD = re.compile(r"%(?:!?\d{3}(?:,\d{3})*)?([<>])?(?:\{([^}]*)\})?([<>])?(\^[A-Za-z]{2}|[A-Za-z%])")
-_KINDS = kinds_of(
+KINDS = kinds_of(
     {
-        "word": "a A h l L m H",
+        "word": "a A h l L m H {hextid}P",
         "number": "k p P I S ^FB",
         "host": "v V",
         "size": "b B O",
-        "text": "f R i o n e C x ^ti ^to",
+        "text": "f R i o n e C x c ^ti ^to",
         "us": "D",
         "decimal": "T",
         "uri": "U",
@@ -72,6 +77,8 @@ _KINDS = kinds_of(
         "user": "u",
     }
 )
+# What lighttpd cannot read has neither method nor protocol; its query has no question mark.
+_LIGHTTPD_KINDS = {**KINDS, **dict.fromkeys("mHq", "text")}
 _DURATIONS = {"": "decimal", "s": "decimal", "sec": "decimal", "ms": "ms", "us": "us"}
 _MOMENTS = {"sec": "%s", "msec": "%1", "usec": "%6", "msec_frac": "%3", "usec_frac": "%f"}
 _TIME = re.compile(r"([.,:T /-]?)%\{(?:(begin|end)(?::|(?=\})))?([^}]*)\}t")
@@ -82,7 +89,13 @@ def compile_apache(text: str, dialect: Dialect = DIALECT) -> LogFormat:
     """Compile a pasted LogFormat."""
     name, template = _template(text, dialect)
     described = f"{dialect.title} {dialect.directive} {template}"
-    return build(dialect, name, described, list(cut(dialect, name, template, _KINDS)))
+    pieces = list(cut(dialect, name, template, _LIGHTTPD_KINDS if dialect.server == "lighttpd" else KINDS))
+    return build(dialect, name, described, pieces, findings=list(odd_fields(pieces)))
+
+
+def odd_fields(pieces: Iterable[Piece]) -> Iterator[Finding]:
+    """What to say of the fields that are not known."""
+    return unknown(piece.name for piece in pieces if piece.field == UNKNOWN)
 
 
 def compile_lighttpd(text: str) -> LogFormat:
@@ -121,7 +134,7 @@ def cut(dialect: Dialect, name: str, template: str, kinds: Mapping[str, str]) ->
             yield Piece(template[at], "literal")
             at += 1
             continue
-        own = _moment(dialect, name, template, at)
+        own = _moment(template, at)
         if own:
             yield own
             at += len(own.name)
@@ -145,11 +158,13 @@ def _field(dialect: Dialect, name: str, match: re.Match[str], kinds: Mapping[str
         yield Piece(written, "us", "%{us}T")
     elif letter == "i" and (argument or "").lower() == "host":
         yield Piece(written, "host", "%{host}i")
+    elif letter == "o" and f"%{{{(argument or '').lower()}}}o" in VERDICTS:
+        yield Piece(written, "text", f"%{{{(argument or '').lower()}}}o")
     elif letter in kinds:
         kind = kinds.get(written[1:], kinds[letter])
         yield Piece(written, kind, f"%{letter}" if argument is None or letter in "aph" else written)
     else:
-        raise EdgetallyError(f"{dialect.directive} {name}: {written} is not known: correct it")
+        yield Piece(written, "text", UNKNOWN)
 
 
 def _duration(dialect: Dialect, name: str, written: str, unit: str) -> Piece:
@@ -159,7 +174,7 @@ def _duration(dialect: Dialect, name: str, written: str, unit: str) -> Piece:
     return Piece(written, _DURATIONS[unit], f"%{{{unit}}}T" if unit in ("ms", "us") else "%T")
 
 
-def _moment(dialect: Dialect, name: str, template: str, at: int) -> Piece | None:
+def _moment(template: str, at: int) -> Piece | None:
     """A time in a form of the administrator's own, perhaps put together: `%{%H:%M:%S}t.%{msec_frac}t`."""
     spec, which, end = "", "", at
     while True:
@@ -175,5 +190,5 @@ def _moment(dialect: Dialect, name: str, template: str, at: int) -> Piece | None
     written, odd = template[at:end], clocks.unknown_word(spec)
     if odd:
         why = f"{odd} cannot be read" if odd.startswith("%") else f"it is not {odd}"
-        raise EdgetallyError(f"{dialect.directive} {name}: {shorten(written)}: {why}; log %t or %{{usec}}t")
+        return Piece(written, "text", f"{ODD_TIME}{why}; log %t or %{{usec}}t")
     return Piece(written, f"local:{spec}", "%{end}t" if which == "end" else "%{}t")

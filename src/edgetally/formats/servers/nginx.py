@@ -10,8 +10,10 @@ from edgetally.formats.build import Dialect, build
 from edgetally.formats.finding import JSON_ESCAPE, UNESCAPED, UNQUOTED, Finding
 from edgetally.formats.log_format import LogFormat
 from edgetally.formats.pattern import Piece, kinds_of
-from edgetally.formats.values import shorten
+from edgetally.formats.values import VERDICT_HEADERS, VERDICT_HIT, shorten
 
+_HEADERS = [name.replace("-", "_") for name in VERDICT_HEADERS]
+_VERDICTS = tuple(f"${whose}_http_{name}" for whose in ("sent", "upstream") for name in _HEADERS)
 DIALECT = Dialect(
     server="nginx",
     title="nginx",
@@ -21,7 +23,7 @@ DIALECT = Dialect(
         "size": ("$bytes_sent", "$body_bytes_sent"),
         "host": ("$host", "$request", "$http_host", "$server_name"),
         "path": ("$request_uri", "$request", "$uri", "$document_uri"),
-        "hit": ("$upstream_cache_status",),
+        "hit": ("$upstream_cache_status", "$srcache_fetch_status", *_VERDICTS),
         "duration": ("$request_time",),
     },
     advice={
@@ -35,7 +37,8 @@ DIALECT = Dialect(
     body_only=("$body_bytes_sent",),
     sure_host="$host",  # it is the request line's already, else the Host header, else the server's name
     requests=("$request",),
-    sent=re.compile(r"\$(?:http_|arg|cookie_)"),
+    hits=dict.fromkeys(_VERDICTS, VERDICT_HIT),
+    sent=re.compile(r"\$(?:http_|arg|cookie_|request$|request_body$)"),
 )
 # In stream{} most variables of http{} do not exist.
 STREAM = DIALECT._replace(
@@ -73,6 +76,10 @@ _KINDS = kinds_of(
         "address": "$remote_addr",
         "number": "$request_length $connection $connection_requests $remote_port $server_port $pid",
         "text": "$pipe",
+        # Of each server that was asked: `a, b`, and behind a redirect `a : c`.
+        "list": "$upstream_addr $upstream_status $upstream_response_time $upstream_connect_time $upstream_header_time "
+        "$upstream_queue_time $upstream_first_byte_time $upstream_session_time $upstream_response_length "
+        "$upstream_bytes_received $upstream_bytes_sent $upstream_last_addr",
     }
 )
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))", re.ASCII)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgetally.formats.build import Dialect, build
+from edgetally.formats.finding import UNESCAPED
 from edgetally.formats.log_format import LogFormat
 from edgetally.formats.pattern import Piece
 
@@ -37,7 +38,9 @@ JSON_EXAMPLE = (
 def clf() -> LogFormat:
     """Traefik's CLF, which has no host."""
     described = "Traefik's access log, format common"
-    return build(DIALECT, "traefik", described, _clf_pieces(), example=CLF_EXAMPLE)
+    what = "the request, the referer and the agent are written as they come"
+    finding = UNESCAPED.found(what, mend="log JSON, with `accessLog.format: json`")
+    return build(DIALECT, "traefik", described, _clf_pieces(), example=CLF_EXAMPLE, findings=[finding])
 
 
 def json() -> LogFormat:
@@ -48,7 +51,7 @@ def json() -> LogFormat:
 
 def _clf_pieces() -> Iterator[Piece]:
     """Old releases write a missing referer or agent without quotes."""
-    yield from (Piece("client", "word"), Piece(" - ", "literal"), Piece("user", "user"), Piece(" [", "literal"))
+    yield from (Piece("client", "list"), Piece(" - ", "literal"), Piece("user", "user"), Piece(" [", "literal"))
     yield from (Piece("StartUTC", "clf"), Piece('] "', "literal"), Piece("request", "request"), Piece('" ', "literal"))
     yield from (Piece("status", "status"), Piece(" ", "literal"), Piece("DownstreamContentSize", "size"))
     yield from (Piece(" ", "literal"), Piece("referer", "maybe_quoted"), Piece(" ", "literal"))

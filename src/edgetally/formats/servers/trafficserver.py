@@ -9,14 +9,15 @@ import re
 from collections.abc import Iterator, Sequence
 
 from edgetally.errors import EdgetallyError
-from edgetally.formats.build import Dialect, build
+from edgetally.formats.build import UNKNOWN, Dialect, build, unknown
 from edgetally.formats.finding import REMAPPED_URL, UNESCAPED, Finding
 from edgetally.formats.log_format import LogFormat
 from edgetally.formats.pattern import Piece, kinds_of
 from edgetally.formats.servers.quoting import quoted
-from edgetally.formats.values import SQUID_HIT, shorten
+from edgetally.formats.values import SQUID_HIT, VERDICT_HEADERS, VERDICT_HIT, shorten
 
 _MAPPED = ("cquc", "cqu", "cqtx", "cquh", "pquc", "pqu", "pquh")  # URLs as remap rules have left them
+_VERDICTS = tuple(f"{{{name}}}{code}" for name in VERDICT_HEADERS for code in ("psh", "epsh", "ssh", "essh"))
 DIALECT = Dialect(
     server="trafficserver",
     title="Traffic Server",
@@ -25,8 +26,8 @@ DIALECT = Dialect(
         "time": ("cqtq", "cqtn", "cqtd cqtt", "cqts"),
         "size": ("psql", "pscl+pshl", "pscl"),
         "host": ("cquuc", "{host}cqh", *_MAPPED),
-        "path": ("cquuc", "cquc", "cqu", "cqtx", "cqup", "pquc", "pqu"),
-        "hit": ("crc",),
+        "path": ("cquuc", "cquc", "cqu", "cqtx", "pquc", "pqu"),
+        "hit": ("crc", *_VERDICTS),
         "duration": ("ttms", "ttmsf", "tts"),
     },
     advice={
@@ -40,6 +41,7 @@ DIALECT = Dialect(
     body_only=("pscl",),
     logs_start=True,
     hit=SQUID_HIT,
+    hits=dict.fromkeys(_VERDICTS, VERDICT_HIT),
 )
 _COMMON = '%<chi> - %<caun> [%<cqtn>] "%<cqtx>" %<pssc> %<pscl>'
 _EXTENDED = "%<sssc> %<sscl> %<cqcl> %<pqcl> %<cqhl> %<pshl> %<pqhl> %<sshl> %<tts>"
@@ -49,7 +51,8 @@ NAMED = {
     "extended": f"{_COMMON} {_EXTENDED}",
     "extended2": f"{_COMMON} {_EXTENDED} %<phr> %<cfsc> %<pfsc> %<crc>",
 }
-_FIELD = re.compile(r"%<(?:\{([^}]*)\})?(\w+)(?:\[[-\d:]*\])?>")
+_FIELD = re.compile(r"%<(?:\{([^}]*)\})?(\w+)(\[[-\d:]*\])?>")
+_ODD_FIELD = re.compile(r'%<(?:"[^"]*"|[^">])+>')  # alternatives, `a??b??"c"`, or sums over many requests
 _DATE_AND_TIME = re.compile(r"%<cqtd>(.)%<cqtt>")
 _KINDS = kinds_of(
     {
@@ -72,6 +75,15 @@ _KINDS = kinds_of(
 )
 
 
+_OTHERS = """
+cqah psah pqah ssah cssah chiv rchi rchp rchh hiih piid pitag cqth cqus pqus pqup sqpv cqqtl cluc ckh cssn cscert pscert
+puuid psfid cqssl cqssr cqssrt cqint cqmpt cqssv cqssc cqssu cqssg cqssa cthbr cthbt cthb crid cruuid crec ctec prrp
+psqtl psch prscs nhi nhp pqssl pqssr sshv mstsms stmsh stmsf surc ssrc cssql csshv crat cwtr ttmsh fsiz ccid ctid crra
+cwra cccs ctpw ctpd ppv pps ppd ppa pptc pptv pptg vbn vs cquup cquuh ms msdms plg
+"""
+KNOWN = frozenset({*_KINDS, *_OTHERS.split()})
+
+
 def compile_trafficserver(text: str, name: str = "trafficserver") -> LogFormat:
     """Compile a pasted format: the entry of logging.yaml, or its string alone."""
     name, template = _template(text.strip(), name)
@@ -82,10 +94,11 @@ def compile_trafficserver(text: str, name: str = "trafficserver") -> LogFormat:
 
 
 def _findings(pieces: Sequence[Piece]) -> Iterator[Finding]:
-    bare = [piece.name for piece in pieces if piece.field == "cqh" and piece.kind == "text"]
+    bare = [piece.name for piece in pieces if piece.field in ("cqh", "cqtx") and piece.kind in ("text", "request")]
     if bare:
-        coded = bare[0].replace("cqh>", "ecqh>")
+        coded = bare[0].replace("cqh>", "ecqh>").replace("%<cqtx>", "%<cqhm> %<cquuc>")
         yield UNESCAPED.found(f"{bare[0]} is written as it comes", mend=f"log {coded} instead")
+    yield from unknown(piece.name for piece in pieces if piece.field == UNKNOWN)
     fields = {piece.field for piece in pieces}
     if fields & set(_MAPPED) and not fields & {"cquuc", "{host}cqh"}:
         yield REMAPPED_URL.found("its URL is the one after remap rules")
@@ -108,20 +121,27 @@ def _pieces(name: str, template: str) -> Iterator[Piece]:
     at = 0
     while at < len(template):
         whole, field = _DATE_AND_TIME.match(template, at), _FIELD.match(template, at)
+        odd = _ODD_FIELD.match(template, at)
         if whole:
             yield Piece(whole[0], f"utc:%Y-%m-%d{whole[1]}%H:%M:%S", "cqtd cqtt")
         elif field:
             yield _field(field)
+        elif odd:
+            yield Piece(odd[0], "text", "alternatives")
         elif template.startswith("%<", at):
             raise EdgetallyError(f"format {name}: {shorten(template[at:])} is no field: correct it")
         else:
             yield Piece(template[at], "literal")
-        match = whole or field
+        match = whole or field or odd
         at = match.end() if match else at + 1
 
 
 def _field(match: re.Match[str]) -> Piece:
     argument, code = match[1], match[2]
+    if match[3]:
+        return Piece(match[0], "text", "a part of a field")
     if code in ("cqh", "ecqh") and (argument or "").lower() == "host":
         return Piece(match[0], "host", "{host}cqh")
-    return Piece(match[0], _KINDS.get(code, "text"), code)
+    verdict = f"{{{(argument or '').lower()}}}{code}"
+    field = verdict if verdict in _VERDICTS else code
+    return Piece(match[0], _KINDS.get(code, "text"), field if code in KNOWN else UNKNOWN)

@@ -12,9 +12,9 @@ from edgetally.errors import EdgetallyError
 from edgetally.formats.build import Dialect, build
 from edgetally.formats.log_format import LogFormat
 from edgetally.formats.pattern import kinds_of
-from edgetally.formats.servers.apache import cut
+from edgetally.formats.servers.apache import VERDICTS, cut, odd_fields
 from edgetally.formats.servers.quoting import is_quoted, one_line, quoted
-from edgetally.formats.values import VARNISH_HIT, shorten
+from edgetally.formats.values import VARNISH_HIT, VERDICT_HIT, shorten
 
 DEFAULT = '%h %l %u %t "%r" %s %b "%{Referer}i" "%{User-agent}i"'
 DIALECT = Dialect(
@@ -26,7 +26,7 @@ DIALECT = Dialect(
         "size": ("%O", "%b"),
         "host": ("%r", "%{host}i"),
         "path": ("%r", "%U"),
-        "hit": ("%{Varnish:handling}x", "%{Varnish:hitmiss}x"),
+        "hit": ("%{Varnish:handling}x", "%{Varnish:hitmiss}x", *VERDICTS),
         "duration": ("%{us}T", "%{ms}T", "%T"),
     },
     advice={
@@ -43,7 +43,8 @@ DIALECT = Dialect(
     sure_host="%{host}i",
     logs_start=True,
     hit=VARNISH_HIT,
-    sent=re.compile(r"%.*\}[iC]$"),
+    hits=dict.fromkeys(VERDICTS, VERDICT_HIT),
+    sent=re.compile(r"%.*(?:\}[iC]|r)$"),
 )
 NAMED = {"combined": DEFAULT, "varnish": DEFAULT}
 _KINDS = kinds_of(
@@ -71,4 +72,6 @@ def compile_varnish(text: str) -> LogFormat:
     if command or is_quoted(rest):
         rest, _ = quoted(rest, DIALECT.directive)
     template = rest.replace("\\t", "\t").replace("\\n", "\n").rstrip("\n")
-    return build(DIALECT, "varnish", f"varnishncsa -F {template}", list(cut(DIALECT, "varnish", template, _KINDS)))
+    pieces = list(cut(DIALECT, "varnish", template, _KINDS))
+    findings = list(odd_fields(pieces))
+    return build(DIALECT, "varnish", f"varnishncsa -F {template}", pieces, findings=findings)

@@ -64,9 +64,12 @@ class ReferenceEngine:
         strict, key_of, size_of = self._matcher.pattern.fullmatch, self._matcher.key_of, self._matcher.size_of
         clean = len(block.translate(None, _CONTROLS)) == len(block)
         fitting = self._matcher.without_controls.fullmatch if clean else strict
+        loose = self._matcher.loose
         texts, blanked = block.split(b"\n"), self._format.blanked(block)
         for number, text, read in zip(numbers, texts, texts if blanked is block else blanked.split(b"\n")):
             found = fitting(read)
+            if found is None and loose is not None:
+                found = loose.fullmatch(read)
             if found is None:
                 self._reject(name, number, text)
                 continue

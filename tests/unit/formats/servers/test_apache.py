@@ -179,7 +179,6 @@ def test_lighttpd_logs_the_end() -> None:
         ("CustomLog /var/log/access.log combined", "CustomLog: it names a format but does not hold it"),
         ('LogFormat "%t %O" a\nLogFormat "%t %b" b', "LogFormat: paste one directive only; after its line comes LogF"),
         ('LogFormat "%t %D%O" x', "LogFormat x: %D and %O stand side by side"),
-        ('LogFormat "%t %O %J" x', "LogFormat x: %J is not known"),
         ('LogFormat "%t %O %{h}T" x', "LogFormat x: %{h}T: the unit is s, ms or us"),
         ('LogFormat "%{%c}t %O" x', "LogFormat x: %{%c}t: %c cannot be read"),
         ('LogFormat "%{%H:%M}t %O" x', "LogFormat x: %{%H:%M}t: it is not a whole date and time"),

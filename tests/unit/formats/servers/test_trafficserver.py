@@ -91,6 +91,10 @@ def test_a_quote_that_a_client_sends_is_warned_of() -> None:
     ]
 
 
+def test_a_request_line_is_warned_of_since_it_is_written_as_it_comes() -> None:
+    assert any("%<cqtx> is written as it comes" in warning for warning in FORMATS["trafficserver_extended"].warnings)
+
+
 def test_an_url_from_after_remapping_is_warned_of() -> None:
     assert any("remap" in warning for warning in FORMATS["trafficserver_squid"].warnings)
 

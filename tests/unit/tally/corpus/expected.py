@@ -134,9 +134,26 @@ EXPECTED = {
         rejected=(6, 9),
         bytes=181_333,
         cells={
-            (EARLY, "all"): Cell(6, 5342 + 1151 + 10420 + 151 + 0 + 163352),
-            (LATE, "all"): Cell(3, 700 + 0 + 217),
+            (EARLY, "all"): Cell(6, 5342 + 1151 + 10420 + 151 + 0 + 163352, hits=1),
+            (LATE, "all"): Cell(3, 700 + 0 + 217, hits=0),
         },
+    ),
+    "named/haproxy_https": Expected(
+        lines=5,
+        rejected=(4,),
+        bytes=6_570,
+        cells={
+            (EARLY, "www.example.com"): Cell(1, 5342, hits=0),
+            (EARLY, "static.example.com"): Cell(1, 1151, hits=1),
+            (EARLY, "-"): Cell(1, 0, hits=0),
+            (LATE, "-"): Cell(1, 77, hits=0),
+        },
+    ),
+    "named/haproxy_clf": Expected(
+        lines=5,
+        rejected=(4,),
+        bytes=6_710,
+        cells={(EARLY, "all"): Cell(3, 5342 + 1151 + 0, hits=1), (LATE, "all"): Cell(1, 217, hits=0)},
     ),
     "named/traefik": Expected(
         lines=10,

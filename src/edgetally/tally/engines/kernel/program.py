@@ -42,6 +42,7 @@ _WHOLE: dict[str, tuple[int, int, int]] = {
     "signed": (1, _DIGITS, k.MINUS),
     "counter": (1, _DIGITS, k.PLUS),
     "haproxy_status": (1, 3, 0),
+    "haproxy_port": (1, _DIGITS, 0),
 }
 # The most digits before the dot, the least and the most behind it, flags, and for times the unit's microseconds
 _DECIMAL: dict[str, tuple[int, int, int, int, int]] = {
@@ -57,18 +58,21 @@ _DECIMAL: dict[str, tuple[int, int, int, int, int]] = {
     "local:%6": (_DIGITS, 0, 0, 0, 1),
 }
 # Text up to a stop: how long it is at least
-_UNTIL = {"text": 0, "host": 0, "joined_host": 0, "user": 0, "request": 0, "url": 0, "uri": 0}
-_UNTIL.update(word=1, token=1, path=1, w3c_column=1, maybe_request=0, maybe_text=0)
+_UNTIL = {"text": 0, "raw": 0, "host": 0, "joined_host": 0, "user": 0, "request": 0, "url": 0, "uri": 0}
+_UNTIL.update(word=1, name=1, token=1, path=1, list=1, w3c_column=1, maybe_request=0, maybe_text=0)
 _TARGETS = ("request", "url", "maybe_request")
-_LONG = ("text", "uri", "host", *_TARGETS)
+_LONG = ("text", "raw", "uri", "host", *_TARGETS)
 # What is there or not: what it begins and ends with, its stops where they are its own, its least length, and flags
 _GROUPS: dict[str, tuple[str, str, str, int, int]] = {
     "squid_type": (" ", "", ' "', 1, 0),
     "query": ("?", "", "", 0, 0),
+    "haproxy_list": (" ", "", ' "', 0, 0),
+    "haproxy_quoted": ('"', '"', '"', 0, k.LAST),
     "haproxy_headers": ("{", "}", "{}", 0, k.LAST),
     "maybe_quoted": ('"', '"', '"', 0, k.DASH),
     "more": (" ", "", ' "[', 1, 0),
     "more_quoted": ('"', '"', '"', 0, k.LAST),
+    "shell": ('"', '"', '"', 0, 0),
 }
 _EMPTY_OR_DASH = ("cache", "number", "flag")
 _OTHERS = {"pad": k.PAD, "syslog": k.SYSLOG, "container": k.CONTAINER, "json_members": k.MEMBERS, "json_rest": k.MORE}
@@ -311,7 +315,7 @@ def _stops(part: Part) -> str:
         return ' "'
     if part.kind == "user":
         return '"['
-    return part.stop + (' "' if part.kind == "word" else "")
+    return part.stop + {"word": ' "', "list": ' ,"'}.get(part.kind, "")
 
 
 def _holds(part: Part, char: str) -> bool:
