@@ -3,9 +3,8 @@
 
 use crate::entries::Hosts;
 use crate::fields;
-use crate::json::Json;
 use crate::prefix;
-use crate::shapes::{answer, flag, kind, role, Cell, Entry, Left, Minute, Node, Op, Spans, State, Word, HOSTS, ROLES};
+use crate::shapes::{answer, kind, role, Cell, Entry, Left, Minute, Node, Op, Spans, State, Step, Word, HOSTS, ROLES};
 use crate::text::{expect, Found, OrLeave, Span, Stop, Text};
 
 const LONGEST_LINE: usize = 2 << 20;
@@ -23,6 +22,7 @@ pub struct Kernel<'a> {
     pub words: &'a mut [Word],
     pub minutes: &'a mut [Minute],
     pub left: &'a mut [Left],
+    pub steps: &'a mut [Step],
     pub state: &'a mut State,
 }
 
@@ -121,6 +121,7 @@ impl Kernel<'_> {
             }
             kind::PAD => fields::pad(self.text, at),
             kind::GROUP => fields::group(self.text, op, at, &mut line.escaped),
+            kind::OBJECT => self.object(op, at, line),
             _ => self.rare(op, at),
         }
     }
@@ -152,12 +153,9 @@ impl Kernel<'_> {
     /// The instructions that few formats have.
     #[inline(never)]
     fn rare(&self, op: &Op, at: usize) -> Found<usize> {
-        let json = Json { text: self.text, escapes: op.may(flag::ESCAPES) };
         match op.kind {
             kind::SYSLOG => prefix::syslog(self.text, at),
             kind::CONTAINER => prefix::container(self.text, at),
-            kind::MEMBERS => json.members(op, at),
-            kind::MORE => json.more(at),
             _ => Err(Stop::Leave),
         }
     }

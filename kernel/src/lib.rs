@@ -22,7 +22,7 @@ mod text;
 use core::mem::{align_of, size_of};
 use core::slice::{from_raw_parts, from_raw_parts_mut};
 
-use shapes::{answer, Cell, Entry, Left, Minute, Node, Op, Spans, State, Word, SLACK, VERSION};
+use shapes::{answer, Cell, Entry, Left, Minute, Node, Op, Spans, State, Step, Word, SLACK, VERSION};
 
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("the structures that Python shares with the kernel are those of 64 bits");
@@ -48,6 +48,7 @@ pub struct Context {
     words: Lent<Word>,
     minutes: Lent<Minute>,
     left: Lent<Left>,
+    steps: Lent<Step>,
     state: State,
     spans: Spans,
 }
@@ -58,7 +59,7 @@ const fn size<T>() -> u32 {
 
 /// The version, and the sizes of the structures: the caller's have to be the same.
 #[no_mangle]
-pub static EDGETALLY_LAYOUT: [u32; 9] = [
+pub static EDGETALLY_LAYOUT: [u32; 10] = [
     VERSION,
     size::<Context>(),
     size::<Op>(),
@@ -68,6 +69,7 @@ pub static EDGETALLY_LAYOUT: [u32; 9] = [
     size::<Minute>(),
     size::<Node>(),
     size::<Left>(),
+    size::<Step>(),
 ];
 
 /// Count lines. The answer says why it stopped: see `shapes::answer`.
@@ -99,6 +101,7 @@ pub unsafe extern "C" fn edgetally_count(context: *mut Context) -> u32 {
             words: context.words.get_mut(),
             minutes: context.minutes.get_mut(),
             left: context.left.get_mut(),
+            steps: context.steps.get_mut(),
             state: &mut context.state,
         }
     };
@@ -137,10 +140,12 @@ impl Context {
         let read_only = self.text.is_sound() && self.ops.is_sound() && self.pool.is_sound() && self.nodes.is_sound();
         let tables = self.table.is_table() && self.words.is_table() && self.minutes.is_table();
         let sums = self.entries.is_sound() && self.arena.is_sound() && self.cells.is_sound() && self.left.is_sound();
+        let steps = self.steps.is_sound() && self.steps.len > 0;
         let (pos, end) = (self.state.pos, self.state.end);
         read_only
             && tables
             && sums
+            && steps
             && self.left.len > 0
             && pos < end
             && end <= self.text.len

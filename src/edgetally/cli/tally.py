@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import BinaryIO
 
 from edgetally.cli import summary
-from edgetally.cli.options import add_format, add_output, check_format_name
+from edgetally.cli.options import add_format, add_output, given_format
 from edgetally.errors import EdgetallyError
 from edgetally.formats.catalogue import FORMATS, parse_format
 from edgetally.formats.log_format import LogFormat
@@ -56,12 +56,12 @@ def run(options: argparse.Namespace) -> int:
     0: every line was counted; 1: some were rejected, the result is printed all the same. Raises EdgetallyError (exit
     status 2) for wrong use and for what cannot be read.
     """
-    check_format_name(options.format)
+    given = given_format(options)
     if options.spread and not 1 <= options.max_spread <= LONGEST_SPREAD:
         raise EdgetallyError(f"--max-spread {options.max_spread} is not from 1 to {LONGEST_SPREAD} seconds: correct it")
     if options.jobs < 0:
         raise EdgetallyError(f"--jobs {options.jobs} is less than none: give the number of cores to use, or 0 for all")
-    log = parse_format(options.log_format or options.format or DEFAULT_FORMAT, options.server)
+    log = parse_format(given or DEFAULT_FORMAT, options.server)
     rules = ChannelMap.load(options.channels) if options.channels else None
     spread = options.max_spread if options.spread else 0
     with _progress(options.files) as progress:

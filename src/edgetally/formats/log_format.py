@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
-from typing import Callable, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 from edgetally.errors import EdgetallyError
 from edgetally.formats import clocks
 from edgetally.formats.finding import Finding
+from edgetally.formats.json_line import Member, ObjectReader
 from edgetally.formats.pattern import CONTROLS, Part, pattern_of
 from edgetally.formats.values import NGINX_HIT, normal_host
 
@@ -23,13 +24,14 @@ _INSIDE = ("host", "path")  # a request holds both, in this order
 class Matcher(NamedTuple):
     """A format's pattern for lines, and the functions that pick a match's key and size.
 
-    pattern: for blanked data; multi-line, anchored to whole lines; it never matches across a line's end. A key is the
-    time, the hosts in their order of precedence, the cache's word, and the path: what the format says of these, and the
-    path if asked for. Where the log has a transfer's start, the time is start and duration with a newline between them.
+    pattern: for blanked data; multi-line, anchored to whole lines; it never matches across a line's end. Where lines
+    are JSON it is what reads one. A key is the time, the hosts in their order of precedence, the cache's word, and the
+    path: what the format says of these, and the path if asked for. Where the log has a transfer's start, the time is
+    start and duration with a newline between them.
     """
 
-    pattern: re.Pattern[bytes]
-    without_controls: re.Pattern[bytes]
+    pattern: re.Pattern[bytes] | ObjectReader
+    without_controls: re.Pattern[bytes] | ObjectReader
     key_of: Callable[[Row], Key]
     size_of: Callable[[Row], bytes]
 
@@ -39,7 +41,8 @@ class LogFormat(NamedTuple):
 
     server: `nginx`, `apache`, `squid` and so on, or empty where several write it. bytes_meaning: `wire` (headers
     included) or `body`. adds_duration: the time is a start, and the duration is added to it. escapes: a backslash in a
-    value escapes a quote or a backslash. findings: what makes a bill from this format less right.
+    value escapes a quote or a backslash. findings: what makes a bill from this format less right. members: where lines
+    are JSON objects, the members that the parts are the values of.
     """
 
     name: str
@@ -53,6 +56,7 @@ class LogFormat(NamedTuple):
     hit: re.Pattern[bytes] = NGINX_HIT
     escapes: bool = True
     findings: tuple[Finding, ...] = ()
+    members: tuple[Member, ...] = ()
 
     @property
     def warnings(self) -> list[str]:
@@ -89,24 +93,46 @@ class LogFormat(NamedTuple):
     def matcher(self, paths: bool = False, durations: bool = False) -> Matcher:
         """Compile the pattern. Paths and durations are captured on demand only: they make keys many, the tally slow."""
         durations = durations or self.adds_duration
-        pattern, places = self._pattern(paths, durations)
+        captured, places = self._captured(paths, durations)
         keys = [place for role in ("time", "host", "hit", "path") for place in places[role]]
-        key_of = _picker(keys, places["duration"][0]) if durations else _picker(keys)
+        key_of = _picker(keys, places["duration"][0]) if durations and places["duration"] else _picker(keys)
+        size_of = _adder(places["size"])
+        if self.members:
+            reader = ObjectReader(self.members, captured)
+            return Matcher(reader, reader, key_of, size_of)
+        pattern = b"".join(pattern_of(part, inside) for part, inside in zip(self.parts, captured))
         strict = re.compile(rb"(?m)^" + pattern + rb"\r?$")
-        without_controls = re.compile(pattern.replace(CONTROLS, b""))
-        return Matcher(strict, without_controls, key_of, _adder(places["size"]))
+        return Matcher(strict, re.compile(pattern.replace(CONTROLS, b"")), key_of, size_of)
 
-    def _pattern(self, paths: bool, durations: bool) -> tuple[bytes, dict[str, list[int]]]:
-        """The pattern of a line, and the groups of each role in it."""
+    def _captured(self, paths: bool, durations: bool) -> tuple[list[list[str]], dict[str, list[int]]]:
+        """For each part the roles that it is captured in, and for each role its groups in a match."""
         unwanted = {role for role, skip in (("path", not paths), ("duration", not durations)) if skip}
         wanted = [(role, part) for role in _RANK if role not in unwanted for part in self.roles.get(role, ())]
-        pattern, groups = b"", []
-        for number, part in enumerate(self.parts):
+        captured: list[list[str]] = []
+        for number in range(len(self.parts)):
             inside = [role for role, place in wanted if place == number]
-            inside.sort(key=lambda role: _INSIDE.index(role) if role in _INSIDE else 0)
-            pattern += pattern_of(part, inside)
-            groups += [(role, number) for role in inside]
-        return pattern, {role: [groups.index(pair) for pair in wanted if pair[0] == role] for role in _RANK}
+            captured.append(sorted(inside, key=lambda role: _INSIDE.index(role) if role in _INSIDE else 0))
+        groups = [(role, number) for number, inside in enumerate(captured) for role in inside]
+        return captured, {role: [groups.index(pair) for pair in wanted if pair[0] == role] for role in _RANK}
+
+    def sayer(self, places: Mapping[str, int]) -> Callable[[bytes], dict[str, bytes] | None]:
+        """A function that gives the texts of some parts of a blanked line by name; None where the line does not fit."""
+        captured = [[name for name, place in places.items() if place == number] for number in range(len(self.parts))]
+        names = [name for inside in captured for name in inside]
+        if self.members:
+            reader: Callable[[bytes], Any] = ObjectReader(self.members, captured).fullmatch
+        else:
+            groups = [
+                b"(" * len(inside) + pattern_of(part, ()) + b")" * len(inside)
+                for part, inside in zip(self.parts, captured)
+            ]
+            reader = re.compile(b"".join(groups)).fullmatch
+
+        def said(line: bytes) -> dict[str, bytes] | None:
+            found = reader(line)
+            return None if found is None else dict(zip(names, found.groups(b"")))
+
+        return said
 
     @property
     def time_of(self) -> Callable[[bytes], float | None]:
@@ -154,6 +180,8 @@ class LogFormat(NamedTuple):
         """Why a line does not fit: where it parts from the format, and what was expected there."""
         if b"\0" in line:
             return f"it holds NUL bytes, the first in column {line.index(0) + 1}"
+        if self.members:
+            return ObjectReader(self.members, [()] * len(self.members)).explain(line)
         line = self.blanked(line)
         for count in range(len(self.parts), -1, -1):
             match = re.match(b"".join(pattern_of(part, ()) for part in self.parts[:count]), line)

@@ -15,14 +15,6 @@ from edgetally.formats import clocks
 # What no value holds, as it stands in a class; a class of all but these holds more.
 CONTROLS = rb"\x00-\x1f"
 
-# The values of JSON, with escaped quotes blanked: a number or a string, an array of these, an object of all of them.
-# Every repetition begins with a comma of its own: a text can be cut in one way only, so that no line takes long.
-_STRING = rb'"[^"' + CONTROLS + rb']*"'
-_SCALAR = rb"(?:" + _STRING + rb"|[\w.+-]+)"
-_ARRAY = rb"\[(?:" + _SCALAR + rb"(?:," + _SCALAR + rb"){0,999})?\]"
-_FLAT = _STRING + rb":(?:" + _SCALAR + rb"|" + _ARRAY + rb")"
-_OBJECT = rb"\{(?:" + _FLAT + rb"(?:," + _FLAT + rb"){0,999})?\}"
-_MEMBER = _STRING + rb":(?:" + _SCALAR + rb"|" + _ARRAY + rb"|" + _OBJECT + rb")"
 # The fields that have a shape of their own; times have theirs in clocks; all others are text.
 _SHAPES: dict[str, bytes] = {
     "pad": rb" *",
@@ -42,9 +34,6 @@ _SHAPES: dict[str, bytes] = {
     "token": rb"[^ " + CONTROLS + rb"]+",
     "path": rb"[^ " + CONTROLS + rb"]+",
     "maybe_quoted": rb'"[^"' + CONTROLS + rb']*"|-',
-    "container": rb"(?:[\w.-]+ +\| )?",
-    "json_members": rb"(?:" + _MEMBER + rb",){0,99}?",
-    "json_rest": rb"(?:," + _MEMBER + rb"){0,99}",
     "keepalive": rb"[X+-]",
     "flag": rb"\d*|-",
     "squid_code": rb"[A-Z][A-Z_]*",
@@ -65,10 +54,10 @@ _SHAPES: dict[str, bytes] = {
 }
 
 # What may stand right before or right after another field, since it shows by itself where it begins or ends.
-SELF_ENDING = frozenset({"literal", "is_args", "pad", "syslog", "haproxy_headers", "container", "json_members"})
+SELF_ENDING = frozenset({"literal", "is_args", "pad", "syslog", "haproxy_headers"})
 SELF_STARTING = {
     *("literal", "uri", "is_args", "query", "pad", "squid_type"),
-    *("haproxy_headers", "haproxy_end", "json_members", "json_rest"),
+    *("haproxy_headers", "haproxy_end"),
 }
 _FIRST_CHARACTERS = {
     "uri": "/",

@@ -53,7 +53,7 @@ class SpoolRoom(TypedDict):
 @final
 class EdgeStatus(TypedDict):
     """The status of an edge. ledger: the id of the one that it is pinned to; spool: None where there is none; engine:
-    what reads its logs, `kernel 1` or `reference, because …`."""
+    what reads its logs, `kernel 2` or `reference, because …`."""
 
     role: Literal["edge"]
     version: str

@@ -387,7 +387,7 @@ def test_the_table_has_the_worst_first(log: Path, capsys: pytest.CaptureFixture[
         "  mend:  log $bytes_sent or %O instead"
     )
     assert [block.split()[0] for block in blocks[:-1]] == ["WRONG", "RISK", "RISK", "NOTE"]
-    assert blocks[-1] == f"{log}: 1 lines as common, 0 of them rejected\nengine: kernel 1\n1 wrong, 2 risk, 1 note\n"
+    assert blocks[-1] == f"{log}: 1 lines as common, 0 of them rejected\nengine: kernel 2\n1 wrong, 2 risk, 1 note\n"
 
 
 def test_json_has_findings_and_figures(log: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,7 +28,7 @@ class Kernel(NamedTuple):
 
 
 def engine_said(engine: str) -> str:
-    """What reads the logs where an engine is asked for, in words: `kernel 1`, or `reference, because …`."""
+    """What reads the logs where an engine is asked for, in words: `kernel 2`, or `reference, because …`."""
     return "reference, because it is asked for" if engine == "reference" else str(kernel())
 
 

@@ -11,7 +11,7 @@ from edgetally.tally.engines.kernel.structures import LENT, NONE, SLACK, Context
 
 # How much of each there is. What is not used takes no memory: the system gives it when it is written to.
 SIZES = {"table": 1 << 16, "entries": 1 << 14, "arena": 1 << 20, "cells": 1 << 15}
-SIZES.update(words=128, minutes=1024, left=4096)
+SIZES.update(words=128, minutes=1024, left=4096, steps=1024)
 
 
 class Memory:

@@ -6,12 +6,12 @@ takes it may leave some: lines that are seldom seen. A format that it cannot be 
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from edgetally.formats import clocks
 from edgetally.formats.log_format import LogFormat
 from edgetally.formats.pattern import Part
 from edgetally.tally.engines.kernel import structures as k
+from edgetally.tally.engines.kernel.json_program import program_of_members
+from edgetally.tally.engines.kernel.shared import ClockText, Program, UnfitError, time_op
 
 _CHUNK = 16  # bytes of a literal that one instruction compares
 _STOPS = 4
@@ -67,28 +67,7 @@ _GROUPS: dict[str, tuple[str, str, str, int, int]] = {
     "maybe_quoted": ('"', '"', '"', 0, k.DASH),
 }
 _EMPTY_OR_DASH = ("cache", "number", "flag")
-_OTHERS = {"pad": k.PAD, "syslog": k.SYSLOG, "container": k.CONTAINER, "json_members": k.MEMBERS, "json_rest": k.MORE}
-
-
-class UnfitError(Exception):
-    """The format has something that the kernel has no instruction for."""
-
-
-class ClockText(NamedTuple):
-    """How a time is written that the kernel asks about. fraction: what stands for none in its place."""
-
-    kind: str
-    written: clocks.Written
-
-
-class Program(NamedTuple):
-    """A format's program. target: the role of the host that is in a request or a URL; 0 where none is."""
-
-    ops: tuple[k.Op, ...]
-    clocks: tuple[ClockText, ...]
-    options: int
-    hosts: int
-    target: int
+_OTHERS = {"pad": k.PAD, "syslog": k.SYSLOG}
 
 
 def program_of(fmt: LogFormat, paths: bool, durations: bool) -> Program | None:
@@ -97,6 +76,8 @@ def program_of(fmt: LogFormat, paths: bool, durations: bool) -> Program | None:
     paths, durations: whether these are asked for.
     """
     try:
+        if fmt.members:
+            return program_of_members(fmt, paths, durations)
         return _Compiler(fmt, paths, durations).program()
     except UnfitError:
         return None
@@ -236,27 +217,17 @@ class _Compiler:
         is tried last: nothing behind it may begin with one.
         """
         follows = behind.kind == "literal" and not behind.name.startswith("-")
-        if part.kind in _EMPTY_OR_DASH and not (follows or behind.kind in (*_GROUPS, "json_rest")):
-            raise UnfitError
-        if part.kind == "json_members" and not (behind.kind == "literal" and behind.name):
+        if part.kind in _EMPTY_OR_DASH and not (follows or behind.kind in _GROUPS):
             raise UnfitError
 
     # ----------------------------------------------------------------------------------------------------------------
     # Times, and what fields are to the tally
 
     def _time(self, kind: str) -> k.Op:
-        written = clocks.written(kind) if clocks.is_time(kind) else None
-        if written is None or len(self._clocks) == _CLOCKS or not _CHUNK <= written.head <= 2 * _CHUNK:
+        if len(self._clocks) == _CLOCKS:
             raise UnfitError
-        op = k.Op(kind=k.TIME, most=written.head, seconds=written.seconds, clock=len(self._clocks))
-        op.fraction[:] = written.fraction
-        op.open, op.tail = ord(written.point or "\0"), k.ZONE if written.tail is None else written.tail
-        if written.tail is not None and written.tail > 8:
-            raise UnfitError
-        mask = [255] * written.head
-        mask[written.seconds : written.seconds + 2] = [0, 0]
-        op.minute_mask[:] = mask[:_CHUNK] + mask[-_CHUNK:]
-        self._clocks.append(ClockText(kind, written))
+        op, clock = time_op(kind, len(self._clocks))
+        self._clocks.append(clock)
         return op
 
     def _role(self, number: int) -> int:

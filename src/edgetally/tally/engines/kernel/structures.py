@@ -5,7 +5,7 @@ from __future__ import annotations
 from ctypes import Structure, c_int64, c_size_t, c_uint8, c_uint16, c_uint32, c_uint64, c_void_p, sizeof
 from typing import Any
 
-VERSION = 1
+VERSION = 2
 SLACK = 64  # bytes behind the last one that is looked at
 NONE = 0xFFFFFFFF
 NO_NODE = NONE - 1  # in the place of a root: the lines are left
@@ -14,7 +14,7 @@ ROLES = 16
 ZONE = 255
 
 # Instructions
-LITERAL, UNTIL, RANGES, WHOLE, DECIMAL, TIME, PAD, GROUP, SYSLOG, CONTAINER, MEMBERS, MORE, END = range(13)
+LITERAL, UNTIL, RANGES, WHOLE, DECIMAL, TIME, PAD, GROUP, SYSLOG, CONTAINER, OBJECT, END = range(12)
 # Flags of instructions
 DASH, MINUS, PLUS, LETTER, ESCAPES, TWO, WIDE, LAST = (1 << bit for bit in range(8))
 # What a field is to the tally; a host is HOST and its number
@@ -91,6 +91,16 @@ class Left(Structure):
     _fields_ = tuple((name, c_uint64) for name in ("start", "end", "line"))
 
 
+class Step(Structure):
+    """A step of a way through JSON."""
+
+    _fields_ = (
+        ("literal", c_uint8 * 32),
+        ("bytes", c_uint64),
+        *[(name, c_uint32) for name in ("len", "kind", "member", "next", "other", "reserved")],
+    )
+
+
 class State(Structure):
     """What Python sets and the kernel changes."""
 
@@ -105,6 +115,8 @@ class State(Structure):
         *[(name, c_size_t) for name in ("asked", "asked_at")],
         ("asked_clock", c_uint64),
         ("clocks", Clock * 4),
+        ("steps", c_size_t),
+        ("misses", c_uint64),
     )
 
 
@@ -121,6 +133,7 @@ LENT: dict[str, Any] = {
     "words": Word,
     "minutes": Minute,
     "left": Left,
+    "steps": Step,
 }
 
 
@@ -134,4 +147,4 @@ class Context(Structure):
     )
 
 
-LAYOUT = (VERSION, *(sizeof(shape) for shape in (Context, Op, Entry, Cell, Word, Minute, Node, Left)))
+LAYOUT = (VERSION, *(sizeof(shape) for shape in (Context, Op, Entry, Cell, Word, Minute, Node, Left, Step)))

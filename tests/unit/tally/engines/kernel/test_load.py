@@ -34,7 +34,7 @@ def _anew() -> Iterator[None]:
 
 
 def test_the_kernel_is_there() -> None:
-    assert str(load.kernel()) == "kernel 1"
+    assert str(load.kernel()) == "kernel 2"
 
 
 def test_a_program_without_one_counts_with_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,11 +76,11 @@ def test_what_is_no_library_is_not_used() -> None:
 
 def test_a_kernel_of_another_layout_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """It would else read structures that are not there, or leave every line in silence."""
-    monkeypatch.setattr(structures, "LAYOUT", (2, *structures.LAYOUT[1:]))
-    monkeypatch.setattr(structures, "VERSION", 2)
-    assert "the kernel is version 1, and the program needs 2: build the program again" in str(load.kernel())
+    monkeypatch.setattr(structures, "LAYOUT", (3, *structures.LAYOUT[1:]))
+    monkeypatch.setattr(structures, "VERSION", 3)
+    assert "the kernel is version 2, and the program needs 3: build the program again" in str(load.kernel())
     load.kernel.cache_clear()
-    monkeypatch.setattr(structures, "LAYOUT", (1, structures.LAYOUT[1] + 8, *structures.LAYOUT[2:]))
+    monkeypatch.setattr(structures, "LAYOUT", (2, structures.LAYOUT[1] + 8, *structures.LAYOUT[2:]))
     assert load.kernel().run is None
 
 
@@ -133,7 +133,7 @@ def engine_of(pyz: Path) -> tuple[str, bool]:
 
 def test_a_program_alone_loads_the_kernel_from_itself(tmp_path: Path) -> None:
     shutil.copy(PYZ, tmp_path)
-    assert engine_of(tmp_path / PYZ.name) == ("kernel 1", False)
+    assert engine_of(tmp_path / PYZ.name) == ("kernel 2", False)
 
 
 def test_the_library_that_is_installed_is_loaded_where_it_is_roots_and_the_same(tmp_path: Path) -> None:
@@ -142,15 +142,15 @@ def test_the_library_that_is_installed_is_loaded_where_it_is_roots_and_the_same(
         path.parent.mkdir(parents=True)
         shutil.copy(source, path)
     if os.geteuid() == 0:
-        assert engine_of(program) == ("kernel 1", True)
+        assert engine_of(program) == ("kernel 2", True)
         library.chmod(0o777)  # others could change it
-        assert engine_of(program) == ("kernel 1", False)
+        assert engine_of(program) == ("kernel 2", False)
         library.chmod(0o755)
         os.chown(library, 12345, 12345)
-        assert engine_of(program) == ("kernel 1", False)
+        assert engine_of(program) == ("kernel 2", False)
     with open(library, "ab") as file:
         file.write(b"changed")
-    assert engine_of(program) == ("kernel 1", False)
+    assert engine_of(program) == ("kernel 2", False)
 
 
 def test_a_host_that_forbids_code_in_memory_uses_the_one_that_is_installed(tmp_path: Path) -> None:
@@ -171,4 +171,4 @@ def test_a_host_that_forbids_code_in_memory_uses_the_one_that_is_installed(tmp_p
             (tmp_path / place).parent.mkdir(parents=True)
             shutil.copy(source, tmp_path / place)
         done = subprocess.run([sys.executable, "-I", "-c", moved], capture_output=True, text=True, check=True)
-        assert done.stdout == "kernel 1\n"
+        assert done.stdout == "kernel 2\n"
