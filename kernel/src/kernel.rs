@@ -4,7 +4,9 @@
 use crate::entries::Hosts;
 use crate::fields;
 use crate::prefix;
-use crate::shapes::{answer, kind, role, Cell, Entry, Left, Minute, Node, Op, Spans, State, Step, Word, HOSTS, ROLES};
+use crate::shapes::{
+    answer, kind, option, role, Cell, Entry, Left, Minute, Node, Op, Spans, State, Step, Word, HOSTS, ROLES,
+};
 use crate::text::{expect, Found, OrLeave, Span, Stop, Text};
 
 const LONGEST_LINE: usize = 2 << 20;
@@ -61,18 +63,33 @@ impl Kernel<'_> {
     pub fn run(&mut self, spans: &mut Spans) -> u32 {
         let mut line = Line { time: 0, size: 0, lasted: 0, escaped: false, spans };
         while self.state.pos < self.state.end {
-            let next = match self.line(self.state.pos, &mut line) {
-                Ok(next) => next,
-                Err(Stop::Answer(why)) => return why,
-                Err(Stop::Leave) => match self.leave(self.state.pos) {
-                    Ok(next) => next,
-                    Err(why) => return why,
-                },
+            let mut from = self.state.pos;
+            let next = loop {
+                match self.line(from, &mut line) {
+                    Ok(next) => break next,
+                    Err(Stop::Answer(why)) => return why,
+                    Err(Stop::Leave) => from = self.unwrapped(from),
+                }
+                if from == self.state.pos {
+                    match self.leave(from) {
+                        Ok(next) => break next,
+                        Err(why) => return why,
+                    }
+                }
             };
             self.state.pos = next;
             self.state.line += 1;
         }
         answer::DONE
+    }
+
+    /// Where a line begins behind what others put before it; where it is read again from its beginning there is nothing.
+    #[inline(never)]
+    fn unwrapped(&self, from: usize) -> usize {
+        if from != self.state.pos || self.state.options & option::WRAPPED == 0 {
+            return self.state.pos;
+        }
+        prefix::wrapped(self.text, from).unwrap_or(from)
     }
 
     /// Leave a line to the caller. Returns where the next one begins.

@@ -130,6 +130,8 @@ pub mod option {
     /// There is a target; the path is that of a URI.
     pub const TARGET: u64 = 32;
     pub const URI: u64 = 64;
+    /// A line may have a prefix of syslog's or of a container's log.
+    pub const WRAPPED: u64 = 128;
 }
 
 /// Why the kernel stops.

@@ -106,9 +106,30 @@ def formats() -> dict[str, LogFormat]:
 
 def log(fmt: LogFormat, chance: random.Random) -> bytes:
     """A log of one to some hundred lines."""
-    end = chance.choice([b"\n", b"\n", b"\r\n"])
+    end, around = chance.choice([b"\n", b"\n", b"\r\n"]), chance.random() < 0.2
     lines = [_line(fmt, chance) for _ in range(chance.choice([1, 3, 30, 200]))]
+    lines = [_wrapped(line, chance) for line in lines] if around else lines
     return end.join(lines) + chance.choice([b"", b"\n"])
+
+
+_PREFIXES = (
+    *(b"Oct 10 13:55:36 lb1 nginx[2451]: ", b"<134>Oct  1 13:55:36 caddy: ", b"2026-10-10T13:55:36+02:00 lb1 x: "),
+    *(
+        b"2026-10-06T00:17:09.669794202Z stdout F ",
+        b"2026-10-06T00:17:09Z stderr F ",
+        b"2026-10-06T00:17:09Z stdout P ",
+    ),
+    *(b"<134>1 2026-10-10T13:55:36Z lb1 nginx 2451 - - ", b"Oct 10 13:55:36 a b: ", b"2026-10-06T00:17:09Z - x: ", b""),
+)
+
+
+def _wrapped(line: bytes, chance: random.Random) -> bytes:
+    """A line as others write it on."""
+    if chance.random() < 0.3:
+        text = json.dumps(line.decode("utf-8", "surrogateescape") + "\n", ensure_ascii=False)
+        whole = f'{{"log":{text},"stream":"stdout","time":"2026-10-06T00:17:09.66Z"}}'
+        return whole.encode("utf-8", "surrogateescape")
+    return chance.choice(_PREFIXES) + line
 
 
 def _line(fmt: LogFormat, chance: random.Random) -> bytes:

@@ -115,7 +115,7 @@ class _Reader:
 
     def read(self, line: bytes) -> Row | None:
         """One line, without its end; None where it does not fit the format."""
-        said = self._said(self._format.blanked(line))
+        said = self._said(line)
         if said is None:
             return None
         moment = said["time"] + b"\n" + said["duration"] if self._format.adds_duration else said["time"]

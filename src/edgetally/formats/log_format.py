@@ -13,6 +13,7 @@ from edgetally.formats.finding import Finding
 from edgetally.formats.json_line import Member, ObjectReader
 from edgetally.formats.pattern import CONTROLS, Part, pattern_of
 from edgetally.formats.values import NGINX_HIT, normal_host
+from edgetally.formats.wrapped import unwrapped
 
 Key = tuple[bytes, ...]
 Row = Sequence[bytes]
@@ -116,7 +117,7 @@ class LogFormat(NamedTuple):
         return captured, {role: [groups.index(pair) for pair in wanted if pair[0] == role] for role in _RANK}
 
     def sayer(self, places: Mapping[str, int]) -> Callable[[bytes], dict[str, bytes] | None]:
-        """A function that gives the texts of some parts of a blanked line by name; None where the line does not fit."""
+        """A function that gives the texts of some parts of a line by name; None where the line does not fit."""
         captured = [[name for name, place in places.items() if place == number] for number in range(len(self.parts))]
         names = [name for inside in captured for name in inside]
         if self.members:
@@ -129,7 +130,10 @@ class LogFormat(NamedTuple):
             reader = re.compile(b"".join(groups)).fullmatch
 
         def said(line: bytes) -> dict[str, bytes] | None:
-            found = reader(line)
+            found = reader(self.blanked(line))
+            if found is None:
+                inner = unwrapped(line)
+                found = None if inner is None else reader(self.blanked(inner))
             return None if found is None else dict(zip(names, found.groups(b"")))
 
         return said
@@ -181,8 +185,8 @@ class LogFormat(NamedTuple):
         if b"\0" in line:
             return f"it holds NUL bytes, the first in column {line.index(0) + 1}"
         if self.members:
-            return ObjectReader(self.members, [()] * len(self.members)).explain(line)
-        line = self.blanked(line)
+            return ObjectReader(self.members, [()] * len(self.members)).explain(unwrapped(line) or line)
+        line = self.blanked(unwrapped(line) or line)
         for count in range(len(self.parts), -1, -1):
             match = re.match(b"".join(pattern_of(part, ()) for part in self.parts[:count]), line)
             if match:

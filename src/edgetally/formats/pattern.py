@@ -15,6 +15,12 @@ from edgetally.formats import clocks
 # What no value holds, as it stands in a class; a class of all but these holds more.
 CONTROLS = rb"\x00-\x1f"
 
+# What a syslog daemon puts before a line.
+SYSLOG = (
+    rb"(?:<\d{1,3}>)?(?:1 )?(?:[A-Z][a-z][a-z] [ \d]\d \d\d:\d\d:\d\d(?:\.\d+)?|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"
+    rb"(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)) (?:(?:[^ :\[" + CONTROLS + rb"]+|\[?[0-9a-fA-F:.]+\]?) )?"
+    rb"[\w./-]+(?:\[\d+\]:|:| (?:\d+|-) [\w-]+ (?:-|\[[^\]" + CONTROLS + rb"]*\])) "
+)
 # The fields that have a shape of their own; times have theirs in clocks; all others are text.
 _SHAPES: dict[str, bytes] = {
     "pad": rb" *",
@@ -46,11 +52,7 @@ _SHAPES: dict[str, bytes] = {
     # HAProxy cuts a line at 1024 characters, of which its own prefix may have taken some; the rest of such a line is
     # gone, but all that counts stands before.
     "haproxy_end": rb'"|(?<=[^\n]{900})$',
-    "syslog": (
-        rb"(?:(?:<\d{1,3}>)?(?:1 )?(?:[A-Z][a-z][a-z] [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"
-        rb"(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)) (?:(?:[^ :\[" + CONTROLS + rb"]+|\[?[0-9a-fA-F:.]+\]?) )?"
-        rb"[\w./-]+(?:\[\d+\]:|:| (?:\d+|-) [\w-]+ (?:-|\[[^\]" + CONTROLS + rb"]*\])) )?"
-    ),
+    "syslog": rb"(?:" + SYSLOG + rb")?",
 }
 
 # What may stand right before or right after another field, since it shows by itself where it begins or ends.

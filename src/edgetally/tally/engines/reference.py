@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import BinaryIO, Callable
+from typing import Any, BinaryIO, Callable
 
 from edgetally.formats.log_format import Key, LogFormat
+from edgetally.formats.wrapped import unwrapped
 from edgetally.limits import SLOT_SECONDS
 from edgetally.tally.inputs import DIRECTIVE, blocks
 from edgetally.tally.result import Tally
@@ -63,7 +64,7 @@ class ReferenceEngine:
         fitting = self._matcher.without_controls.fullmatch if clean else strict
         texts, blanked = block.split(b"\n"), self._format.blanked(block)
         for number, text, read in zip(numbers, texts, texts if blanked is block else blanked.split(b"\n")):
-            found = fitting(read)
+            found = fitting(read) or self._unwrapped(text)
             if found is None:
                 self._reject(name, number, text)
                 continue
@@ -73,6 +74,11 @@ class ReferenceEngine:
                 self._book.reject(name, number, "its time is no time", text)
         if len(self._kinds) > _OPEN_KINDS:
             self.flush()
+
+    def _unwrapped(self, text: bytes) -> Any:
+        """What fits of a line that others put something around."""
+        inner = unwrapped(text)
+        return None if inner is None else self._matcher.pattern.fullmatch(self._format.blanked(inner))
 
     def flush(self) -> None:
         """Put all that is counted into the book."""

@@ -26,7 +26,7 @@ class _Compiler:
         self._paths = fmt.roles.get("path", ()) if paths else ()
         self._durations = fmt.roles.get("duration", ()) if durations or fmt.adds_duration else ()
         self._clocks: list[ClockText] = []
-        self._options = self._target = 0
+        self._options, self._target = k.WRAPPED, 0
 
     def program(self) -> Program:
         places = {member.path: number for number, member in enumerate(self._format.members)}

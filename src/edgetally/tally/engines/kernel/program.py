@@ -9,6 +9,7 @@ from __future__ import annotations
 from edgetally.formats import clocks
 from edgetally.formats.log_format import LogFormat
 from edgetally.formats.pattern import Part
+from edgetally.formats.wrapped import is_apart
 from edgetally.tally.engines.kernel import structures as k
 from edgetally.tally.engines.kernel.json_program import program_of_members
 from edgetally.tally.engines.kernel.shared import ClockText, Program, UnfitError, time_op
@@ -92,7 +93,9 @@ class _Compiler:
         self._durations = fmt.roles.get("duration", ())[:1] if durations or fmt.adds_duration else ()
         self._ops: list[k.Op] = []
         self._clocks: list[ClockText] = []
-        self._options = 0
+        first = fmt.parts[0]
+        has_role = any(0 in places for places in fmt.roles.values())
+        self._options = k.WRAPPED if is_apart(first, has_role) else 0
         self._target = 0
         literals = [part.name for part in self._parts if part.kind == "literal"]
         if len(self._hosts) > k.HOSTS or (fmt.escapes and "\\" in "".join(literals)):

@@ -20,7 +20,7 @@ DASH, MINUS, PLUS, LETTER, ESCAPES, TWO, WIDE, LAST = (1 << bit for bit in range
 # What a field is to the tally; a host is HOST and its number
 SIZE, LASTED, WORD, MOMENT, TARGET, URI, PATH, HOST = range(1, 9)
 # Options of a state
-ADDS, SPREADS, PATHS, HITS, METHOD, OF_TARGET, OF_URI = (1 << bit for bit in range(7))
+ADDS, SPREADS, PATHS, HITS, METHOD, OF_TARGET, OF_URI, WRAPPED = (1 << bit for bit in range(8))
 # Why the kernel stops
 DONE, FULL, FLUSH, ASK_WORD, ASK_MINUTE, ASK_ENTRY, BAD = range(7)
 
