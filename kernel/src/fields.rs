@@ -165,7 +165,7 @@ pub fn fraction(text: Text, op: &Op, from: usize, point: u8, wanted: bool) -> Fo
 
 /// The first six of some digits, as if zeros followed them.
 #[inline(always)]
-fn millionths(digits: u128, n: usize) -> u64 {
+pub fn millionths(digits: u128, n: usize) -> u64 {
     const ZEROS: u128 = 0x3030_3030_3030;
     let kept = head(n.min(6));
     number(digits & kept | ZEROS & !kept, 6)

@@ -3,10 +3,10 @@
 
 use crate::entries::Hosts;
 use crate::fields;
-use crate::json::Json;
 use crate::prefix;
-use crate::shapes::{answer, flag, kind, role, Cell, Entry, Group, Left, Minute, Node, Op, Spans, State, Word};
-use crate::shapes::{HOSTS, ROLES};
+use crate::shapes::{
+    answer, kind, option, role, Cell, Entry, Group, Left, Minute, Node, Op, Spans, State, Step, Word, HOSTS, ROLES,
+};
 use crate::text::{expect, Found, OrLeave, Span, Stop, Text};
 
 const LONGEST_LINE: usize = 2 << 20;
@@ -25,6 +25,7 @@ pub struct Kernel<'a> {
     pub words: &'a mut [Word],
     pub minutes: &'a mut [Minute],
     pub left: &'a mut [Left],
+    pub steps: &'a mut [Step],
     pub state: &'a mut State,
 }
 
@@ -63,18 +64,33 @@ impl Kernel<'_> {
     pub fn run(&mut self, spans: &mut Spans) -> u32 {
         let mut line = Line { time: 0, size: 0, lasted: 0, escaped: false, spans };
         while self.state.pos < self.state.end {
-            let next = match self.line(self.state.pos, &mut line) {
-                Ok(next) => next,
-                Err(Stop::Answer(why)) => return why,
-                Err(Stop::Leave) => match self.leave(self.state.pos) {
-                    Ok(next) => next,
-                    Err(why) => return why,
-                },
+            let mut from = self.state.pos;
+            let next = loop {
+                match self.line(from, &mut line) {
+                    Ok(next) => break next,
+                    Err(Stop::Answer(why)) => return why,
+                    Err(Stop::Leave) => from = self.unwrapped(from),
+                }
+                if from == self.state.pos {
+                    match self.leave(from) {
+                        Ok(next) => break next,
+                        Err(why) => return why,
+                    }
+                }
             };
             self.state.pos = next;
             self.state.line += 1;
         }
         answer::DONE
+    }
+
+    /// Where a line begins behind what others put before it; where it is read again from its beginning there is nothing.
+    #[inline(never)]
+    fn unwrapped(&self, from: usize) -> usize {
+        if from != self.state.pos || self.state.options & option::WRAPPED == 0 {
+            return self.state.pos;
+        }
+        prefix::wrapped(self.text, from).unwrap_or(from)
     }
 
     /// Leave a line to the caller. Returns where the next one begins.
@@ -125,6 +141,7 @@ impl Kernel<'_> {
             }
             kind::PAD => fields::pad(self.text, at),
             kind::GROUP => fields::group(self.text, op, at, &mut line.escaped),
+            kind::OBJECT => self.object(op, at, line),
             _ => self.rare(op, at),
         }
     }
@@ -156,12 +173,9 @@ impl Kernel<'_> {
     /// The instructions that few formats have.
     #[inline(never)]
     fn rare(&self, op: &Op, at: usize) -> Found<usize> {
-        let json = Json { text: self.text, escapes: op.may(flag::ESCAPES) };
         match op.kind {
             kind::SYSLOG => prefix::syslog(self.text, at),
             kind::CONTAINER => prefix::container(self.text, at),
-            kind::MEMBERS => json.members(op, at),
-            kind::MORE => json.more(at),
             _ => Err(Stop::Leave),
         }
     }

@@ -22,7 +22,7 @@ mod text;
 use core::mem::{align_of, size_of};
 use core::slice::{from_raw_parts, from_raw_parts_mut};
 
-use shapes::{answer, Cell, Entry, Group, Left, Minute, Node, Op, Spans, State, Word, SLACK, VERSION};
+use shapes::{answer, Cell, Entry, Group, Left, Minute, Node, Op, Spans, State, Step, Word, SLACK, VERSION};
 
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("the structures that Python shares with the kernel are those of 64 bits");
@@ -49,6 +49,7 @@ pub struct Context {
     words: Lent<Word>,
     minutes: Lent<Minute>,
     left: Lent<Left>,
+    steps: Lent<Step>,
     state: State,
     spans: Spans,
 }
@@ -59,7 +60,7 @@ const fn size<T>() -> u32 {
 
 /// The version, and the sizes of the structures: the caller's have to be the same.
 #[no_mangle]
-pub static EDGETALLY_LAYOUT: [u32; 10] = [
+pub static EDGETALLY_LAYOUT: [u32; 11] = [
     VERSION,
     size::<Context>(),
     size::<Op>(),
@@ -70,6 +71,7 @@ pub static EDGETALLY_LAYOUT: [u32; 10] = [
     size::<Node>(),
     size::<Group>(),
     size::<Left>(),
+    size::<Step>(),
 ];
 
 /// Count lines. The answer says why it stopped: see `shapes::answer`.
@@ -102,6 +104,7 @@ pub unsafe extern "C" fn edgetally_count(context: *mut Context) -> u32 {
             words: context.words.get_mut(),
             minutes: context.minutes.get_mut(),
             left: context.left.get_mut(),
+            steps: context.steps.get_mut(),
             state: &mut context.state,
         }
     };
@@ -141,11 +144,13 @@ impl Context {
         let rules = self.nodes.is_sound() && self.groups.is_sound() && self.heads.is_sound();
         let tables = self.table.is_table() && self.words.is_table() && self.minutes.is_table();
         let sums = self.entries.is_sound() && self.arena.is_sound() && self.cells.is_sound() && self.left.is_sound();
+        let steps = self.steps.is_sound() && self.steps.len > 0;
         let (pos, end) = (self.state.pos, self.state.end);
         read_only
             && rules
             && tables
             && sums
+            && steps
             && self.left.len > 0
             && pos < end
             && end <= self.text.len

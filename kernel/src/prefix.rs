@@ -126,3 +126,11 @@ pub fn container(text: Text, from: usize) -> Found<usize> {
     expect(text.has(at, b"| "))?;
     Ok(at + 2)
 }
+
+/// Where a line begins behind the prefix of a container's log, as CRI has it, or of a syslog daemon.
+pub fn wrapped(text: Text, from: usize) -> Found<usize> {
+    match iso(text, from) {
+        Ok(at) if text.has(at, b"stdout F ") || text.has(at, b"stderr F ") => Ok(at + 9),
+        _ => syslog(text, from),
+    }
+}

@@ -14,6 +14,12 @@ pub const NONE: u32 = u32::MAX;
 pub const UNREADABLE: u32 = NONE - 1;
 
 /// One instruction of a line's program: a field, and the literal behind it.
+///
+/// OBJECT: a JSON object. `least` is the number of the instruction before those of its members, which stand behind END,
+/// and are numbered from 1; `most` is how many there are; `literal` has a bit for each that is needed. A member is UNTIL,
+/// WHOLE, DECIMAL or TIME, or OBJECT where members in it are wanted. Its name is in `lows`, and as long as `least`;
+/// `back` is the member that it is in, or 0. DECIMAL: `literal` may stand behind it in a text, a `unit` of 0 shows by the
+/// digits of a time. TIME: with PLUS it may be a number, too.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Op {
@@ -66,9 +72,8 @@ pub mod kind {
     pub const GROUP: u8 = 7;
     pub const SYSLOG: u8 = 8;
     pub const CONTAINER: u8 = 9;
-    pub const MEMBERS: u8 = 10;
-    pub const MORE: u8 = 11;
-    pub const END: u8 = 12;
+    pub const OBJECT: u8 = 10;
+    pub const END: u8 = 11;
 }
 
 pub mod flag {
@@ -129,6 +134,8 @@ pub mod option {
     /// There is a target; the path is that of a URI.
     pub const TARGET: u64 = 32;
     pub const URI: u64 = 64;
+    /// A line may have a prefix of syslog's or of a container's log.
+    pub const WRAPPED: u64 = 128;
 }
 
 /// Why the kernel stops.
@@ -231,6 +238,38 @@ pub struct Group {
     pub next: u32,
 }
 
+/// A step of a way through JSON: what stands before a value, and what that is. See `way`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Step {
+    pub literal: [[u8; 16]; 2],
+    /// A bit for each byte of the literal.
+    pub bytes: u64,
+    pub len: u32,
+    pub kind: u32,
+    pub member: u32,
+    /// The first of the steps behind this one, and the next of those that may stand here; 0 for none.
+    pub next: u32,
+    pub other: u32,
+    pub reserved: u32,
+}
+
+/// What stands behind a step's literal.
+pub mod way {
+    /// More of the literal.
+    pub const MORE: u32 = 0;
+    pub const TEXT: u32 = 1;
+    /// A text that is mostly long.
+    pub const FAR: u32 = 2;
+    pub const NUMBER: u32 = 3;
+    /// An object or array, whose bracket is the literal's last byte.
+    pub const INSIDE: u32 = 4;
+    /// The value of a member that is wanted.
+    pub const MEMBER: u32 = 5;
+    /// The line ends.
+    pub const END: u32 = 6;
+}
+
 /// A line that is left to the caller: from where to where it goes, and its number.
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -275,4 +314,7 @@ pub struct State {
     pub asked_at: usize,
     pub asked_clock: u64,
     pub clocks: [Clock; 4],
+    /// How many steps there are, and how many lines went no known way since there were none.
+    pub steps: usize,
+    pub misses: u64,
 }

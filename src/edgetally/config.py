@@ -34,6 +34,7 @@ _MAY_BE_EMPTY = (".hosts", "edges")  # the lists that need not have anything in 
 class LogConfig(NamedTuple):
     """One access log: its stream's name, its path (a glob is allowed), its server, format and reopen command.
 
+    fields: of a format that is JSON, which members are what, as `json` in formats/servers says; empty for others.
     spread: whether a transfer's bytes are spread over the time that it lasted, over max_spread seconds at most.
     private: the folder for the log's private place, empty for the nearest above the log that only root can change.
     hit: the field that has the cache's verdict and the words for a hit, as in `X-Cache:HIT,STALE`; empty for those that
@@ -49,6 +50,12 @@ class LogConfig(NamedTuple):
     max_spread: int = LONGEST_SPREAD
     private: str = ""
     hit: str = ""
+    fields: str = ""
+
+    @property
+    def whole_format(self) -> str:
+        """The format with its fields."""
+        return f"{self.format} {self.fields}" if self.fields else self.format
 
 
 class EdgeConfig(NamedTuple):

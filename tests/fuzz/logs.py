@@ -5,9 +5,12 @@ Used by the unit tests with few rounds, and by hand with many: tests/fuzz/engine
 
 from __future__ import annotations
 
+import json
 import random
+import time
 
 from edgetally.formats.catalogue import FORMATS, PASTED, parse_format
+from edgetally.formats.json_line import Member
 from edgetally.formats.log_format import LogFormat
 
 START = 1780000000
@@ -103,12 +106,9 @@ _VALUES: dict[str, tuple[str, ...]] = {
     "signed": ("1", "-1"),
     "flag": ("1", "0", "-"),
     "maybe_quoted": ("-", '"x"'),
-    "json_members": ("", '"a":1,', '"b":["c","d"],'),
-    "json_rest": ("", ',"e":{"f":"g"}'),
     "rfc3339": ("2026-05-28T20:31:07.123456789Z",),
     "unix": ("1780000267.1234567", "1780000267"),
     "ns": ("1000000", "-1"),
-    "container": ("", "caddy | "),
     "uri": ("/x", "/live/2?y", "-", "*", "/a b", "x", "", "//", "/x??y", '/\\"?\\"'),
     "joined_host": ("a.example.com", "b.example.com:80", "-", "", "a-", "c\\d", "[::1]"),
     "is_args": ("", "?", "??"),
@@ -127,22 +127,56 @@ _HEADS = [text.encode() for name, text in CUSTOM.items() if name.startswith("w3c
 _ODD = [b'"', b"\\", b" ", b"\0", b"\t", b"\n", b"\r", b"\r\n", b'\\"', b"[", b"]", b"  ", b",", b":", b"/"]
 
 
+JSON = {
+    "json_units": "json time=t:unix_ms,start,bytes=b,bytes=c,host=h.a.b,host=h.c,path=h.u,duration=d:us,hit=x.y:HIT",
+    "json_request": "json time=@time,bytes=b,host=r.q:request,path=r.q:request,host=h,hit=c",
+    "json_clf": "json time=t:clf,bytes=b,host=u:url,path=p,duration=d:ns",
+    "json_nanoseconds": "json time=t:unix_ns,bytes=b,host=h",
+    "json_strftime": "json time=t:%Y-%m-%dT%H:%M:%S.%3%z,bytes=b,duration=d,path=u:url",
+    "json_short": "json time=a.t:%d.%m.%Y %H:%M:%S,bytes=a.b",
+}
+
+
 def formats() -> dict[str, LogFormat]:
     """All named formats, one pasted of each server, and some that operators write."""
     pasted = {f"pasted_{server}": parse_format(text, server) for server, (_, text) in PASTED.items()}
-    return {**FORMATS, **pasted, **{name: parse_format(text) for name, text in CUSTOM.items()}}
+    return {**FORMATS, **pasted, **{name: parse_format(text) for name, text in {**CUSTOM, **JSON}.items()}}
 
 
 def log(fmt: LogFormat, chance: random.Random) -> bytes:
     """A log of one to some hundred lines."""
-    end = chance.choice([b"\n", b"\n", b"\r\n"])
+    end, around = chance.choice([b"\n", b"\n", b"\r\n"]), chance.random() < 0.2
     lines = [_line(fmt, chance) for _ in range(chance.choice([1, 3, 30, 200]))]
     if fmt.server == "w3c" and chance.random() < 0.3:  # its fields are others from here on
         lines.insert(chance.randrange(len(lines) + 1), chance.choice(_HEADS))
+    lines = [_wrapped(line, chance) for line in lines] if around else lines
     return end.join(lines) + chance.choice([b"", b"\n"])
 
 
+_PREFIXES = (
+    *(b"Oct 10 13:55:36 lb1 nginx[2451]: ", b"<134>Oct  1 13:55:36 caddy: ", b"2026-10-10T13:55:36+02:00 lb1 x: "),
+    *(
+        b"2026-10-06T00:17:09.669794202Z stdout F ",
+        b"2026-10-06T00:17:09Z stderr F ",
+        b"2026-10-06T00:17:09Z stdout P ",
+    ),
+    *(b"<134>1 2026-10-10T13:55:36Z lb1 nginx 2451 - - ", b"Oct 10 13:55:36 a b: ", b"2026-10-06T00:17:09Z - x: ", b""),
+)
+
+
+def _wrapped(line: bytes, chance: random.Random) -> bytes:
+    """A line as others write it on."""
+    if chance.random() < 0.3:
+        text = json.dumps(line.decode("utf-8", "surrogateescape") + "\n", ensure_ascii=False)
+        whole = f'{{"log":{text},"stream":"stdout","time":"2026-10-06T00:17:09.66Z"}}'
+        return whole.encode("utf-8", "surrogateescape")
+    return chance.choice(_PREFIXES) + line
+
+
 def _line(fmt: LogFormat, chance: random.Random) -> bytes:
+    if fmt.members:
+        whole = _object_line(fmt, chance)
+        return whole if chance.random() < 0.75 else _damaged(bytearray(whole), chance)
     whole = "".join(part.name if part.kind == "literal" else _value(part.kind, chance) for part in fmt.parts).encode()
     return whole if chance.random() < 0.75 else _damaged(bytearray(whole), chance)
 
@@ -183,3 +217,89 @@ def _damaged(line: bytearray, chance: random.Random) -> bytes:
         else:
             line[place:place] = line[: chance.randint(0, len(line))]
     return bytes(line)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# JSON
+
+_TEXTS = {
+    "host": _VALUES["host"],
+    "uri": (*_VALUES["uri"], "/a?b\\", "/\x01?", "/\u20ac"),
+    "request": _VALUES["request"],
+    "url": _VALUES["url"],
+    "text": ("HIT", "MISS", "hit", "", "-", "TCP_HIT", "true", "x" * 40, "\u20ac"),
+    "clf": _VALUES["clf"],
+    "size": _VALUES["size"],
+}
+_NUMBERS = ("0", "7", "1.5", "12345678", "0.000025979", "1e-05", "2.5E+3", "01", "-1", "1.", "1234567890123456", "0.5")
+_OTHERS: tuple[object, ...] = (None, True, False, [], ["HIT"], ["a", "b"], {}, {"a": 1}, [[1]], 17, "", "-", "0.25s")
+_WORDS = ("a", "time", "b", "host", "\u20ac", "x" * 70, 'q"', "", "h")
+_RAW = ("\\ud800", "\\u00e9", "\\/", "\\x", "\\u12", "\t", '"', "\\ud83d\\ude00", "\\u0022")
+
+
+class _Number(str):
+    """A number as it is written."""
+
+
+def _object_line(fmt: LogFormat, chance: random.Random) -> bytes:
+    """A line whose members stand in any order, with others between them."""
+    whole: dict[str, object] = {}
+    for member in fmt.members:
+        if chance.random() < 0.96:
+            _put(whole, member.path, _member_value(member, chance))
+    text = _written(whole, chance, chance.choice(("", "", "", " ")), chance.random() < 0.4)
+    if chance.random() < 0.1:
+        place = chance.randrange(len(text))
+        text = text[:place] + chance.choice(_RAW) + text[place:]
+    return chance.choice(("", "", "", "caddy  | ", " ")).encode() + text.encode("utf-8", "surrogatepass")
+
+
+def _put(whole: dict[str, object], path: tuple[str, ...], value: object) -> None:
+    for name in path[:-1]:
+        inner = whole.setdefault(name, {})
+        if not isinstance(inner, dict):
+            return
+        whole = inner
+    whole[path[-1]] = value
+
+
+def _member_value(member: Member, chance: random.Random) -> object:
+    common = chance.random() < 0.8
+    if not common:
+        return chance.choice((*_OTHERS, *map(_Number, _NUMBERS), *_VALUES["rfc3339"]))
+    if member.kind == "unix" or (member.kind == "stamp" and chance.random() < 0.6):
+        unit = member.unit or chance.choice(("s", "ms", "us", "ns"))
+        moment = START * 10**9 + chance.randrange(900 * 10**9)
+        digits = {"s": 9, "ms": 6, "us": 3, "ns": 0}[unit]
+        text = f"{moment // 10**digits}" + (f".{moment % 10**digits:0{digits}d}" if digits and common else "")
+        return _Number(text) if chance.random() < 0.7 else text
+    if "%" in member.kind:
+        spec = member.kind.partition(":")[2].replace("%3", "123").replace("%z", "+0000")
+        return time.strftime(spec, time.gmtime(START + chance.randrange(900)))
+    if member.kind in ("stamp", "rfc3339"):
+        end = chance.choice((".25+0000", ".25Z", "Z", "+02:00", ".123+0000"))
+        return f"2026-05-28T20:{chance.randrange(26, 42)}:{chance.randrange(61):02d}" + end
+    if member.kind in ("size", "decimal"):
+        text = str(chance.randrange(100_000)) if chance.random() < 0.7 else chance.choice(_NUMBERS)
+        return _Number(text) if chance.random() < 0.7 else text + chance.choice(("", "", member.unit))
+    return chance.choice(_TEXTS[member.kind])
+
+
+def _written(value: object, chance: random.Random, space: str, mixed: bool) -> str:
+    """A value as JSON. mixed: members in another order, with more of them."""
+    if isinstance(value, _Number):
+        return value
+    if isinstance(value, dict):
+        members = [(name, item) for name, item in value.items()]
+        if mixed:
+            members += [(chance.choice(_WORDS), chance.choice(_OTHERS)) for _ in range(chance.randrange(4))]
+            chance.shuffle(members)
+        texts = [f"{_text(name, chance)}:{space}{_written(item, chance, space, mixed)}" for name, item in members]
+        return "{" + f",{space}".join(texts) + "}"
+    if isinstance(value, list):
+        return "[" + f",{space}".join(_written(item, chance, space, mixed) for item in value) + "]"
+    return _text(value, chance) if isinstance(value, str) else json.dumps(value)
+
+
+def _text(text: str, chance: random.Random) -> str:
+    return json.dumps(text, ensure_ascii=chance.random() < 0.3)

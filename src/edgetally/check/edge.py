@@ -84,7 +84,7 @@ def _configured(log: LogConfig, paths: list[str], where: str) -> Iterator[Findin
 
 def _stream(stream: Stream, rules: ChannelMap, config: EdgeConfig, edge: Edge) -> Iterator[Finding]:
     """The findings of one log: of its format, and of what lies in it now."""
-    fmt = parse_format(stream.config.format, stream.config.server, stream.config.hit)
+    fmt = parse_format(stream.config.whole_format, stream.config.server, stream.config.hit)
     by_host = any(rule.host for rule in rules.rules if rule.log in (None, stream.log))
     where = f"{config.path}, log '{stream.config.name}'"
     if stream.live() is None:

@@ -11,11 +11,12 @@ from edgetally.formats.build import Dialect
 from edgetally.formats.catalogue import parse_format
 from edgetally.formats.finding import Finding
 from edgetally.formats.log_format import LogFormat
-from edgetally.formats.servers import apache, aws, haproxy, nginx, squid, trafficserver, varnish, w3c
+from edgetally.formats.servers import apache, aws, haproxy, json, nginx, squid, trafficserver, varnish, w3c
 from edgetally.tally.engines.kernel.program import program_of
 
 DIALECTS: dict[str, Dialect] = {
-    module.DIALECT.server: module.DIALECT for module in (nginx, apache, squid, varnish, trafficserver, haproxy, w3c)
+    module.DIALECT.server: module.DIALECT
+    for module in (nginx, apache, squid, varnish, trafficserver, haproxy, w3c, json)
 }
 DIALECTS["lighttpd"] = apache.LIGHTTPD
 # By server, fields that a format may have in place of the bytes sent, and which bytes they count.

@@ -10,7 +10,6 @@ from typing import BinaryIO, NamedTuple
 
 from edgetally.formats import clocks
 from edgetally.formats.log_format import LogFormat
-from edgetally.formats.pattern import pattern_of
 from edgetally.tally.inputs import lines
 
 ORDER_SECONDS = 300.0  # a slot: a line that comes later than that was due in another one
@@ -110,23 +109,17 @@ class _Reader:
         self._format = fmt
         self.explain = fmt.explain
         self._places = {role: fmt.roles[role][0] for role in ("time", "duration", "size") if role in fmt.roles}
-        self._order = sorted(set(self._places.values()))
-        captured = {place: ["size"] for place in self._order}  # any role of a whole part
-        pattern = b"".join(pattern_of(part, captured.get(number, ())) for number, part in enumerate(fmt.parts))
-        self._pattern = re.compile(pattern)
-        self._loose = fmt.loose_pattern(lambda place: captured.get(place, ()))
+        self._said = fmt.sayer(self._places)
         self._time_of = fmt.time_of
         kind = fmt.parts[self._places["time"]].kind
-        counts = kind in ("epoch", "unix") or kind.endswith((":%s", ":%1", ":%6"))
+        counts = kind in ("epoch", "unix", "stamp") or kind.endswith((":%s", ":%1", ":%6"))
         self._moment = re.compile(_EPOCH if counts else clocks.shape(kind))
 
     def read(self, line: bytes) -> Row | None:
         """One line, without its end; None where it does not fit the format."""
-        line = self._format.blanked(line)
-        match = self._pattern.fullmatch(line) or (self._loose.fullmatch(line) if self._loose else None)
-        if match is None:
+        said = self._said(line)
+        if said is None:
             return None
-        said = {role: match[self._order.index(place) + 1] for role, place in self._places.items()}
         moment = said["time"] + b"\n" + said["duration"] if self._format.adds_duration else said["time"]
         return Row(self._time_of(moment), self._seconds(said.get("duration")), said["size"] == b"-")
 

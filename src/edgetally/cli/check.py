@@ -14,7 +14,7 @@ from edgetally.check import configuration, defects, edge
 from edgetally.check import log as logs
 from edgetally.check.format import check_format, unreadable
 from edgetally.check.servers.source import Source
-from edgetally.cli.options import add_format, add_output, check_format_name
+from edgetally.cli.options import add_format, add_output, given_format
 from edgetally.config import EDGE_CONFIG, load_edge
 from edgetally.errors import EdgetallyError
 from edgetally.formats.catalogue import parse_format
@@ -70,8 +70,7 @@ def run(options: argparse.Namespace) -> int:
     what cannot be read.
     """
     report = Report()
-    given, config = options.log_format or options.format, options.config
-    check_format_name(options.format)
+    given, config = given_format(options), options.config
     if not options.files and not given and config is None:
         if not os.path.exists(EDGE_CONFIG):
             raise EdgetallyError(

@@ -25,22 +25,28 @@ def add_output(parser: argparse.ArgumentParser, *choices: str) -> None:
 
 
 def add_format(parser: argparse.ArgumentParser, name_help: str, server_help: str) -> None:
-    """--format, --log-format, --server and --hit: what the lines of logs look like, and which of them are hits."""
+    """--format, --log-format, --fields, --server and --hit: what logs look like, and which of their lines are hits."""
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--format", metavar="NAME", help=name_help)
     which.add_argument("--log-format", metavar="TEXT", help="what the server's configuration says")
+    parser.add_argument("--fields", metavar="TEXT", help="with --format json: time=MEMBER,bytes=MEMBER,host=MEMBER …")
     parser.add_argument("--server", default="", metavar="NAME", help=server_help)
     parser.add_argument(
         "--hit", default="", metavar="FIELD:WORD,…", help="the field with the cache's verdict, and the words for a hit"
     )
 
 
-def check_format_name(name: str | None) -> None:
-    """Refuse a pasted format where a name is wanted."""
+def given_format(options: argparse.Namespace) -> str:
+    """The format that is given, empty for none. Refuses a pasted one where a name is wanted, and fields beside one."""
     from edgetally.formats.detect import is_pasted
 
-    if name and is_pasted(name):
+    if options.format and is_pasted(options.format):
         raise EdgetallyError("--format takes a name: give the pasted format with --log-format")
+    if options.fields is None:
+        return str(options.log_format or options.format or "")
+    if options.log_format:
+        raise EdgetallyError("--fields are those of JSON, and --log-format is a server's own format: give one of them")
+    return f"{options.format or 'json'} {options.fields}"
 
 
 def add_actions(parser: argparse.ArgumentParser, helps: Mapping[str, str]) -> dict[str, argparse.ArgumentParser]:

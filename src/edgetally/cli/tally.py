@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from edgetally.cli import summary
-from edgetally.cli.options import add_format, add_output, check_format_name
+from edgetally.cli.options import add_format, add_output, given_format
 from edgetally.errors import EdgetallyError
 from edgetally.formats.catalogue import FORMATS, parse_format
 from edgetally.formats.log_format import LogFormat
@@ -61,13 +61,12 @@ def run(options: argparse.Namespace) -> int:
     0: every line was counted; 1: some were rejected or are lost, the result is printed all the same. Raises
     EdgetallyError (exit status 2) for wrong use and for what cannot be read.
     """
-    check_format_name(options.format)
+    given = given_format(options)
     if options.spread and not 1 <= options.max_spread <= LONGEST_SPREAD:
         raise EdgetallyError(f"--max-spread {options.max_spread} is not from 1 to {LONGEST_SPREAD} seconds: correct it")
     if options.jobs < 0:
         raise EdgetallyError(f"--jobs {options.jobs} is less than none: give the number of cores to use, or 0 for all")
     sources = [_source(name) for name in options.files or ["-"]]
-    given = options.log_format or options.format
     log = parse_format(given, options.server, options.hit) if given else _guessed(sources, options.hit)
     rules = ChannelMap.load(options.channels) if options.channels else None
     spread = options.max_spread if options.spread else 0

@@ -60,7 +60,7 @@ class LogCounter:
         return counted
 
     def _format(self, stream: Stream) -> LogFormat:
-        key = stream.config.format, stream.config.server, stream.config.hit
+        key = stream.config.whole_format, stream.config.server, stream.config.hit
         if key not in self._formats:
             self._formats[key] = parse_format(*key)
         return self._formats[key]

@@ -91,7 +91,7 @@ def check(config: EdgeConfig) -> None:
                 "the edge another name"
             )
         try:
-            fmt = parse_format(log.format, log.server, log.hit)
+            fmt = parse_format(log.whole_format, log.server, log.hit)
             if log.spread:
                 fmt.check_spread()
         except EdgetallyError as error:

@@ -89,7 +89,7 @@ def build(
     parts = without_blanks(parts, runs)
     body = fields[roles["size"][0]] in dialect.body_only and len(roles["size"]) == 1
     starts = dialect.logs_start and fields[roles["time"][0]] not in dialect.ends
-    notes = (*_findings(dialect, parts, roles, body, starts), *findings, *_unquoted(dialect, pieces, runs))
+    notes = (*findings_of(dialect, parts, roles, body, starts), *findings, *_unquoted(dialect, pieces, runs))
     adds = starts and "duration" in roles
     meaning = "body" if body else "wire"
     server = dialect.server
@@ -175,7 +175,7 @@ def _require(dialect: Dialect, name: str, roles: Mapping[str, object], pieces: S
         raise EdgetallyError(f"{dialect.directive} {name} does not say {what}: {hint}")
 
 
-def _findings(
+def findings_of(
     dialect: Dialect, parts: Sequence[Part], roles: Mapping[str, tuple[int, ...]], body: bool, starts: bool
 ) -> Iterator[Finding]:
     """The weaknesses of a format that its fields show."""

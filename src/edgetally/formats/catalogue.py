@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 from edgetally.errors import EdgetallyError, nearest
 from edgetally.formats.detect import COMPILERS, SERVERS, is_pasted, later, module_of, server_of
@@ -102,10 +103,12 @@ FORMATS: Mapping[str, LogFormat] = _Known(
         "haproxy_https": later("haproxy", "https_log"),
         "haproxy_clf": later("haproxy", "clf_log"),
         "traefik": later("traefik", "clf"),
-        "traefik_json": later("traefik", "json"),
-        "caddy": later("caddy", "access_log"),
         "alb": later("aws", "alb"),
         "s3": later("aws", "s3"),
+        **{
+            name: partial(later("json", "preset"), name)
+            for name in ("traefik_json", "caddy", "ingress_nginx", "cloudflare", "fastly", "bunny", "google_lb")
+        },
     }
 )
 # For each server whose formats can be pasted: the name of its directive, and an example that makes a right bill. What a
@@ -131,6 +134,10 @@ PASTED: dict[str, tuple[str, str]] = {
         'log-format "[%trl] %Ta %ST %B %[res.cache_hit] %ci %{+Q}[var(txn.host)] %{+Q}r"',
     ),
     "lighttpd": ("accesslog.format", r'accesslog.format = "%t %D %>s %O %h \"%V\" \"%r\""'),
+    "json": (
+        "JSON by the names of its members, --format json --fields",
+        "json time=ts,bytes=size,host=request.host,path=request.uri,duration=duration:ms,hit=cache:HIT,STALE",
+    ),
     "w3c": ("the log's #Fields:", "#Fields: date time cs-host cs-method cs-uri-stem sc-status sc-bytes time-taken"),
 }
 
@@ -153,6 +160,8 @@ def _parse(text: str, server: str) -> LogFormat:
         raise EdgetallyError(f"server '{shorten(server)}' is not known: {hint}")
     if not is_pasted(text) and text in _nicknames(server):
         return COMPILERS[server](_nicknames(server)[text])._replace(name=text)
+    if text == "json":
+        raise EdgetallyError("format json needs fields: give --fields time=MEMBER,bytes=MEMBER,host=MEMBER and so on")
     if text in FORMATS:
         named = FORMATS[text]
         if named.server and server and named.server != server:

@@ -1,11 +1,11 @@
 """Times and durations: what they look like in a line, and what they mean.
 
 A kind of time is `clf`, `iso`, `rfc3339` (`iso` with any fraction), `epoch` (seconds with milliseconds), `unix`
-(seconds with any fraction), `haproxy`, or else `local:`, `utc:` or `given DATE OFFSET:` and a format in the words of
-strftime(3). To those are added %:z (+hh:mm), and of our own %1 and %6, milli- and microseconds of the epoch, %3 and %f,
-the three or six digits of a second's fraction, and %?, a fraction that may be there. A local time without an offset is
-read as UTC. `given` has what the log says once for all lines: yyyy-mm-dd or nothing, +hhmm or nothing. Whatever the
-fraction, microseconds count: what is beyond them is cut off.
+(seconds with any fraction), `stamp` (`unix` or `rfc3339`, whose offset needs no colon), `haproxy`, or else `local:`,
+`utc:` or `given DATE OFFSET:` and a format in the words of strftime(3). To those are added %:z (+hh:mm), and of our
+own %1 and %6, milli- and microseconds of the epoch, %3 and %f, the three or six digits of a second's fraction, and %?,
+a fraction that may be there. A local time without an offset is read as UTC. `given` has what the log says once for all
+lines: yyyy-mm-dd or nothing, +hhmm or nothing. Whatever the fraction, microseconds count: what is beyond is cut off.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ _SHAPES: dict[str, bytes] = {
     "unix": rb"\d{1,10}(?:\.\d{1,9})?",
     "haproxy": rb"\d\d/[A-Z][a-z][a-z]/\d{4}:\d\d:\d\d:\d\d\.\d{3}",
 }
+_SHAPES["stamp"] = (
+    rb"(?:" + _SHAPES["unix"] + rb"|" + _SHAPES["rfc3339"].replace(rb"\d\d:\d\d|Z", rb"\d\d:?\d\d|Z") + rb")"
+)
 _SPLIT = {"T": "%H:%M:%S", "R": "%H:%M", "F": "%Y-%m-%d", "D": "%m/%d/%y", "h": "%b"}
 _FIELDS: dict[str, bytes] = {
     "Y": rb"\d{4}",
@@ -223,6 +226,11 @@ def _unix_time(text: bytes) -> float:
     return (int(whole) * 1_000_000 + _millionths(fraction)) / 1_000_000
 
 
+def _stamp_time(text: bytes) -> float | None:
+    """Either of both"""
+    return _rfc3339_time(text) if b"-" in text else _unix_time(text)
+
+
 def _millionths(fraction: bytes) -> int:
     return int(fraction[:6].ljust(6, b"0"))
 
@@ -239,6 +247,7 @@ _READERS: dict[str, Clock] = {
     "rfc3339": _rfc3339_time,
     "epoch": float,
     "unix": _unix_time,
+    "stamp": _stamp_time,
     "haproxy": _haproxy_time,
 }
 

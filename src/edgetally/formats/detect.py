@@ -39,11 +39,13 @@ COMPILERS: dict[str, Callable[[str], LogFormat]] = {
     "haproxy": later("haproxy", "compile_haproxy"),
     "w3c": later("w3c", "compile_w3c"),
     "lighttpd": later("apache", "compile_lighttpd"),
+    "json": later("json", "compile_json"),
 }
 SERVERS = (*COMPILERS, "traefik", "caddy", "aws")  # the last three have formats that are known by name only
 
 # The directives' keywords settle it. Squid's logformat has a name before its format, Apache's has a quote.
 _KEYWORDS = (
+    ("json", r"[a-z_]+\s+[a-z]+=(?!json\b)"),
     ("nginx", r"log_format\b|escape="),
     ("haproxy", r"log-format\b"),
     ("squid", r"logformat\s+[^\s\"']"),

@@ -9,11 +9,17 @@ from operator import itemgetter
 from edgetally.errors import EdgetallyError
 from edgetally.formats import clocks, loose
 from edgetally.formats.finding import Finding
+from edgetally.formats.json_line import Member, ObjectReader
 from edgetally.formats.loose import Run
 from edgetally.formats.pattern import CONTROLS, Part, pattern_of
 from edgetally.formats.strings import unquoted
 from edgetally.formats.values import DIRECTIVE, NGINX_HIT, hit_words, normal_host
+from edgetally.formats.wrapped import unwrapped
 from edgetally.record import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 Key = tuple[bytes, ...]
 Row = Sequence[bytes]
@@ -26,15 +32,15 @@ _INSIDE = ("host", "path")  # a request holds both, in this order
 class Matcher(NamedTuple):
     """A format's pattern for lines, and the functions that pick a match's key and size.
 
-    pattern: for blanked data; multi-line, anchored to whole lines; it never matches across a line's end. A key is the
-    time, the hosts in their order of precedence, the cache's word, and the path: what the format says of these, and the
-    path if asked for. Where the log has a transfer's start, the time is start and duration with a newline between them.
-    loose: reads lines that the pattern does not take, where a text holds blanks that nothing encloses; its groups are
-    the same.
+    pattern: for blanked data; multi-line, anchored to whole lines; it never matches across a line's end. Where lines
+    are JSON it is what reads one. A key is the time, the hosts in their order of precedence, the cache's word, and the
+    path: what the format says of these, and the path if asked for. Where the log has a transfer's start, the time is
+    start and duration with a newline between them. loose: reads lines that the pattern does not take, where a text
+    holds blanks that nothing encloses; its groups are the same.
     """
 
-    pattern: re.Pattern[bytes]
-    without_controls: re.Pattern[bytes]
+    pattern: re.Pattern[bytes] | ObjectReader
+    without_controls: re.Pattern[bytes] | ObjectReader
     loose: re.Pattern[bytes] | None
     key_of: Callable[[Row], Key]
     size_of: Callable[[Row], bytes]
@@ -47,7 +53,8 @@ class LogFormat(NamedTuple):
     included) or `body`. adds_duration: the time is a start, and the duration is added to it. escapes: a backslash in a
     value escapes a quote or a backslash. blanks: how many stand in a line whose strings hold none; 0 where strings in
     quotes are nothing special. notices: lines that are no requests, where they fit nothing else. runs: the texts that
-    may hold blanks though only a blank ends them. findings: what makes a bill from this format less right.
+    may hold blanks though only a blank ends them. members: where lines are JSON objects, the members that the parts are
+    the values of. findings: what makes a bill from this format less right.
     """
 
     name: str
@@ -64,6 +71,7 @@ class LogFormat(NamedTuple):
     blanks: int = 0
     notices: re.Pattern[bytes] = NO_NOTICES
     runs: tuple[Run, ...] = ()
+    members: tuple[Member, ...] = ()
 
     @property
     def warnings(self) -> list[str]:
@@ -119,13 +127,17 @@ class LogFormat(NamedTuple):
     def matcher(self, paths: bool = False, durations: bool = False) -> Matcher:
         """Compile the pattern. Paths and durations are captured on demand only: they make keys many, the tally slow."""
         durations = durations or self.adds_duration
-        inside, places = self._groups(paths, durations)
-        pattern = b"".join(pattern_of(part, inside(number)) for number, part in enumerate(self.parts))
+        captured, places = self._captured(paths, durations)
         keys = [place for role in ("time", "host", "hit", "path") for place in places[role]]
-        key_of = _picker(keys, places["duration"][0]) if durations else _picker(keys)
+        key_of = _picker(keys, places["duration"][0]) if durations and places["duration"] else _picker(keys)
+        size_of = _adder(places["size"])
+        if self.members:
+            reader = ObjectReader(self.members, captured)
+            return Matcher(reader, reader, None, key_of, size_of)
+        pattern = b"".join(pattern_of(part, inside) for part, inside in zip(self.parts, captured))
         strict = re.compile(rb"(?m)^" + pattern + rb"\r?$")
         without_controls = re.compile(pattern.replace(CONTROLS, b""))
-        return Matcher(strict, without_controls, self.loose_pattern(inside), key_of, _adder(places["size"]))
+        return Matcher(strict, without_controls, self.loose_pattern(captured.__getitem__), key_of, size_of)
 
     def loose_pattern(
         self, inside: Callable[[int], Sequence[str]] = lambda _: (), unique: bool = True
@@ -136,17 +148,39 @@ class LogFormat(NamedTuple):
         time = self.parts[self.roles["time"][0]].kind
         return re.compile(loose.pattern(self.parts, self.runs, time, inside, unique) + rb"\r?")
 
-    def _groups(self, paths: bool, durations: bool) -> tuple[Callable[[int], list[str]], dict[str, list[int]]]:
-        """The roles that each part is captured in, given its place, and the groups that each role then has."""
+    def _captured(self, paths: bool, durations: bool) -> tuple[list[list[str]], dict[str, list[int]]]:
+        """For each part the roles that it is captured in, and for each role its groups in a match."""
         unwanted = {role for role, skip in (("path", not paths), ("duration", not durations)) if skip}
         wanted = [(role, part) for role in _RANK if role not in unwanted for part in self.roles.get(role, ())]
+        captured: list[list[str]] = []
+        for number in range(len(self.parts)):
+            inside = [role for role, place in wanted if place == number]
+            captured.append(sorted(inside, key=lambda role: _INSIDE.index(role) if role in _INSIDE else 0))
+        groups = [(role, number) for number, inside in enumerate(captured) for role in inside]
+        return captured, {role: [groups.index(pair) for pair in wanted if pair[0] == role] for role in _RANK}
 
-        def inside(place: int) -> list[str]:
-            roles = [role for role, part in wanted if part == place]
-            return sorted(roles, key=lambda role: _INSIDE.index(role) if role in _INSIDE else 0)
+    def sayer(self, places: Mapping[str, int]) -> Callable[[bytes], dict[str, bytes] | None]:
+        """A function that gives the texts of some parts of a line by name; None where the line does not fit."""
+        order = sorted(set(places.values()))
+        fitting = self._fitting([["size"] if number in order else [] for number in range(len(self.parts))])
 
-        groups = [(role, number) for number in range(len(self.parts)) for role in inside(number)]
-        return inside, {role: [groups.index(pair) for pair in wanted if pair[0] == role] for role in _RANK}
+        def said(line: bytes) -> dict[str, bytes] | None:
+            found = fitting(self.blanked(line))
+            if found is None:
+                inner = unwrapped(line)
+                found = None if inner is None else fitting(self.blanked(inner))
+            texts = None if found is None else found.groups(b"")
+            return texts and {name: texts[order.index(place)] for name, place in places.items()}
+
+        return said
+
+    def _fitting(self, captured: Sequence[Sequence[str]]) -> Callable[[bytes], Any]:
+        """A function that matches a whole line, with a group for each captured part; None where it does not fit."""
+        if self.members:
+            return ObjectReader(self.members, captured).fullmatch
+        strict = re.compile(b"".join(pattern_of(part, inside) for part, inside in zip(self.parts, captured))).fullmatch
+        loosely = self.loose_pattern(captured.__getitem__)
+        return lambda line: strict(line) or (loosely.fullmatch(line) if loosely else None)
 
     @property
     def time_of(self) -> Callable[[bytes], float | None]:
@@ -201,7 +235,9 @@ class LogFormat(NamedTuple):
         """Why a line does not fit: where it parts from the format, and what was expected there."""
         if b"\0" in line:
             return f"it holds NUL bytes, the first in column {line.index(0) + 1}"
-        line = self.blanked(line)
+        if self.members:
+            return ObjectReader(self.members, [()] * len(self.members)).explain(unwrapped(line) or line)
+        line = self.blanked(unwrapped(line) or line)
         ambiguous = self.loose_pattern(unique=False)
         if ambiguous and ambiguous.fullmatch(line):
             return f"it can be read in more than one way: {self.parts[self.runs[0].first].name} should stand in quotes"

@@ -15,14 +15,12 @@ from edgetally.record import NamedTuple
 # What no value holds, as it stands in a class; a class of all but these holds more.
 CONTROLS = rb"\x00-\x1f"
 
-# The values of JSON, with escaped quotes blanked: a number or a string, an array of these, an object of all of them.
-# Every repetition begins with a comma of its own: a text can be cut in one way only, so that no line takes long.
-_STRING = rb'"[^"' + CONTROLS + rb']*"'
-_SCALAR = rb"(?:" + _STRING + rb"|[\w.+-]+)"
-_ARRAY = rb"\[(?:" + _SCALAR + rb"(?:," + _SCALAR + rb"){0,999})?\]"
-_FLAT = _STRING + rb":(?:" + _SCALAR + rb"|" + _ARRAY + rb")"
-_OBJECT = rb"\{(?:" + _FLAT + rb"(?:," + _FLAT + rb"){0,999})?\}"
-_MEMBER = _STRING + rb":(?:" + _SCALAR + rb"|" + _ARRAY + rb"|" + _OBJECT + rb")"
+# What a syslog daemon puts before a line.
+SYSLOG = (
+    rb"(?:<\d{1,3}>)?(?:1 )?(?:[A-Z][a-z][a-z] [ \d]\d \d\d:\d\d:\d\d(?:\.\d+)?|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"
+    rb"(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)) (?:(?:[^ :\[" + CONTROLS + rb"]+|\[?[0-9a-fA-F:.]+\]?) )?"
+    rb"[\w./-]+(?:\[\d+\]:|:| (?:\d+|-) [\w-]+ (?:-|\[[^\]" + CONTROLS + rb"]*\])) "
+)
 _MORE = rb'[^ "\[' + CONTROLS + rb"]"
 # The fields that have a shape of their own; times have theirs in clocks; all others are text.
 _SHAPES: dict[str, bytes] = {
@@ -51,9 +49,6 @@ _SHAPES: dict[str, bytes] = {
     "more": rb" " + _MORE + rb"+(?!" + _MORE + rb")|(?! " + _MORE + rb")",
     "more_quoted": rb' ?"[^"' + CONTROLS + rb']*"|(?! ?")',
     "shell": rb'"[^"' + CONTROLS + rb']*"|[^ "' + CONTROLS + rb"]*",
-    "container": rb"(?:[\w.-]+ +\| )?",
-    "json_members": rb"(?:" + _MEMBER + rb",){0,99}?",
-    "json_rest": rb"(?:," + _MEMBER + rb"){0,99}",
     "keepalive": rb"[X+-]",
     "flag": rb"\d*|-",
     "squid_code": rb"[A-Z][A-Z_]*",
@@ -69,22 +64,18 @@ _SHAPES: dict[str, bytes] = {
     # HAProxy cuts a line at 1024 characters, of which its own prefix may have taken some; the rest of such a line is
     # gone, but all that counts stands before.
     "haproxy_end": rb'"|(?<=[^\n]{900})$',
-    "syslog": (
-        rb"(?:(?:<\d{1,3}>)?(?:1 )?(?:[A-Z][a-z][a-z] [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"
-        rb"(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)) (?:(?:[^ :\[" + CONTROLS + rb"]+|\[?[0-9a-fA-F:.]+\]?) )?"
-        rb"[\w./-]+(?:\[\d+\]:|:| (?:\d+|-) [\w-]+ (?:-|\[[^\]" + CONTROLS + rb"]*\])) )?"
-    ),
+    "syslog": rb"(?:" + SYSLOG + rb")?",
 }
 
 # What may stand right before or right after another field, since it shows by itself where it begins or ends.
 SELF_ENDING = {
     *("literal", "is_args", "pad", "syslog", "haproxy_headers", "haproxy_list", "haproxy_quoted"),
-    *("container", "json_members", "quote"),
+    "quote",
 }
 SELF_STARTING = {
     *("literal", "uri", "is_args", "query", "pad", "squid_type"),
-    *("haproxy_headers", "haproxy_list", "haproxy_quoted", "haproxy_end", "json_members", "json_rest"),
-    *("quote", "more", "more_quoted"),
+    *("haproxy_headers", "haproxy_list", "haproxy_quoted", "haproxy_end", "quote", "more"),
+    "more_quoted",
 }
 _FIRST_CHARACTERS = {
     "uri": "/",

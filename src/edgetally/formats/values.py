@@ -15,6 +15,8 @@ SQUID_HIT = re.compile(
 )
 VARNISH_HIT = re.compile(rb"(?:streaming-)?hit")
 HAPROXY_HIT = re.compile(rb"1")
+# What servers that log JSON have in common, whatever its case.
+JSON_HIT = re.compile(rb"(?i:(?:TCP_)?(?:HIT|STALE|UPDATING|REVALIDATED)|true|1)")
 # CloudFront's words, a proxy's, and the W3C's own field `cached`
 W3C_HIT = re.compile(rb"RefreshHit|Hit|OriginShieldHit|[1-9]|" + SQUID_HIT.pattern)
 

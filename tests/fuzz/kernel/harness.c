@@ -13,7 +13,7 @@
 #define SLACK 64
 #define NONE 0xFFFFFFFFu
 
-enum { TEXT, OPS, NODES, GROUPS, HEADS, TABLE, ENTRIES, ARENA, CELLS, WORDS, MINUTES, LEFT, LENT };
+enum { TEXT, OPS, NODES, GROUPS, HEADS, TABLE, ENTRIES, ARENA, CELLS, WORDS, MINUTES, LEFT, STEPS, LENT };
 enum { DONE, FULL, FLUSH, WORD, MINUTE, ENTRY, BAD };
 
 struct lent { void *start; size_t len; };
@@ -29,6 +29,8 @@ struct state {
     size_t asked, asked_at;
     uint64_t asked_clock;
     struct clock clocks[4];
+    size_t steps;
+    uint64_t misses;
 };
 struct context { struct lent lent[LENT]; struct state state; size_t spans[32]; };
 struct cell { uint32_t slot, entry, channel, next; uint64_t requests[2], bytes[2]; };
@@ -130,6 +132,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     lend(c, WORDS, 1 << small, sizeof(struct word));
     lend(c, MINUTES, 1 << small, sizeof(struct minute));
     lend(c, LEFT, 1 + small, 24);
+    lend(c, STEPS, 1 + 8 * small, 64);
     struct word *words = c->lent[WORDS].start;
     for (size_t n = 0; n < c->lent[WORDS].len; n++) words[n].len = NONE;
     struct state *s = &c->state;

@@ -68,6 +68,11 @@ def test_what_the_named_formats_say() -> None:
         "caddy": ("body", True, True, False),
         "alb": ("wire", True, False, False),
         "s3": ("body", True, True, False),
+        "ingress_nginx": ("wire", True, True, False),
+        "cloudflare": ("wire", True, False, True),
+        "fastly": ("body", True, True, True),
+        "bunny": ("wire", True, False, True),
+        "google_lb": ("wire", True, True, True),
     }
     assert any("body" in warning for warning in FORMATS["combined"].warnings)
     assert FORMATS["squid"].warnings == []

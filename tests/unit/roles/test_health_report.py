@@ -51,7 +51,7 @@ def edge(**values: Any) -> dict[str, Any]:
         "time": now,
         "logs": [log],
         "spool": room,
-        "engine": "kernel 1",
+        "engine": "kernel 2",
     }
     return program("edge", **{**good, "clock": {"offset": -0.2, "accuracy": 0.1, "age": 60.0}, **values})
 
@@ -82,8 +82,8 @@ def test_a_healthy_fleet_fits_a_screen() -> None:
         "agg1: 3 streams, 0 with gaps in the last day; quarantine empty",
         "agg1: canary through job1:7003 committed after 0.21 s",
         "edge   state  rotated  outbox  oldest  held  spool MiB  free MiB  clock    engine",
-        "edge1  ok     100 s    1       4 s     0     5/20480    9216      -0.20 s  kernel 1",
-        "edge2  ok     100 s    1       4 s     0     5/20480    9216      -0.20 s  kernel 1",
+        "edge1  ok     100 s    1       4 s     0     5/20480    9216      -0.20 s  kernel 2",
+        "edge2  ok     100 s    1       4 s     0     5/20480    9216      -0.20 s  kernel 2",
     ]
 
 
@@ -163,7 +163,7 @@ def test_a_host_with_both_roles_and_an_edge_without_anything_yet() -> None:
 
 def test_an_old_offset_says_how_old_it_is() -> None:
     _, screen = report(edge1=edge(clock={"offset": 0.5, "accuracy": 0.1, "age": 7300.0}))
-    assert screen[-1].endswith("+0.50 s (2 h ago)  kernel 1")
+    assert screen[-1].endswith("+0.50 s (2 h ago)  kernel 2")
 
 
 def test_a_host_that_the_rollout_failed_on_is_named() -> None:

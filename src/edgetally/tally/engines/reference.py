@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from edgetally.formats.log_format import Key, LogFormat
+from edgetally.formats.wrapped import unwrapped
 from edgetally.limits import SLOT_SECONDS
 from edgetally.tally.inputs import blocks
 from edgetally.tally.result import Tally
@@ -17,7 +18,7 @@ from edgetally.tally.running_tally import TOO_LONG, RunningTally
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import BinaryIO
+    from typing import Any, BinaryIO
 
 _BLOCK = 256 << 10
 _CONTROLS = bytes(byte for byte in range(32) if byte != ord("\n"))
@@ -64,12 +65,9 @@ class ReferenceEngine:
         strict, key_of, size_of = self._matcher.pattern.fullmatch, self._matcher.key_of, self._matcher.size_of
         clean = len(block.translate(None, _CONTROLS)) == len(block)
         fitting = self._matcher.without_controls.fullmatch if clean else strict
-        loose = self._matcher.loose
         texts, blanked = block.split(b"\n"), self._format.blanked(block)
         for number, text, read in zip(numbers, texts, texts if blanked is block else blanked.split(b"\n")):
-            found = fitting(read)
-            if found is None and loose is not None:
-                found = loose.fullmatch(read)
+            found = fitting(read) or self._otherwise(text, read)
             if found is None:
                 self._reject(name, number, text)
                 continue
@@ -79,6 +77,16 @@ class ReferenceEngine:
                 self._book.reject(name, number, "its time is no time", text)
         if len(self._kinds) > _OPEN_KINDS:
             self.flush()
+
+    def _otherwise(self, text: bytes, read: bytes) -> Any:
+        """What fits of a line whose texts hold blanks, or that others put something around."""
+        loose = self._matcher.loose
+        found = loose.fullmatch(read) if loose else None
+        inner = unwrapped(text) if found is None else None
+        if inner is None:
+            return found
+        read = self._format.blanked(inner)
+        return self._matcher.pattern.fullmatch(read) or (loose.fullmatch(read) if loose else None)
 
     def flush(self) -> None:
         """Put all that is counted into the book."""

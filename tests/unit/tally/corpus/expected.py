@@ -192,6 +192,68 @@ EXPECTED = {
             (LATE, "[2001:db8::80]"): Cell(1, 0),
         },
     ),
+    # Line 4 is as a log shipper writes it on: in another order, numbers as text, a list of upstreams.
+    "named/ingress_nginx": Expected(
+        lines=5,
+        rejected=(3, 5),
+        bytes=5_301,
+        cells={
+            (EARLY, "www.example.com"): Cell(2, 5120 + 0),
+            (LATE, "static.example.com"): Cell(1, 181),
+        },
+    ),
+    # Times as text, in nanoseconds and in seconds, as a job's options may say.
+    "named/cloudflare": Expected(
+        lines=5,
+        rejected=(3, 5),
+        bytes=15_972,
+        cells={
+            (EARLY, "www.example.com"): Cell(2, 5120 + 10240, hits=1),
+            (LATE, "static.example.com"): Cell(1, 612, hits=0),
+        },
+    ),
+    "named/fastly": Expected(
+        lines=5,
+        rejected=(3, 5),
+        bytes=5_820,
+        cells={
+            (EARLY, "www.example.com"): Cell(1, 5120, hits=1),
+            (EARLY, "static.example.com"): Cell(1, 700, hits=0),
+            (LATE, "www.example.com"): Cell(1, 0, hits=0),
+        },
+    ),
+    "named/bunny": Expected(
+        lines=5,
+        rejected=(3, 5),
+        bytes=1_054_396,
+        cells={
+            (EARLY, "www.example.com"): Cell(1, 5120, hits=1),
+            (EARLY, "film.example.com"): Cell(1, 1048576, hits=0),
+            (LATE, "film.example.com"): Cell(1, 700, hits=1),
+        },
+    ),
+    # Lines 2 and 4 ended in the last microsecond of a slot, and the first of the next.
+    "named/google_lb": Expected(
+        lines=5,
+        rejected=(3, 5),
+        bytes=164_827,
+        cells={
+            (EARLY, "www.example.com"): Cell(1, 5120, hits=1),
+            (EARLY, "film.example.com"): Cell(1, 159219, hits=0),
+            (LATE, "film.example.com"): Cell(1, 488, hits=0),
+        },
+    ),
+    # Any order, any other members, numbers as text, times of three kinds.
+    "pasted/json": Expected(
+        lines=6,
+        rejected=(4, 6),
+        bytes=1_055_008,
+        cells={
+            (EARLY, "www.example.com"): Cell(2, 5120 + 612, hits=2),
+            (EARLY, "film.example.com"): Cell(1, 1048576, hits=0),
+            (LATE, "film.example.com"): Cell(1, 700, hits=0),
+        },
+    ),
     # Of a TLS hello nginx knows no host, and writes nothing in its place: line 5.
     "pasted/nginx": Expected(
         lines=11,

@@ -18,8 +18,9 @@ from edgetally.limits import MAX_LINE, SLOT_SECONDS
 from edgetally.tally.engines.kernel import structures as k
 from edgetally.tally.engines.kernel.load import Count
 from edgetally.tally.engines.kernel.memory import Memory
-from edgetally.tally.engines.kernel.program import ClockText, Program, program_of
+from edgetally.tally.engines.kernel.program import program_of
 from edgetally.tally.engines.kernel.rules import Rules
+from edgetally.tally.engines.kernel.shared import ClockText, Program
 from edgetally.tally.engines.reference import ReferenceEngine
 from edgetally.tally.inputs import Buffer
 from edgetally.tally.result import Tally

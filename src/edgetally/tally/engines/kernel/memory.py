@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # How much of each there is. What is not used takes no memory: the system gives it when it is written to.
 SIZES = {"table": 1 << 16, "entries": 1 << 14, "arena": 1 << 20, "cells": 1 << 15}
-SIZES.update(words=128, minutes=1024, left=4096)
+SIZES.update(words=128, minutes=1024, left=4096, steps=1024)
 _GROWING = {"nodes": 64, "groups": 64, "heads": 64}  # these grow with the rules of the hosts that are seen
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 from edgetally.formats import clocks
 from edgetally.formats.log_format import LogFormat
 from edgetally.formats.pattern import Part
-from edgetally.record import NamedTuple
+from edgetally.formats.wrapped import is_apart
 from edgetally.tally.engines.kernel import structures as k
+from edgetally.tally.engines.kernel.json_program import program_of_members
+from edgetally.tally.engines.kernel.shared import ClockText, Program, UnfitError, time_op
 
 _CHUNK = 16  # bytes of a literal that one instruction compares
 _STOPS = 4
@@ -75,28 +77,7 @@ _GROUPS: dict[str, tuple[str, str, str, int, int]] = {
     "shell": ('"', '"', '"', 0, 0),
 }
 _EMPTY_OR_DASH = ("cache", "number", "flag")
-_OTHERS = {"pad": k.PAD, "syslog": k.SYSLOG, "container": k.CONTAINER, "json_members": k.MEMBERS, "json_rest": k.MORE}
-
-
-class UnfitError(Exception):
-    """The format has something that the kernel has no instruction for."""
-
-
-class ClockText(NamedTuple):
-    """How a time is written that the kernel asks about. fraction: what stands for none in its place."""
-
-    kind: str
-    written: clocks.Written
-
-
-class Program(NamedTuple):
-    """A format's program. target: the role of the host that is in a request or a URL; 0 where none is."""
-
-    ops: tuple[k.Op, ...]
-    clocks: tuple[ClockText, ...]
-    options: int
-    hosts: int
-    target: int
+_OTHERS = {"pad": k.PAD, "syslog": k.SYSLOG}
 
 
 def program_of(fmt: LogFormat, paths: bool, durations: bool) -> Program | None:
@@ -105,6 +86,8 @@ def program_of(fmt: LogFormat, paths: bool, durations: bool) -> Program | None:
     paths, durations: whether these are asked for.
     """
     try:
+        if fmt.members:
+            return program_of_members(fmt, paths, durations)
         return _Compiler(fmt, paths, durations).program()
     except UnfitError:
         return None
@@ -119,7 +102,9 @@ class _Compiler:
         self._durations = fmt.roles.get("duration", ())[:1] if durations or fmt.adds_duration else ()
         self._ops: list[k.Op] = []
         self._clocks: list[ClockText] = []
-        self._options = 0
+        first = fmt.parts[0]
+        has_role = any(0 in places for places in fmt.roles.values())
+        self._options = k.WRAPPED if is_apart(first, has_role) else 0
         self._target = 0
         literals = [part.name for part in self._parts if part.kind == "literal"]
         if len(self._hosts) > k.HOSTS or (fmt.escapes and "\\" in "".join(literals)):
@@ -243,27 +228,17 @@ class _Compiler:
         is tried last: nothing behind it may begin with one.
         """
         follows = behind.kind == "literal" and not behind.name.startswith("-")
-        if part.kind in _EMPTY_OR_DASH and not (follows or behind.kind in (*_GROUPS, "json_rest")):
-            raise UnfitError
-        if part.kind == "json_members" and not (behind.kind == "literal" and behind.name):
+        if part.kind in _EMPTY_OR_DASH and not (follows or behind.kind in _GROUPS):
             raise UnfitError
 
     # ----------------------------------------------------------------------------------------------------------------
     # Times, and what fields are to the tally
 
     def _time(self, kind: str) -> k.Op:
-        written = clocks.written(kind) if clocks.is_time(kind) else None
-        if written is None or len(self._clocks) == _CLOCKS or not _CHUNK <= written.head <= 2 * _CHUNK:
+        if len(self._clocks) == _CLOCKS:
             raise UnfitError
-        op = k.Op(kind=k.TIME, most=written.head, seconds=written.seconds, clock=len(self._clocks))
-        op.fraction[:] = written.fraction
-        op.open, op.tail = ord(written.point or "\0"), k.ZONE if written.tail is None else written.tail
-        if written.tail is not None and written.tail > 8:
-            raise UnfitError
-        mask = [255] * written.head
-        mask[written.seconds : written.seconds + 2] = [0, 0]
-        op.minute_mask[:] = mask[:_CHUNK] + mask[-_CHUNK:]
-        self._clocks.append(ClockText(kind, written))
+        op, clock = time_op(kind, len(self._clocks))
+        self._clocks.append(clock)
         return op
 
     def _role(self, number: int) -> int:

@@ -17,13 +17,13 @@ ROLES = 16
 ZONE = 255
 
 # Instructions
-LITERAL, UNTIL, RANGES, WHOLE, DECIMAL, TIME, PAD, GROUP, SYSLOG, CONTAINER, MEMBERS, MORE, END = range(13)
+LITERAL, UNTIL, RANGES, WHOLE, DECIMAL, TIME, PAD, GROUP, SYSLOG, CONTAINER, OBJECT, END = range(12)
 # Flags of instructions
 DASH, MINUS, PLUS, LETTER, ESCAPES, TWO, WIDE, LAST = (1 << bit for bit in range(8))
 # What a field is to the tally; a host is HOST and its number
 SIZE, LASTED, WORD, MOMENT, TARGET, URI, PATH, HOST = range(1, 9)
 # Options of a state
-ADDS, SPREADS, PATHS, HITS, METHOD, OF_TARGET, OF_URI = (1 << bit for bit in range(7))
+ADDS, SPREADS, PATHS, HITS, METHOD, OF_TARGET, OF_URI, WRAPPED = (1 << bit for bit in range(8))
 # Why the kernel stops
 DONE, FULL, FLUSH, ASK_WORD, ASK_MINUTE, ASK_ENTRY, BAD = range(7)
 
@@ -104,6 +104,16 @@ class Left(Structure):
     _fields_ = tuple((name, c_uint64) for name in ("start", "end", "line"))
 
 
+class Step(Structure):
+    """A step of a way through JSON."""
+
+    _fields_ = (
+        ("literal", c_uint8 * 32),
+        ("bytes", c_uint64),
+        *[(name, c_uint32) for name in ("len", "kind", "member", "next", "other", "reserved")],
+    )
+
+
 class State(Structure):
     """What Python sets and the kernel changes."""
 
@@ -118,6 +128,8 @@ class State(Structure):
         *[(name, c_size_t) for name in ("asked", "asked_at")],
         ("asked_clock", c_uint64),
         ("clocks", Clock * 4),
+        ("steps", c_size_t),
+        ("misses", c_uint64),
     )
 
 
@@ -135,6 +147,7 @@ LENT: dict[str, Any] = {
     "words": Word,
     "minutes": Minute,
     "left": Left,
+    "steps": Step,
 }
 
 
@@ -148,4 +161,4 @@ class Context(Structure):
     )
 
 
-LAYOUT = (VERSION, *(sizeof(shape) for shape in (Context, Op, Entry, Cell, Word, Minute, Node, Group, Left)))
+LAYOUT = (VERSION, *(sizeof(shape) for shape in (Context, Op, Entry, Cell, Word, Minute, Node, Group, Left, Step)))
