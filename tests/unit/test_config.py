@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edgetally.config import load_aggregator, load_edge, parse_server
+from edgetally.config import LogConfig, load_aggregator, load_edge, parse_server
 from edgetally.errors import EdgetallyError
 
 EDGE: dict[str, Any] = {
@@ -109,3 +109,8 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 )
 def test_job_server_addresses(text: str, server: tuple[str, int]) -> None:
     assert parse_server(text) == server
+
+
+def test_the_fields_of_a_log_in_json_stand_beside_its_format() -> None:
+    log = LogConfig("a", "/a", "json", fields="time=ts,bytes=size")
+    assert (log.whole_format, log._replace(fields="").whole_format) == ("json time=ts,bytes=size", "json")

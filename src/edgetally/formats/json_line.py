@@ -29,6 +29,8 @@ UNITS = {"s": 0, "ms": -3, "us": -6, "ns": -9}  # their powers of ten in seconds
 _NUMBER = re.compile(rb"(-?)(\d{1,40})(?:\.(\d{1,40}))?(?:[eE]([+-]?\d{1,2}))?")
 _WHOLE = re.compile(rb"\d{1,15}")
 _NONE = (None, b"", b"-")
+# What nginx writes of several upstreams.
+_LIST = re.compile(r":\s*((?:[\d.]+|-)(?:(?:,| :) (?:[\d.]+|-))+)\s*[,}]")
 _STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"', re.S)
 _LONE = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # halves of pairs, which no UTF-8 has
 _CONTROLS = bytes(byte if byte >= 32 else ord("~") for byte in range(256))
@@ -136,15 +138,19 @@ def _members_of(line: bytes) -> Members:
     try:
         found = _DECODER.decode(text)
     except ValueError as error:
-        raise UnfitError(f"it is no JSON ({str(error).partition(': line ')[0]}{_column(error)})") from None
+        raise UnfitError(f"it is no JSON: {_why(text, error)}") from None
     if type(found) is not Members:
         raise UnfitError("it is JSON, but no object")
     return found
 
 
-def _column(error: ValueError) -> str:
+def _why(text: str, error: ValueError) -> str:
+    """What is no JSON, and where."""
+    listed = _LIST.search(text)
+    if listed and listed.start(1) <= getattr(error, "pos", 0) <= listed.end():
+        return f"a list such as {shorten(listed[1])} needs quotes, in column {listed.start(1) + 1}"
     place = getattr(error, "colno", None)
-    return f" in column {place}" if place else ""
+    return str(error).partition(": line ")[0] + (f", in column {place}" if place else "")
 
 
 def _depth(text: str) -> int:
