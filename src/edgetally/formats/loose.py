@@ -138,6 +138,6 @@ def _time(kind: str) -> bytes:
 
 def _no_more_times(parts: Sequence[Part], kind: str) -> bytes:
     """A look ahead for more times than a record has."""
-    mark = _time(kind)
+    mark = _time(kind).replace(rb"(?<!\d)", b"")  # digits of the record before may stand right before it
     times = sum(part.kind == kind for part in parts)
     return rb"(?!(?:[^" + CONTROLS + rb"]*?" + mark + rb"){%d})" % (times + 1)
