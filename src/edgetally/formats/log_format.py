@@ -11,7 +11,6 @@ from edgetally.errors import EdgetallyError
 from edgetally.formats import clocks
 from edgetally.formats.finding import Finding
 from edgetally.formats.pattern import CONTROLS, Part, pattern_of
-from edgetally.formats.strings import unquoted
 from edgetally.formats.values import DIRECTIVE, NGINX_HIT, normal_host
 
 Key = tuple[bytes, ...]
@@ -158,6 +157,8 @@ class LogFormat(NamedTuple):
         between blanks stand in quotes, they lose these, and have ~ in the place of their blanks.
         """
         if self.blanks and b'"' in data:
+            from edgetally.formats.strings import unquoted
+
             return b"\n".join(unquoted(line, self.blanks) for line in data.split(b"\n"))
         if not self.escapes or b"\\" not in data:
             return data

@@ -6,9 +6,10 @@ import io
 import os
 import zlib
 from importlib import import_module
-from typing import Any, BinaryIO, Callable, NamedTuple
+from typing import Any, BinaryIO, Callable
 
 from edgetally.errors import EdgetallyError
+from edgetally.record import NamedTuple
 
 
 class Packing(NamedTuple):
