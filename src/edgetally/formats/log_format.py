@@ -12,7 +12,6 @@ from edgetally.formats.finding import Finding
 from edgetally.formats.json_line import Member, ObjectReader
 from edgetally.formats.loose import Run
 from edgetally.formats.pattern import CONTROLS, Part, pattern_of
-from edgetally.formats.strings import unquoted
 from edgetally.formats.values import DIRECTIVE, NGINX_HIT, hit_words, normal_host
 from edgetally.formats.wrapped import unwrapped
 from edgetally.record import NamedTuple
@@ -226,6 +225,8 @@ class LogFormat(NamedTuple):
         between blanks stand in quotes, they lose these, and have ~ in the place of their blanks.
         """
         if self.blanks and b'"' in data:
+            from edgetally.formats.strings import unquoted
+
             return b"\n".join(unquoted(line, self.blanks) for line in data.split(b"\n"))
         if not self.escapes or b"\\" not in data:
             return data

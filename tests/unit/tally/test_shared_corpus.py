@@ -72,6 +72,10 @@ EXCEPTIONS: dict[str, tuple[tuple[int, int, int], str]] = {
         (6, 4, 651),
         "three formats in one file, which no server writes: two lines are common, two have one more quoted field",
     ),
+    "haproxy/tstack_lnav.log": (
+        (13, 0, 118427),
+        "three notices of proxies that started, and a TLS handshake that failed, are no requests",
+    ),
     "cloudfront/Ironholds_webreadr.log": ((2, 0, 1293), "directives are not lines"),
     "w3c_iis/elastic_beats-iis-ipv6zone.log": ((1, 0, 123), "directives are not lines"),
     "traefik_clf/elastic_beats-traefik.log": (
