@@ -66,6 +66,8 @@ def test_a_diversion_that_somebody_else_made_stays(theirs: Path) -> None:
 @needed
 def test_check_mode_says_the_same_and_changes_nothing(theirs: Path) -> None:
     assert ask([theirs], [], "rules\n", check=True) == ["nginx", "edgetally"]
+    asked = {"divert": [str(theirs)], "back": [], "rules": "", "check": True}
+    assert rotation.main(asked)["rotates"] == [], "what is yet to be diverted is no reason to stop"
     assert theirs.exists()
     assert not rotation.RULES.exists()
 
