@@ -26,7 +26,7 @@ def system(release: Path = RELEASE) -> dict[str, object]:
     lines = (
         [line.partition("=") for line in release.read_text(encoding="utf-8").splitlines()] if release.exists() else []
     )
-    values = {name: value.strip("\"'") for name, _, value in lines}
+    values = {name: value.strip("\"'") for name, sign, value in lines if sign}
     kin = [values.get("ID"), *values.get("ID_LIKE", "").split()]
     return {"debian": "debian" in kin, "system": values.get("PRETTY_NAME", "no Linux that tells its name")}
 

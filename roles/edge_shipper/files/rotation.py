@@ -64,7 +64,7 @@ def main(asked: dict[str, Any]) -> dict[str, list[str]]:
         if other:
             write(asked["rules"])
     debug = "" if asked["check"] else said("logrotate", "--debug", "/etc/logrotate.conf").stderr
-    changed = [path for _, path in todo] + [str(RULES)] * other
+    changed = [job[1] for job in todo] + [str(RULES)] * other
     return {"changed": changed, "rotates": [line for line in debug.splitlines() if line.startswith("considering log ")]}
 
 
