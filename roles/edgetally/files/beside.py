@@ -1,6 +1,8 @@
 """Put beside the program what it holds for its host: the tally's kernel for this machine, manual page and completions.
 
-usage: python3 - PROGRAM      prints each file that was not the same
+usage: python3 - PROGRAM FOLDER do|check      prints what was not the same; FOLDER is that of the configuration
+
+To check says whether the folder is there, and no more: the program that would be asked for the rest may be yet to come.
 
 The kernel's place is lib/edgetally beside the program's bin; without it the program loads its own from memory, which a
 hardened host may forbid. It is that of the program which is there, new or gone back to: no other's is left. An older
@@ -50,6 +52,24 @@ def put_manual(program: Path, folder: str) -> str:
     return done.stdout
 
 
+def put_folder(path: Path) -> list[Path]:
+    """Make the folder, root's own and for all to read; the path, where it was another."""
+    new, wished = not path.is_dir(), (os.geteuid(), os.getegid(), 0o755)
+    path.mkdir(parents=True, exist_ok=True)
+    state = path.stat()
+    if not new and (state.st_uid, state.st_gid, state.st_mode & 0o7777) == wished:
+        return []
+    os.chown(path, *wished[:2])
+    path.chmod(wished[2])
+    return [path]
+
+
 if __name__ == "__main__":
     os.umask(0o022)
-    print(*put_kernel(Path(sys.argv[1])), put_manual(Path(sys.argv[1]), "/usr/local/share"), sep="\n")
+    program, configuration = (Path(word) for word in sys.argv[1:3])
+    if sys.argv[3] == "check":
+        print("" if configuration.is_dir() else configuration)
+        sys.exit()
+    for changed in put_folder(configuration) + put_kernel(program):
+        print(changed)
+    print(put_manual(program, "/usr/local/share"), end="")

@@ -12,7 +12,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from roles.edgetally.files.beside import HELD, put_kernel, put_manual
+from roles.edgetally.files.beside import HELD, put_folder, put_kernel, put_manual
 from tests.support import ROOT
 
 PYZ = ROOT / "dist" / "edgetally.pyz"
@@ -93,3 +93,12 @@ def test_a_manual_that_cannot_be_written_is(program: Path, tmp_path: Path) -> No
     (tmp_path / "share").touch()
     with pytest.raises(SystemExit, match=r"share/man/man1/edgetally.1 cannot be changed"):
         put_manual(program, str(tmp_path / "share"))
+
+
+def test_the_folder_is_made_once_and_for_all_to_read(tmp_path: Path) -> None:
+    folder = tmp_path / "etc" / "edgetally"
+    assert put_folder(folder) == [folder]
+    assert put_folder(folder) == []
+    folder.chmod(0o700)
+    assert put_folder(folder) == [folder]
+    assert folder.stat().st_mode & 0o777 == 0o755

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from roles.edge_shipper.files.look import look
+from roles.edge_shipper.files.look import lacks, look, stopped, system
 
 
 def known(folder: Path, **values: object) -> Path:
@@ -37,3 +37,27 @@ def test_a_damaged_configuration_says_nothing(tmp_path: Path, text: str) -> None
     config = tmp_path / "edge.json"
     config.write_text(text)
     assert look(["/gone/new.log"], config) == {"edge": None, "missing": ["/gone/new.log"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "debian", "name"),
+    [
+        ('PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\n', True, "Debian GNU/Linux 12 (bookworm)"),
+        ('ID=ubuntu\nID_LIKE=debian\nPRETTY_NAME="Ubuntu 24.04"\n', True, "Ubuntu 24.04"),
+        ('ID="rocky"\nID_LIKE="rhel centos fedora"\nPRETTY_NAME="Rocky Linux 9"\n', False, "Rocky Linux 9"),
+        (None, False, "no Linux that tells its name"),
+    ],
+)
+def test_what_system_it_is(tmp_path: Path, text: str | None, debian: bool, name: str) -> None:
+    if text is not None:
+        (tmp_path / "os-release").write_text(text)
+    assert system(tmp_path / "os-release") == {"debian": debian, "system": name}
+
+
+def test_what_it_lacks() -> None:
+    assert lacks(["no-such-package", "python3"], ["root", "no-such-user"]) == ["no-such-package", "no-such-user"]
+
+
+def test_a_service_that_is_not_there_is_stopped() -> None:
+    assert stopped([]) == []
+    assert stopped(["no-such.service"]) == ["no-such.service"]

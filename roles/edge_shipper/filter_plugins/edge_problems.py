@@ -1,0 +1,140 @@
+"""Filters that say what is wrong with an edge's variables, and with what was found on its host: a sentence each.
+
+One task a check would cost a fleet of fifty edges some forty seconds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+KEYS = ("name", "path", "format", "install", "server", "reopen", "spread", "max_spread", "private", "hit", "fields")
+"""What an entry of edge_shipper_logs may have."""
+
+KEY_LENGTH = 32
+_NAME, _PLAIN_PATH, _ADDRESS = (
+    re.compile(text) for text in ("[A-Za-z0-9][A-Za-z0-9._-]*$", "/[A-Za-z0-9._/-]+$", ".+:[0-9]+$")
+)
+
+Log = Mapping[str, Any]
+Servers = Mapping[str, Mapping[str, Any]]
+
+
+def edge_problems(
+    logs: Sequence[Log], host: str, key_length: int, lists: Mapping[str, Sequence[Any]], edge: str, servers: Servers
+) -> list[str]:
+    """What is wrong with an edge's variables; empty when nothing is.
+
+    logs: edge_shipper_logs. lists: edgetally_channels and edgetally_gearmand_servers, by these names. servers: what the
+    role knows of each kind of server, __edge_shipper_servers.
+    """
+    if key_length < KEY_LENGTH:
+        return [
+            f"edgetally_master_key has {key_length} characters and needs at least {KEY_LENGTH}: "
+            "make one with `openssl rand -hex 32` and keep it in group_vars/all.yml with ansible-vault."
+        ]
+    found = [
+        f"{name} is an empty list on {host}: give it at least one entry, roles/edge_shipper/README.md has examples."
+        for name, values in {"edge_shipper_logs": logs, **lists}.items()
+        if not values
+    ]
+    found += _keys(logs, host)
+    return found or [
+        *_names(logs, host, edge),
+        *_servers_called(lists),
+        *(said for log in logs for said in _log(log, logs, servers)),
+    ]
+
+
+def _keys(logs: Sequence[Log], host: str) -> list[str]:
+    return [
+        f"Entry {number} of edge_shipper_logs on {host} has the keys {', '.join(log)}: it needs name, path, and format "
+        "or install, and may have server, reopen, spread, max_spread, private, hit and fields."
+        for number, log in enumerate(logs, 1)
+        if not {"name", "path"} <= set(log) <= set(KEYS)
+    ]
+
+
+def _names(logs: Sequence[Log], host: str, edge: str) -> Iterator[str]:
+    names = [str(log["name"]) for log in logs]
+    for name in [edge, *names]:
+        if not _NAME.match(name):
+            yield (
+                f"`{name}` cannot name an edge or a log: use letters, digits, dot, dash and underscore "
+                "(edge_shipper_edge, edge_shipper_logs)."
+            )
+    if len(set(names)) < len(names):
+        yield (
+            f"Two entries of edge_shipper_logs have the same name on {host} ({', '.join(names)}): each log is a stream "
+            "and needs a name of its own."
+        )
+
+
+def _servers_called(lists: Mapping[str, Sequence[Any]]) -> Iterator[str]:
+    for server in lists["edgetally_gearmand_servers"]:
+        if not _ADDRESS.match(str(server)):
+            yield (
+                f"`{server}` in edgetally_gearmand_servers is not host:port; edgetally's job server listens on port "
+                "7003 unless you chose another."
+            )
+
+
+def _log(log: Log, logs: Sequence[Log], servers: Servers) -> Iterator[str]:
+    install, server, path = log.get("install", False), log.get("server", ""), str(log["path"])
+    entry = f"The log {log['name']} in edge_shipper_logs"
+    if not isinstance(install, bool) or ("format" in log) == install:
+        yield (
+            f"{entry} needs either `format`, which says what its server writes, or `install: true`, which has the role "
+            "configure the server."
+        )
+    elif install:
+        yield from _installed(entry, server, path, logs, servers)
+    if not path.startswith("/") or not (server in servers or log.get("reopen")):
+        yield (
+            f"{entry} needs an absolute path, and a server ({', '.join(servers)}) or else the command that makes its "
+            "writer reopen it (reopen)."
+        )
+
+
+def _installed(entry: str, server: str, path: str, logs: Sequence[Log], servers: Servers) -> Iterator[str]:
+    if server not in servers:
+        yield (
+            f"{entry} has `install: true`, which the role can do for {', '.join(servers)}: for another server, "
+            "configure what `edgetally formats` recommends by hand and give that as `format`."
+        )
+        return
+    rivals = [other for other in logs if other.get("install") and other.get("server") == server]
+    if not _PLAIN_PATH.match(path) or path in servers[server]["others"] or len(rivals) > 1:
+        yield (
+            f"{entry} has `install: true`: it needs a plain path that none of {server}'s other logs has, and no second "
+            f"installed log of {server} beside it, because each would count every request."
+        )
+
+
+def host_problems(found: Mapping[str, Any], host: str, edge: str) -> list[str]:
+    """What is wrong with an edge's host, by what files/look.py has found there; empty when nothing is."""
+    was, missing = found["edge"], found["missing"]
+    problems = []
+    if not found["debian"]:
+        problems.append(f"{host} runs {found['system']}: edgetally's roles need Debian 11, 12 or 13.")
+    if was not in (None, edge):
+        problems.append(
+            f"{host} ships as {was} and was to ship as {edge}: from now on the bill would miss the one. Set "
+            f"edge_shipper_edge to {was} in its host_vars, or, for good, uninstall it with edge_shipper_purge and "
+            "retire its old streams (`edgetally stream retire`) first."
+        )
+    if missing:
+        problems.append(
+            f"{', '.join(missing)} of edge_shipper_logs is not there on {host}: correct the path, or start the server "
+            "that writes it first (an empty file will do)."
+        )
+    return problems
+
+
+class FilterModule:
+    """Ansible asks a file of filters for this class."""
+
+    def filters(self) -> dict[str, Callable[..., list[str]]]:
+        """The filters by the names that templates use."""
+        return {"edge_problems": edge_problems, "host_problems": host_problems}

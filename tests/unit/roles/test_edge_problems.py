@@ -1,0 +1,136 @@
+"""What the role refuses of an edge's variables and of its host: sentences that an operator can act on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from roles.edge_shipper.filter_plugins.edge_problems import edge_problems, host_problems
+from tests.support import ROOT
+
+SERVERS = yaml.safe_load((ROOT / "roles/edge_shipper/vars/main.yml").read_text(encoding="utf-8"))[
+    "__edge_shipper_servers"
+]
+LISTS: dict[str, list[Any]] = {
+    "edgetally_channels": [{"channel": "all"}],
+    "edgetally_gearmand_servers": ["192.0.2.10:7003"],
+}
+LOG = {"name": "access", "path": "/var/log/nginx/access.log", "server": "nginx", "format": "combined"}
+INSTALLED = {"name": "access", "path": "/var/log/nginx/edgetally", "server": "nginx", "install": True}
+FOUND = {"debian": True, "system": "Debian GNU/Linux 12 (bookworm)", "edge": None, "missing": []}
+
+
+def problems(*logs: dict[str, Any], key_length: int = 32, edge: str = "edge1", **lists: list[Any]) -> list[str]:
+    """What the filter says of an edge called host1."""
+    return edge_problems(list(logs), "host1", key_length, {**LISTS, **lists}, edge, SERVERS)
+
+
+@pytest.mark.parametrize(
+    "logs",
+    [
+        [LOG],
+        [INSTALLED],
+        [LOG, {**INSTALLED, "name": "all"}],
+        [
+            {
+                "name": "own",
+                "path": "/srv/*/log",
+                "format": "squid",
+                "reopen": "true",
+                "spread": True,
+                "max_spread": 60,
+                "private": "/srv",
+            }
+        ],
+        [{**LOG, "install": False}],
+    ],
+)
+def test_what_is_well(logs: list[dict[str, Any]]) -> None:
+    assert problems(*logs) == []
+
+
+@pytest.mark.parametrize(
+    ("logs", "said"),
+    [
+        ([], "edge_shipper_logs is an empty list on host1: give it at least one entry"),
+        (
+            [{"name": "access", "format": "combined"}],
+            "Entry 1 of edge_shipper_logs on host1 has the keys name, format: it needs name, path",
+        ),
+        (
+            [LOG, {**LOG, "nmae": "x"}],
+            "Entry 2 of edge_shipper_logs on host1 has the keys name, path, server, format, nmae: it needs",
+        ),
+        (
+            [{**LOG, "install": True}],
+            "The log access in edge_shipper_logs needs either `format`, which says what its server writes",
+        ),
+        ([{**INSTALLED, "install": False}], "The log access in edge_shipper_logs needs either `format`"),
+        ([{**INSTALLED, "install": "yes"}], "The log access in edge_shipper_logs needs either `format`"),
+        (
+            [{**INSTALLED, "server": "caddy", "reopen": "true"}],
+            "which the role can do for nginx, squid, apache, varnish: for another server",
+        ),
+        ([{**INSTALLED, "path": LOG["path"]}], "it needs a plain path that none of nginx's other logs has"),
+        ([{**INSTALLED, "path": "/var/log/$x"}], "it needs a plain path that none of nginx's other logs has"),
+        (
+            [INSTALLED, {**INSTALLED, "name": "b", "path": "/var/b"}],
+            "no second installed log of nginx beside it, because each would count",
+        ),
+        ([{**LOG, "name": "a b"}], "`a b` cannot name an edge or a log: use letters, digits, dot, dash and underscore"),
+        (
+            [LOG, {**LOG, "path": "/other"}],
+            "Two entries of edge_shipper_logs have the same name on host1 (access, access)",
+        ),
+        (
+            [{**LOG, "path": "access.log"}],
+            "needs an absolute path, and a server (nginx, squid, apache, varnish) or else the command",
+        ),
+        (
+            [{**LOG, "server": "caddy"}],
+            "needs an absolute path, and a server (nginx, squid, apache, varnish) or else the command",
+        ),
+    ],
+)
+def test_what_is_wrong_with_the_logs(logs: list[dict[str, Any]], said: str) -> None:
+    assert [said in sentence for sentence in problems(*logs)].count(True) >= 1
+
+
+def test_what_is_wrong_with_the_rest() -> None:
+    assert problems(LOG, key_length=31)[0].startswith(
+        "edgetally_master_key has 31 characters and needs at least 32: make one"
+    )
+    assert problems(LOG, edgetally_channels=[])[0].startswith("edgetally_channels is an empty list on host1")
+    assert problems(LOG, edgetally_gearmand_servers=[])[0].startswith(
+        "edgetally_gearmand_servers is an empty list on host1"
+    )
+    assert problems(LOG, edgetally_gearmand_servers=["jobs"])[0].startswith(
+        "`jobs` in edgetally_gearmand_servers is not host:port"
+    )
+    assert problems(LOG, edge="edge one")[0].startswith("`edge one` cannot name an edge or a log")
+
+
+def test_a_host_that_is_well() -> None:
+    assert host_problems(FOUND, "host1", "edge1") == []
+    assert host_problems({**FOUND, "edge": "edge1"}, "host1", "edge1") == []
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (
+            {"debian": False, "system": "Rocky Linux 9"},
+            "host1 runs Rocky Linux 9: edgetally's roles need Debian 11, 12 or 13.",
+        ),
+        (
+            {"edge": "old"},
+            "host1 ships as old and was to ship as edge1: from now on the bill would miss the one. Set edge_ship",
+        ),
+        ({"missing": ["/a", "/b"]}, "/a, /b of edge_shipper_logs is not there on host1: correct the path"),
+    ],
+)
+def test_a_host_that_is_not(found: dict[str, Any], said: str) -> None:
+    (sentence,) = host_problems({**FOUND, **found}, "host1", "edge1")
+    assert sentence.startswith(said)

@@ -1,0 +1,80 @@
+"""The role's way with logrotate, by the machine's own dpkg: what rotates a log twice loses lines."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from roles.edge_shipper.files import rotation
+
+needed = pytest.mark.skipif(
+    not (shutil.which("dpkg-divert") and shutil.which("logrotate")), reason="no dpkg or logrotate"
+)
+
+
+@pytest.fixture
+def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A distribution's file; diversions are noted in a folder of the test's own."""
+    (tmp_path / "dpkg").mkdir()
+    (tmp_path / "dpkg" / "status").touch()
+    monkeypatch.setenv("DPKG_ADMINDIR", str(tmp_path / "dpkg"))
+    monkeypatch.setattr(rotation, "RULES", tmp_path / "edgetally")
+    path = tmp_path / "nginx"
+    path.write_text("/var/log/nginx/*.log { daily }\n")
+    return path
+
+
+def ask(divert: list[Path], back: list[Path], rules: str = "", check: bool = False) -> list[str]:
+    """What was changed, by name."""
+    asked = {
+        "divert": [str(path) for path in divert],
+        "back": [str(path) for path in back],
+        "rules": rules,
+        "check": check,
+    }
+    return [Path(path).name for path in rotation.main(asked)["changed"]]
+
+
+@needed
+def test_it_is_diverted_once_and_given_back(theirs: Path) -> None:
+    away = Path(f"{theirs}.disabled")
+    assert ask([theirs], [], "rules\n") == ["nginx", "edgetally"]
+    assert (theirs.exists(), away.exists(), rotation.RULES.read_text()) == (False, True, "rules\n")
+    assert ask([theirs], [], "rules\n") == []
+    assert ask([theirs], [], "others\n") == ["edgetally"]
+    assert ask([], [theirs]) == ["nginx", "edgetally"]
+    assert (theirs.exists(), away.exists(), rotation.RULES.exists()) == (True, False, False)
+    assert ask([], [theirs]) == []
+
+
+@needed
+def test_a_diversion_that_somebody_else_made_stays(theirs: Path) -> None:
+    subprocess.run(
+        ["dpkg-divert", "--local", "--rename", "--divert", f"{theirs}.own", "--add", theirs],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    assert ask([], [theirs]) == []
+    assert Path(f"{theirs}.own").exists()
+    with pytest.raises(SystemExit, match="clashes"):
+        ask([theirs], [])
+
+
+@needed
+def test_check_mode_says_the_same_and_changes_nothing(theirs: Path) -> None:
+    assert ask([theirs], [], "rules\n", check=True) == ["nginx", "edgetally"]
+    asked = {"divert": [str(theirs)], "back": [], "rules": "", "check": True}
+    assert rotation.main(asked)["rotates"] == [], "what is yet to be diverted is no reason to stop"
+    assert theirs.exists()
+    assert not rotation.RULES.exists()
+
+
+def test_a_host_without_logrotate(theirs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert rotation.main({"divert": [], "back": [str(theirs)], "rules": "", "check": False}) == {
+        "changed": [],
+        "rotates": [],
+    }
