@@ -14,6 +14,8 @@ from edgetally.formats.json_line import Member
 from edgetally.formats.log_format import LogFormat
 
 START = 1780000000
+# The kernel has no instruction for a time of day whose date stands elsewhere.
+OF_THE_REFERENCE = ("w3c_draft",)
 CUSTOM = {
     "nginx_long": '$remote_addr - $remote_user [$time_local] "$request" $status $bytes_sent "$http_referer" '
     '"$http_user_agent" "$host" $request_time $upstream_cache_status',

@@ -543,8 +543,11 @@ def show() -> None:
 
 
 def address_of(container: str) -> str:
-    """Return the address of a container, `-` when it is on no network."""
-    settings = podman_json("inspect", container)[0]["NetworkSettings"]["Networks"]
+    """Return the address of a container, `-` when it is on no network, or half removed by a run that was killed."""
+    try:
+        settings = podman_json("inspect", container)[0]["NetworkSettings"]["Networks"]
+    except LabError:
+        return "-"
     return next((network["IPAddress"] for network in settings.values() if network["IPAddress"]), "-")
 
 
