@@ -194,8 +194,8 @@ def test_line_ends_of_both_kinds(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ("vidéo".encode(), "vidéo"),
         (b"caf\xe9", r"caf\xe9"),
-        (b"with\ttab", "with\ttab"),
-        (b"with\rreturn", "with\rreturn"),
+        (b"with\ttab", r"with\ttab"),
+        (b"with\rreturn", r"with\rreturn"),
         (b".", "."),
         (b"ERR", "ERR"),
         (b"", ""),

@@ -158,7 +158,7 @@ def test_a_host_with_both_roles_and_an_edge_without_anything_yet() -> None:
     both = edge(clock=None, spool=None, logs=[])
     problems, screen = report(one=both)
     assert problems == []
-    assert screen[-1].split() == ["one", "ok", "-", "0", "-", "0", "0/0", "0", "?", "kernel", "1"]
+    assert screen[-1].split() == ["one", "ok", "-", "0", "-", "0", "0/0", "0", "?", "kernel", "2"]
 
 
 def test_an_old_offset_says_how_old_it_is() -> None:
