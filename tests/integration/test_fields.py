@@ -93,8 +93,9 @@ def _duration(trial: Trial, name: str) -> object:
     fmt = trial.format(name)
     matcher = fmt.matcher(durations=True)
     lines = (trial.folder / f"{name}.log").read_bytes().splitlines()
-    rows = filter(None, (matcher.pattern.fullmatch(fmt.blanked(line)) for line in lines if b"/slow" in line))
-    transfers = [fmt.transfer_of(matcher.key_of(row.groups(b""))[0]) for row in rows]
+    found = (matcher.pattern.fullmatch(fmt.blanked(line)) for line in lines if b"/slow" in line)
+    rows = [row.groups(b"") for row in found if row]
+    transfers = [fmt.transfer_of(matcher.key_of(row)[0]) for row in rows]
     lasted = [transfer[1] / 1000 for transfer in transfers if transfer]
     return None if lasted and 2 * PAUSE - 1 < lasted[0] < 2 * PAUSE + 2 else lasted
 
