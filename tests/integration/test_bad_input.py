@@ -378,7 +378,7 @@ def test_a_reader_that_goes_away(tmp_path: Path) -> None:
     log.write_text(LINE)
     reader, writer = os.pipe()
     os.close(reader)
-    command = [sys.executable, "-m", "edgetally", "tally", str(log)]
+    command = [sys.executable, "-m", "edgetally", "tally", "--format", "combined", str(log)]
     source = str(SOURCE)
     done = subprocess.run(
         command, env={**os.environ, "PYTHONPATH": source}, stdout=writer, stderr=subprocess.PIPE, text=True, check=False
