@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 import zlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -153,13 +154,13 @@ def test_what_is_known_of_a_stream_is_asked_for_once(ledger: Ledger, monkeypatch
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"covers": (float(NOW), time.time() + 1200)},
-        {"rows": ((NOW - 86400, 0, 1, 1, None, None),)},
-        {"rows": ((NOW + 86400, 0, 1, 1, None, None),)},
+        lambda: {"covers": (float(NOW), time.time() + 1200)},
+        lambda: {"rows": ((NOW - 86400, 0, 1, 1, None, None),)},
+        lambda: {"rows": ((NOW + 86400, 0, 1, 1, None, None),)},
     ],
 )
-def test_a_clock_that_is_wrong_is_refused(ledger: Ledger, wrong: dict[str, Any]) -> None:
-    assert ledger.commit([incoming(batch(2, **wrong))]) == ["clock"]
+def test_a_clock_that_is_wrong_is_refused(ledger: Ledger, wrong: Callable[[], dict[str, Any]]) -> None:
+    assert ledger.commit([incoming(batch(2, **wrong()))]) == ["clock"]
     assert totals(ledger) == {}
 
 
