@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from edgetally.config import AggregatorConfig
@@ -101,6 +103,21 @@ def test_time_that_a_batch_calls_missing_and_does_not_cover(config: AggregatorCo
     assert (gap["from"], gap["to"], gap["reason"], gap["first_seq"]) == (low, high, "broken", 13)
     assert made["completeness"]["missing"] == 2
     assert bill(config, START, START + 300)["completeness"]["complete"]
+
+
+def test_lines_of_a_clock_that_was_set_ahead_twice(config: AggregatorConfig, mariadb: servers.MariaDB) -> None:
+    """By minutes, which is counted, then by hours, which is not: what was written then lies in no batch of its time."""
+    moment = time.time()
+    now = int(moment) // 300 * 300
+    right = batch("edge1/a", 1, (None, now - 900.0), {now - 900: 1})
+    then = batch("edge1/a", 2, (now - 900.0, now - 600.0), {now - 900: 1})
+    minutes = batch("edge1/a", 3, (now - 600.0, moment + 400), {now - 600: 1})
+    hours = batch("edge1/a", 4, (minutes.covers[1], now + 57_000.0), {now + 56_700: 1})
+    assert sent(config, right, then, minutes, hours) == ["committed"] * 3 + ["clock"]
+    made = bill(config, now - 900, now + 900)
+    (gap,) = (gap for gap in made["completeness"]["gaps"] if gap["reason"] == "refused")
+    assert gap["from"] == now - 600
+    assert gap["to"] >= moment
 
 
 def test_what_is_counted_after_all_is_no_gap(config: AggregatorConfig, mariadb: servers.MariaDB) -> None:

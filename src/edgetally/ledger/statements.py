@@ -211,8 +211,11 @@ class Statements:
 
     # --- the quarantine
 
-    def put_aside(self, item: Incoming, error: BatchError) -> None:
-        """Keep a payload that is not counted, once, with how often it came."""
+    def put_aside(self, item: Incoming, error: BatchError, ahead: bool = False) -> None:
+        """Keep a payload that is not counted, once, with how often it came.
+
+        ahead: its edge's clock is hours ahead, so what it covers is not when its lines were written.
+        """
         digest = bytes.fromhex(content_hash(item.payload))
         body = item.sha256 if item.stream else None
         detail = error.detail.encode("utf-8", "backslashreplace")[:1000]
@@ -225,7 +228,7 @@ class Statements:
             (digest, error.reason, detail, body, item.stream.encode() or None, len(item.payload), kept),
         )
         if item.batch is not None:
-            self._note_refused(digest, item.batch)
+            self._note_refused(digest, item.batch, self._since_right(item.batch.stream) if ahead else None)
 
     def bound_quarantine(self) -> None:
         """Delete the oldest payloads of an edge that has too many, and of strangers: no flood touches another's.
@@ -241,11 +244,25 @@ class Statements:
             (QUARANTINE_PAYLOAD, STRANGERS_ROWS, QUARANTINE_ROWS, QUARANTINE_BYTES),
         )
 
-    def _note_refused(self, digest: bytes, batch: Batch) -> None:
-        """Note what time a batch covers that is not counted, late lines too: it is a gap on the bill."""
+    def _since_right(self, stream: str) -> float | None:
+        """Until when a stream's batches cover that surely came after that time: until then its clock was not ahead."""
+        self.cursor.execute(
+            "SELECT covers_to FROM batch JOIN stream ON id = stream_id WHERE name = %s AND state = 'committed' "
+            "AND covers_to <= UNIX_TIMESTAMP(committed_at) ORDER BY covers_to DESC LIMIT 1",
+            (stream.encode(),),
+        )
+        row = self.cursor.fetchone()
+        return None if row is None else float(row[0])
+
+    def _note_refused(self, digest: bytes, batch: Batch, since: float | None) -> None:
+        """Note what time a batch covers that is not counted, late lines too: it is a gap on the bill.
+
+        since: the gap begins so early, where the batch does not know when it was.
+        """
         low, high = batch.covers
         slots = [row[0] for row in batch.rows]
         begin = min(slots, default=high) if low is None else low
+        begin = begin if since is None else min(begin, since)
         high = max([high, *(slot + SLOT_SECONDS for slot in slots)])
         self.cursor.execute(
             "INSERT IGNORE INTO refused (sha256, stream, generation, seq, covers_from, covers_to) "

@@ -58,7 +58,7 @@ class Transaction:
 
     def refuse(self, item: Incoming, error: BatchError) -> str:
         """Put a payload aside. Returns the reason."""
-        self.sql.put_aside(item, error)
+        self.sql.put_aside(item, error, ahead=item.batch is not None and self._is_ahead(item.batch))
         self._refused = True
         return error.reason
 
@@ -99,11 +99,14 @@ class Transaction:
 
     def _check_clock(self, batch: Batch) -> None:
         low, high = batch.covers
-        if high > self.now + AHEAD_SECONDS:
+        if self._is_ahead(batch):
             raise BatchError("clock", f"it ends {high - self.now:.0f} s ahead of the database's clock")
         slots = [row[0] for row in batch.rows]
         if slots and (max(slots) > high + SPREAD_SECONDS or (low is not None and min(slots) < low - SPREAD_SECONDS)):
             raise BatchError("clock", "its rows lie hours outside the time that it covers")
+
+    def _is_ahead(self, batch: Batch) -> bool:
+        return batch.covers[1] > self.now + AHEAD_SECONDS
 
     def _divide(self, items: Sequence[Admitted]) -> tuple[list[Admitted], list[Admitted]]:
         """Tell batches that follow all that the ledger has of their stream from the others: (following, others).
