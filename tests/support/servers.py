@@ -1,6 +1,6 @@
 """Real servers on loopback, for the integration tests and for `bin/demo --local`.
 
-`gearmand()`, `mariadb()`, `nginx()`, `apache()`, `squid()`, `varnish()`, `trafficserver()`, `haproxy()` and
+`gearmand()`, `mariadb()`, `nginx()`, `apache()`, `squid()`, `varnish()`, `trafficserver()`, `haproxy()`, `caddy()` and
 `lighttpd()` are context managers: each starts one server in the foreground, on a free port of 127.0.0.1 (or the one
 given), with all its files in one folder, yields it once it is ready, and ends it by its own process group. A server can
 be killed and started again on the same port and files:
@@ -414,6 +414,19 @@ def lighttpd(config: str, folder: Path | None = None, port: int | None = None) -
         (home / "lighttpd.conf").write_text(config.replace("{port}", str(chosen)).replace("{folder}", str(home)))
         command = [program("lighttpd"), "-D", "-f", str(home / "lighttpd.conf")]
         server = Server("lighttpd", command, home, chosen, lambda one: listening(one.port))
+        stack.callback(server.stop)
+        server.start()
+        yield server
+
+
+@contextlib.contextmanager
+def caddy(config: str, folder: Path | None = None, port: int | None = None) -> Iterator[Server]:
+    """A Caddy; `config` is its Caddyfile, where {port} and {folder} are replaced."""
+    with _folder(folder) as home, contextlib.ExitStack() as stack:
+        chosen = port or free_port()
+        (home / "Caddyfile").write_text(config.replace("{port}", str(chosen)).replace("{folder}", str(home)))
+        command = [program("caddy"), "run", "--config", str(home / "Caddyfile"), "--adapter", "caddyfile"]
+        server = Server("caddy", command, home, chosen, lambda one: listening(one.port))
         stack.callback(server.stop)
         server.start()
         yield server

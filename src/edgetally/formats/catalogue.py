@@ -107,7 +107,10 @@ FORMATS: Mapping[str, LogFormat] = _Known(
         "s3": later("aws", "s3"),
         **{
             name: partial(later("json", "preset"), name)
-            for name in ("traefik_json", "caddy", "ingress_nginx", "cloudflare", "fastly", "bunny", "google_lb")
+            for name in (
+                *("traefik_json", "caddy", "ingress_nginx"),
+                *("cloudflare", "fastly", "bunny", "azure_front_door", "google_lb"),
+            )
         },
     }
 )

@@ -72,6 +72,7 @@ def test_what_the_named_formats_say() -> None:
         "cloudflare": ("wire", True, False, True),
         "fastly": ("body", True, True, True),
         "bunny": ("wire", True, False, True),
+        "azure_front_door": ("wire", True, True, True),
         "google_lb": ("wire", True, True, True),
     }
     assert any("body" in warning for warning in FORMATS["combined"].warnings)

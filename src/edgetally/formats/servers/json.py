@@ -114,6 +114,15 @@ PRESETS: Mapping[str, Preset] = {
         '{"cacheStatus":"HIT","statusCode":200,"timestamp":1780000267421,"bytesSent":2326,"pullZoneId":390,'
         '"remoteIp":"192.0.2.0","url":"https://www.example.com/a.gif?b"}',
     ),
+    "azure_front_door": Preset(
+        "json",
+        "Azure Front Door's access log in JSON",
+        "time=time,bytes=properties.responseBytes,host=properties.requestUri:url,path=properties.requestUri:url,"
+        "duration=properties.timeTaken,hit=properties.cacheStatus:HIT,REMOTE_HIT,PARTIAL_HIT",
+        f'{{"time":{_CDN_TIME},"category":"FrontDoorAccessLog","properties":{{"httpMethod":"GET","requestUri":'
+        '"https://www.example.com:443/a.gif?b","responseBytes":"2326","timeTaken":"0.014","httpStatusCode":"200",'
+        '"cacheStatus":"HIT"}}',
+    ),
     "google_lb": Preset(
         "json",
         "Google Cloud's HTTP(S) load balancer and CDN, entries of Cloud Logging",

@@ -232,6 +232,17 @@ EXPECTED = {
             (LATE, "film.example.com"): Cell(1, 700, hits=1),
         },
     ),
+    # Lines 2 and 4 ended in the last moment of a slot, and the first of the next; line 5 does not say its bytes.
+    "named/azure_front_door": Expected(
+        lines=5,
+        rejected=(3, 5),
+        bytes=164_827,
+        cells={
+            (EARLY, "www.example.com"): Cell(1, 5120, hits=1),
+            (EARLY, "film.example.com"): Cell(1, 159219, hits=0),
+            (LATE, "film.example.com"): Cell(1, 488, hits=1),
+        },
+    ),
     # Lines 2 and 4 ended in the last microsecond of a slot, and the first of the next.
     "named/google_lb": Expected(
         lines=5,
