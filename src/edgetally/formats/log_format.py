@@ -53,7 +53,8 @@ class LogFormat(NamedTuple):
     value escapes a quote or a backslash. blanks: how many stand in a line whose strings hold none; 0 where strings in
     quotes are nothing special. notices: lines that are no requests, where they fit nothing else. runs: the texts that
     may hold blanks though only a blank ends them. members: where lines are JSON objects, the members that the parts are
-    the values of. findings: what makes a bill from this format less right.
+    the values of. hit_given: the field and the words of `with_hit`. findings: what makes a bill from this format less
+    right.
     """
 
     name: str
@@ -71,6 +72,7 @@ class LogFormat(NamedTuple):
     notices: re.Pattern[bytes] = NO_NOTICES
     runs: tuple[Run, ...] = ()
     members: tuple[Member, ...] = ()
+    hit_given: str = ""
 
     @property
     def warnings(self) -> list[str]:
@@ -114,7 +116,8 @@ class LogFormat(NamedTuple):
             known = ", ".join(fields)
             raise EdgetallyError(f"hit '{text}': the format {self.name} has no field '{name}': name one of {known}")
         roles = {**self.roles, "hit": (next(n for n, part in enumerate(self.parts) if part.name == found),)}
-        return self._replace(roles=roles, hit=hit_words(words), runs=loose.runs_of(self.parts, roles))
+        runs = loose.runs_of(self.parts, roles)
+        return self._replace(roles=roles, hit=hit_words(words), runs=runs, hit_given=text)
 
     def check_spread(self) -> None:
         """Raise EdgetallyError where the bytes of a transfer cannot be spread over the time that it lasted."""

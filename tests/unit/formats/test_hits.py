@@ -78,3 +78,18 @@ def test_the_command_takes_the_words_of_a_hit(tmp_path: Path, capsys: pytest.Cap
     arguments = ["tally", "--log-format", '%t %O "%{X-Fast}o"', "--server", "apache", "--hit", "X-Fast:HIT"]
     assert main([*arguments, "--output", "json", str(log)]) == 0
     assert [channel["hits"] for channel in json.loads(capsys.readouterr().out)["channels"]] == [1]
+
+
+@pytest.mark.parametrize("engine", ["kernel", "reference"])
+def test_the_words_of_a_hit_hold_where_the_fields_of_a_log_change(tmp_path: Path, engine: str) -> None:
+    log = tmp_path / "access.log"
+    log.write_text(
+        "#Fields: date time cs(Host) sc-bytes x-verdict\n"
+        "2026-10-10 13:50:06 a.example 100 YES\n"
+        "#Fields: date time cs(Host) sc-bytes cs-uri-stem x-verdict\n"
+        "2026-10-10 13:50:07 a.example 20 /a YES\n"
+        "2026-10-10 13:50:08 a.example 3 /a NO\n"
+    )
+    fmt = parse_format("#Fields: date time cs(Host) sc-bytes x-verdict", hit="x-verdict:YES")
+    found = tally([str(log)], fmt, None, engine=engine)
+    assert [cell[2:] for cell in found.cells.values()] == [[2, 120]]

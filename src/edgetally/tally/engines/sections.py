@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import BinaryIO, Callable, Protocol
 
 from edgetally.errors import EdgetallyError
@@ -97,6 +98,8 @@ class SectionEngine:
     def _new_counter(self, fields: str) -> Counter:
         try:
             fmt = parse_format(fields, "w3c")
+            with suppress(EdgetallyError):  # a section without the field that tells hits is counted without hits
+                fmt = fmt.with_hit(self._format.hit_given)
             if self._book.spreads:
                 fmt.check_spread()
         except EdgetallyError as error:
