@@ -120,6 +120,19 @@ def test_lines_of_a_clock_that_was_set_ahead_twice(config: AggregatorConfig, mar
     assert gap["to"] >= moment
 
 
+def test_lines_of_a_clock_that_was_ahead_from_the_first_batch_on(
+    config: AggregatorConfig, mariadb: servers.MariaDB
+) -> None:
+    moment = time.time()
+    now = int(moment) // 300 * 300
+    minutes = batch("edge1/a", 1, (None, moment + 400), {now: 1})
+    hours = batch("edge1/a", 2, (minutes.covers[1], now + 57_000.0), {now + 56_700: 1})
+    assert sent(config, minutes, hours) == ["committed", "clock"]
+    made = bill(config, now - 900, now + 900)
+    (gap,) = (gap for gap in made["completeness"]["gaps"] if gap["reason"] == "refused")
+    assert gap["from"] <= moment <= gap["to"]
+
+
 def test_what_is_counted_after_all_is_no_gap(config: AggregatorConfig, mariadb: servers.MariaDB) -> None:
     """The same batch in another payload, while the first still lies in quarantine."""
     own = [interval("edge1/a", number, SIZES) for number in range(1, 4)]

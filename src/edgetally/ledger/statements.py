@@ -16,7 +16,7 @@ import pymysql
 from edgetally.ledger.counter_changes import COUNTERS, CounterChanges
 from edgetally.ledger.database import DUPLICATE, error_code
 from edgetally.ledger.incoming import Admitted, Incoming
-from edgetally.limits import DAY, OVERLAP_SECONDS, SLOT_SECONDS
+from edgetally.limits import DAY, LATE_SLOT_SECONDS, OVERLAP_SECONDS, SLOT_SECONDS
 from edgetally.wire.batch import CANARY_STREAM, Batch
 from edgetally.wire.envelope import BatchError, content_hash
 
@@ -244,15 +244,25 @@ class Statements:
             (QUARANTINE_PAYLOAD, STRANGERS_ROWS, QUARANTINE_ROWS, QUARANTINE_BYTES),
         )
 
-    def _since_right(self, stream: str) -> float | None:
-        """Until when a stream's batches cover that surely came after that time: until then its clock was not ahead."""
+    def _since_right(self, stream: str) -> float:
+        """Until when a stream's batches cover that came after that time: until then its clock was not ahead.
+
+        Where none of them did, half an hour before the first one came.
+        """
+        of_stream = "FROM batch JOIN stream ON id = stream_id WHERE name = %s AND state = 'committed'"
         self.cursor.execute(
-            "SELECT covers_to FROM batch JOIN stream ON id = stream_id WHERE name = %s AND state = 'committed' "
-            "AND covers_to <= UNIX_TIMESTAMP(committed_at) ORDER BY covers_to DESC LIMIT 1",
+            f"SELECT covers_to {of_stream} AND covers_to <= UNIX_TIMESTAMP(committed_at) "
+            "ORDER BY covers_to DESC LIMIT 1",
             (stream.encode(),),
         )
         row = self.cursor.fetchone()
-        return None if row is None else float(row[0])
+        if row is None:
+            self.cursor.execute(
+                f"SELECT COALESCE(MIN(UNIX_TIMESTAMP(committed_at)), UNIX_TIMESTAMP()) - %s {of_stream}",
+                (LATE_SLOT_SECONDS, stream.encode()),
+            )
+            row = self.cursor.fetchone()
+        return float(row[0])
 
     def _note_refused(self, digest: bytes, batch: Batch, since: float | None) -> None:
         """Note what time a batch covers that is not counted, late lines too: it is a gap on the bill.
