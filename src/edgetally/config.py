@@ -127,7 +127,7 @@ class AggregatorConfig(NamedTuple):
     max_batch_bytes: int = 8 << 20
     lease_seconds: int = 20
     detail_days: int = 400
-    edges: tuple[str, ...] = ()
+    edges: frozenset[str] = frozenset()
     max_slot_bytes: int = 375 * 10**12
     path: str = AGGREGATOR_CONFIG
 
@@ -194,11 +194,12 @@ def _fields(kind: type[T]) -> dict[str, str]:
 
 def _value(kind: str, value: Any, file: str, where: str) -> Any:
     """Check one value against the type that it is declared with, and against its own rule."""
-    if kind.startswith("tuple["):
+    listed = re.fullmatch(r"(tuple|frozenset)\[(\w+).*\]", kind)
+    if listed:
         if not isinstance(value, list) or not (value or where.endswith(_MAY_BE_EMPTY)):
             _fail(file, where, "must be a list of at least one", "")
-        items = enumerate(value, 1)
-        return tuple(_value(kind[6:].split(",")[0], item, file, f"{where}[{number}]") for number, item in items)
+        items = [_value(listed[2], item, file, f"{where}[{number}]") for number, item in enumerate(value, 1)]
+        return tuple(items) if listed[1] == "tuple" else frozenset(items)
     nested: dict[str, type[LogConfig] | type[DatabaseConfig]] = {
         "LogConfig": LogConfig,
         "DatabaseConfig": DatabaseConfig,

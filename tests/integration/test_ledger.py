@@ -267,6 +267,7 @@ def test_a_lost_connection_is_mended_and_nothing_is_doubled(ledger: Ledger, data
 def test_what_strangers_send_is_kept_once_and_bounded(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgetally.ledger.statements.STRANGERS_ROWS", 3)
     monkeypatch.setattr("edgetally.ledger.statements.STRANGERS_PAYLOAD", 9)
+    monkeypatch.setattr("edgetally.ledger.transaction.BOUND_EVERY", 1)
     for number in (1, 1, 2, 3, 4):
         refusal = BatchError("signature", "the signature does not fit")
         ledger.commit([Incoming(b"payload %d and more" % number, refused=refusal)])
@@ -274,11 +275,23 @@ def test_what_strangers_send_is_kept_once_and_bounded(ledger: Ledger, monkeypatc
     assert kept == [(b"payload 2", 18, 1), (b"payload 3", 18, 1), (b"payload 4", 18, 1)]
 
 
+def test_the_quarantine_is_bounded_now_and_then(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To look at all of it at each refusal would let a flood slow the others; never to look would keep all of it."""
+    monkeypatch.setattr("edgetally.ledger.statements.STRANGERS_ROWS", 2)
+    monkeypatch.setattr("edgetally.ledger.transaction.BOUND_EVERY", 4)
+    kept = []
+    for number in range(6):
+        ledger.commit([Incoming(b"payload %d" % number, refused=BatchError("unsigned", "…"))])
+        kept.append(len(rows(ledger, "SELECT sha256 FROM quarantine")))
+    assert kept == [1, 2, 3, 4, 2, 3]
+
+
 @pytest.mark.parametrize(("bound", "value"), [("QUARANTINE_ROWS", 3), ("QUARANTINE_BYTES", 3 * 400)])
 def test_an_edge_drives_out_its_own_payloads_alone(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch, bound: str, value: int
 ) -> None:
     monkeypatch.setattr(f"edgetally.ledger.statements.{bound}", value)
+    monkeypatch.setattr("edgetally.ledger.transaction.BOUND_EVERY", 1)
     refusal = BatchError("invalid", "…")
     others = [Incoming(b"of edge1 %d" % number, "edge1/a", b"%d" % number, refused=refusal) for number in range(3)]
     flood = [

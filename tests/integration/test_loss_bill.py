@@ -7,7 +7,7 @@ import time
 import pytest
 
 from edgetally.config import AggregatorConfig
-from edgetally.ledger import statements
+from edgetally.ledger import statements, transaction
 from edgetally.ledger.incoming import open_batch
 from edgetally.ledger.ledger import Ledger
 from edgetally.wire.batch import Batch
@@ -154,6 +154,7 @@ def test_a_flood_of_garbage_drives_no_batch_out_of_quarantine(
     config: AggregatorConfig, mariadb: servers.MariaDB, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(statements, "STRANGERS_ROWS", 2)
+    monkeypatch.setattr(transaction, "BOUND_EVERY", 1)
     own = [interval("edge1/a", number, SIZES) for number in range(1, 3)]
     assert sent(config, own[0], clone(2, 1, 1, 0.1), own[1])[-1] == "overlap"
     assert set(sent(config, *(f"garbage {number}".encode() for number in range(5)))) == {"unsigned"}

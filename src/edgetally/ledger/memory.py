@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+BOUND_EVERY = 100  # so many payloads may be refused until the quarantine is bounded again
+
 
 @dataclass
 class Newest:
@@ -19,11 +21,13 @@ class LedgerMemory:
     """What our transactions have learnt of the ledger.
 
     It is true as long as all of them were committed and nobody else has written, which their numbers tell.
-    ids: name to id, by table. streams: those whose batches were looked at, by stream_id.
+    ids: name to id, by table. streams: those whose batches were looked at, by stream_id. refused: the payloads
+    that were put aside, also in transactions that came to nothing.
     """
 
     ids: defaultdict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     streams: dict[int, Newest] = field(default_factory=dict)
+    refused: int = 0
     _commit_no: int = 0
 
     def follow(self, commit_no: int) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from edgetally.ledger.counter_changes import CounterChanges
 from edgetally.ledger.incoming import Admitted, Incoming
-from edgetally.ledger.memory import LedgerMemory, Newest
+from edgetally.ledger.memory import BOUND_EVERY, LedgerMemory, Newest
 from edgetally.ledger.statements import Statements
 from edgetally.limits import AHEAD_SECONDS, MAX_STREAMS, OVERLAP_SECONDS, SPREAD_SECONDS
 from edgetally.wire.batch import Batch
@@ -34,7 +34,7 @@ class Transaction:
         self.commit_no = commit_no
         self.now = now
         self.detail_from = detail_from
-        self._refused = False
+        self._bounds_quarantine = False
 
     def record(self, incoming: Sequence[Incoming]) -> list[str]:
         """Write every payload of a group; see Ledger.commit."""
@@ -59,12 +59,13 @@ class Transaction:
     def refuse(self, item: Incoming, error: BatchError) -> str:
         """Put a payload aside. Returns the reason."""
         self.sql.put_aside(item, error, ahead=item.batch is not None and self._is_ahead(item.batch))
-        self._refused = True
+        self._bounds_quarantine |= self.memory.refused % BOUND_EVERY == 0
+        self.memory.refused += 1
         return error.reason
 
     def end(self) -> None:
         """What is to be done before the commit."""
-        if self._refused:
+        if self._bounds_quarantine:
             self.sql.bound_quarantine()
 
     # --- which batches may be counted, and which of them just follow

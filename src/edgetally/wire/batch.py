@@ -88,8 +88,8 @@ class Batch(_Fields):
     @property
     def largest(self) -> int:
         """The largest number of requests or bytes that it counts in one place."""
-        counts = [*map(_REQUESTS, self.rows), *map(_SIZE, self.rows)]
-        return max(chain(counts, *(host[1:] for host in self.unassigned_hosts)), default=0)
+        of_rows = chain(map(_REQUESTS, self.rows), map(_SIZE, self.rows))
+        return max(chain(of_rows, *(host[1:] for host in self.unassigned_hosts)), default=0)
 
     def encode(self, max_bytes: int = MAX_BATCH_BYTES) -> list[bytes]:
         """The bodies to send: one, or several parts where one would be larger than max_bytes (with its header)."""

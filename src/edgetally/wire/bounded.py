@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 SHORT_BYTES = 64 << 10  # what such a body can build is little in any case
-VALUE_BYTES = 16  # a row of a batch has at least 23, and a channel a name and a row
+VALUE_BYTES = 12  # a batch of the shortest names has 13: two values in 27, a name and its row
 LONG_NUMBER = re.compile(rb"[0-9]{256}")  # of a channel's name, which may be all digits, 255
 
 

@@ -98,7 +98,7 @@ def content_hash(body: bytes) -> str:
 
 def find_key(config: AggregatorConfig, edge: str, key_id: str) -> Key | None:
     """An edge's key of this id, from any of the master keys. Raises BatchError for an edge that may not send."""
-    if config.edges and edge not in (*config.edges, NOBODY):
+    if config.edges and edge not in config.edges and edge != NOBODY:
         raise BatchError(
             "foreign",
             f"edge '{edge}' is not in the inventory that the aggregator was rolled out from: roll it out again",
