@@ -22,18 +22,21 @@ options:
     required: true
     suboptions:
       path:
-        description: Where it is. The folder that a file is to lie in must be there, or come before it.
+        description:
+          - Where it is. The folder that a file is to lie in must be there, or come before it.
+          - The folders above a new one are made like it.
+          - A link to a folder is one; in a file's place a link is replaced.
         type: path
         required: true
       state:
-        description: What it is to be. C(absent) takes away a file or an empty folder.
+        description: What it is to be. Where the other has its place, the module fails.
         type: str
-        choices: [file, folder, absent]
+        choices: [file, folder]
         default: file
       content:
         description:
           - What the file holds, in base64. Ansible would turn a text that looks like JSON into something else.
-          - Without it a file that is there keeps what it holds, and a new one is empty. It is never shown.
+          - Without it a file that is there keeps what it holds, and a new one is empty.
         type: str
       owner:
         description: The user who owns it. Without one that stays, or is who runs the module.
@@ -46,14 +49,14 @@ options:
         type: str
         default: "0644"
       validate:
-        description: A command that must succeed before a file is put in its place; C(%s) is the new one.
+        description: A command that must succeed before a file takes its place; C(%s) is the new one, with its rights.
         type: list
         elements: str
         default: []
       shown:
-        description: Whether a difference may be shown, which it may not be for what holds a secret.
+        description: Whether a difference may be shown. Only for what holds no secret.
         type: bool
-        default: true
+        default: false
 attributes:
   check_mode:
     description: Says what would be changed; nothing is validated then, as in M(ansible.builtin.template).
@@ -72,6 +75,7 @@ EXAMPLES = r"""
       - {path: /etc/edgetally, state: folder, mode: "0755"}
       - path: /etc/edgetally/channels.json
         content: "{{ lookup('ansible.builtin.template', 'channels.json.j2') | b64encode }}"
+        shown: true
         validate: [edgetally, tally, --format, combined, --channels, "%s", /dev/null]
 """
 
@@ -95,6 +99,7 @@ import os
 import pwd
 import stat
 import tempfile
+from pathlib import Path
 from typing import Any, Dict, Optional
 
 from ansible.module_utils.basic import AnsibleModule
@@ -105,12 +110,12 @@ KEEP = -1
 
 
 def kind(path: str) -> str:
-    """What is there now: file, folder or absent; a link or another thing is `other`."""
-    try:
-        mode = os.lstat(path).st_mode
-    except FileNotFoundError:
-        return "absent"
-    return "file" if stat.S_ISREG(mode) else "folder" if stat.S_ISDIR(mode) else "other"
+    """What is there now: file, folder or absent; a link to a folder is one, any other link or thing is `other`."""
+    if os.path.isdir(path):
+        return "folder"
+    if os.path.isfile(path) and not os.path.islink(path):
+        return "file"
+    return "other" if os.path.lexists(path) else "absent"
 
 
 def held(path: str) -> Optional[bytes]:
@@ -129,11 +134,12 @@ def wanted(entry: Entry) -> Optional[bytes]:
 
 
 def rights(entry: Entry) -> "tuple[int, int, int]":
-    """The user, the group and the permissions that it is to have; -1 where it does not matter."""
-    user, group = entry["owner"], entry["group"]
+    """The user, the group and the permissions that it is to have. Nobody named: that of what is there, or KEEP."""
+    user, group, path = entry["owner"], entry["group"], entry["path"]
+    now = os.stat(path) if kind(path) == entry["state"] else None
     return (
-        pwd.getpwnam(user).pw_uid if user else KEEP,
-        grp.getgrnam(group).gr_gid if group else KEEP,
+        pwd.getpwnam(user).pw_uid if user else now.st_uid if now else KEEP,
+        grp.getgrnam(group).gr_gid if group else now.st_gid if now else KEEP,
         int(entry["mode"], 8),
     )
 
@@ -143,40 +149,49 @@ def differs(entry: Entry) -> bool:
     path = entry["path"]
     if kind(path) != entry["state"]:
         return True
-    if entry["state"] == "absent":
-        return False
-    new, now = wanted(entry), os.lstat(path)
+    new, now = wanted(entry), os.stat(path)
     if new is not None and new != held(path):
         return True
-    has = now.st_uid, now.st_gid, stat.S_IMODE(now.st_mode)
     try:
-        return any(one not in (KEEP, other) for one, other in zip(rights(entry), has))
+        return rights(entry) != (now.st_uid, now.st_gid, stat.S_IMODE(now.st_mode))
     except KeyError:  # a user who is yet to be made, in check mode
         return True
 
 
 def do(module: Any, entry: Entry) -> None:
-    """Make it what it is to be. Raises OSError, KeyError, or ValueError with the words of the validation."""
+    """Make it what it is to be. Raises OSError, KeyError, or ValueError with a sentence or the validation's words."""
     path, new = entry["path"], wanted(entry)
-    if entry["state"] == "absent":
-        (os.rmdir if kind(path) == "folder" else os.unlink)(path)
-        return
-    if entry["state"] == "folder" and kind(path) == "absent":
-        os.mkdir(path, 0o700)
-    if new is not None and new != held(path):
+    if entry["state"] == "folder":
+        make_folder(path, rights(entry))
+    elif kind(path) == "folder":
+        raise ValueError(f"{path} is to be a file, and a folder is there: move that away")
+    elif new is not None and new != held(path):
         write(module, entry, new)
     set_rights(path, rights(entry))
 
 
+def make_folder(path: str, wished: "tuple[int, int, int]") -> None:
+    """Make the folder with those that it lies in, all alike; each is root's alone until it has its rights."""
+    for folder in [*reversed(Path(path).parents), Path(path)]:
+        if folder.is_dir():
+            continue
+        if os.path.lexists(folder):
+            raise ValueError(f"{folder} is to be a folder, and something else is there: move that away")
+        folder.mkdir(0o700)
+        set_rights(str(folder), wished)
+
+
 def write(module: Any, entry: Entry, data: bytes) -> None:
-    """Put a new file in the place of the one that is there; nobody but root reads it before it has its rights."""
+    """Put a new file in the place of what is there; before it is seen there, it has its rights and is on the disk."""
     handle, temporary = tempfile.mkstemp(dir=os.path.dirname(entry["path"]), prefix=".ansible-host-files-")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
+            set_rights(file.fileno(), rights(entry))
+            file.flush()
+            os.fsync(file.fileno())
         validate(module, entry, temporary)
-        set_rights(temporary, rights(entry))
-        module.atomic_move(temporary, entry["path"])
+        os.replace(temporary, entry["path"])
     finally:
         if os.path.exists(temporary):
             os.unlink(temporary)
@@ -192,9 +207,9 @@ def validate(module: Any, entry: Entry, temporary: str) -> None:
             raise ValueError(said.replace(temporary, entry["path"]))  # its path would mislead
 
 
-def set_rights(path: str, wished: "tuple[int, int, int]") -> None:
-    """Give it its owners and permissions."""
-    os.chown(path, *wished[:2], follow_symlinks=False)
+def set_rights(path: "str | int", wished: "tuple[int, int, int]") -> None:
+    """Give a path, or an open file, its owners and permissions."""
+    os.chown(path, *wished[:2])
     os.chmod(path, wished[2])
 
 
@@ -232,13 +247,13 @@ def main() -> None:
     """Run as an Ansible module."""
     options = {
         "path": {"type": "path", "required": True},
-        "state": {"type": "str", "choices": ["file", "folder", "absent"], "default": "file"},
+        "state": {"type": "str", "choices": ["file", "folder"], "default": "file"},
         "content": {"type": "str", "no_log": True},
         "owner": {"type": "str"},
         "group": {"type": "str"},
         "mode": {"type": "str", "default": "0644"},
         "validate": {"type": "list", "elements": "str", "default": []},
-        "shown": {"type": "bool", "default": True},
+        "shown": {"type": "bool", "default": False},
     }
     files = {"type": "list", "elements": "dict", "required": True, "options": options}
     run(AnsibleModule(argument_spec={"files": files}, supports_check_mode=True))

@@ -38,6 +38,11 @@ def file(path: Path, content: str | None = "new\n", **values: Any) -> dict[str, 
     return {"path": str(path), **MINE, **held, **values}
 
 
+def folder(path: Path, mode: str = "0755") -> dict[str, Any]:
+    """An entry for a folder."""
+    return {"path": str(path), "state": "folder", "mode": mode, **MINE}
+
+
 def run(capsys: pytest.CaptureFixture[str], *files: dict[str, Any], check: bool = False) -> dict[str, Any]:
     """What the module answers."""
     with (
@@ -50,8 +55,11 @@ def run(capsys: pytest.CaptureFixture[str], *files: dict[str, Any], check: bool 
 
 
 def test_files_and_folders_are_made_in_order_and_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = {"path": str(tmp_path / "etc"), "state": "folder", "mode": "0750", **MINE}
-    entries = [folder, file(tmp_path / "etc" / "one", mode="0640"), file(tmp_path / "etc" / "mark", None)]
+    entries = [
+        folder(tmp_path / "etc", "0750"),
+        file(tmp_path / "etc" / "one", mode="0640"),
+        file(tmp_path / "etc" / "mark", None),
+    ]
     answer = run(capsys, *entries)
     assert answer["changed"]
     assert answer["paths"] == [entry["path"] for entry in entries]
@@ -63,16 +71,51 @@ def test_files_and_folders_are_made_in_order_and_once(tmp_path: Path, capsys: py
     assert (again["changed"], again["paths"]) == (False, [])
 
 
-def test_a_changed_file_is_replaced_and_shown_unless_it_is_secret(
+def test_a_changed_file_is_replaced_and_shown_where_that_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """What an entry says nothing of may be a secret."""
     for name in ("open", "secret"):
         (tmp_path / name).write_text("old\n")
-    answer = run(capsys, file(tmp_path / "open"), file(tmp_path / "secret", shown=False))
+    answer = run(capsys, file(tmp_path / "open", shown=True), file(tmp_path / "secret", "the key\n"))
     assert len(answer["paths"]) == 2
     assert [(one["before"], one["after"], one["before_header"]) for one in answer["diff"]] == [
         ("old\n", "new\n", str(tmp_path / "open"))
     ]
+    assert "the key" not in json.dumps(answer)
+    assert base64.b64encode(b"the key\n").decode() not in json.dumps(answer)
+
+
+def test_a_new_file_has_its_rights_and_is_on_the_disk_before_it_is_seen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old file could be read by all; the new one, with a secret, by nobody at any time."""
+    (tmp_path / "one").write_text("old\n")
+    (tmp_path / "one").chmod(0o644)
+    seen: list[object] = []
+    sync, moves = os.fsync, {name: getattr(os, name) for name in ("rename", "replace")}
+
+    def moved(name: str) -> Any:
+        def move(source: str, target: str) -> None:
+            seen.append((oct(os.stat(source).st_mode & 0o7777), os.stat(source).st_uid, Path(os.fsdecode(target))))
+            moves[name](source, target)
+
+        return move
+
+    monkeypatch.setattr(os, "fsync", lambda handle: (seen.append("synced"), sync(handle)))
+    for name in moves:
+        monkeypatch.setattr(os, name, moved(name))
+    assert run(capsys, file(tmp_path / "one", mode="0600"))["changed"]
+    assert seen == ["synced", ("0o600", os.geteuid(), tmp_path / "one")]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_an_owner_who_is_not_named_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "one").write_text("old\n")
+    os.chown(tmp_path / "one", 1, 2)
+    assert run(capsys, file(tmp_path / "one", owner=None, group=None))["changed"]
+    now = (tmp_path / "one").stat()
+    assert ((tmp_path / "one").read_text(), now.st_uid, now.st_gid) == ("new\n", 1, 2)
 
 
 def test_rights_alone_are_a_change(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,22 +166,49 @@ def test_a_link_is_replaced_and_what_it_points_to_stays(tmp_path: Path, capsys: 
     assert (tmp_path / "other").read_text() == "other\n"
 
 
-def test_what_is_to_be_absent_goes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "one").touch()
+def test_the_folders_above_are_made_alike(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Metrics that the exporter's user cannot reach are no metrics."""
+    tmp_path.chmod(0o700)
+    entry = folder(tmp_path / "lib" / "node" / "metrics", "0751")
+    assert run(capsys, entry)["paths"] == [entry["path"]]
+    modes = {path.name: oct(path.stat().st_mode)[-4:] for path in tmp_path.rglob("*")}
+    assert modes == {"lib": "0751", "node": "0751", "metrics": "0751"}
+    assert tmp_path.stat().st_mode & 0o777 == 0o700, "what was there stays as it is"
+    assert not run(capsys, entry)["changed"]
+
+
+def test_a_link_to_a_folder_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A spool that lies on another disk."""
+    (tmp_path / "disk").mkdir(0o700)
+    (tmp_path / "spool").symlink_to(tmp_path / "disk")
+    entry = folder(tmp_path / "spool", "0750")
+    assert run(capsys, entry)["changed"]
+    assert (tmp_path / "spool").is_symlink()
+    assert (tmp_path / "disk").stat().st_mode & 0o777 == 0o750
+    assert not run(capsys, entry)["changed"]
+
+
+def test_what_is_in_the_place_is_named_and_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "one").write_text("old\n")
+    (tmp_path / "lost").symlink_to(tmp_path / "nowhere")
+    other = "is to be a folder, and something else is there: move that away"
+    for name in ("one", "lost"):
+        assert run(capsys, folder(tmp_path / name))["msg"] == f"{tmp_path / name} {other}"
+    below = run(capsys, folder(tmp_path / "one" / "below"))
+    assert (below["failed"], below["path"]) == (True, str(tmp_path / "one" / "below"))
+    assert below["msg"].endswith(f"{tmp_path / 'one'} {other}")
     (tmp_path / "folder").mkdir()
-    entries = [{"path": str(tmp_path / name), "state": "absent"} for name in ("one", "folder", "never")]
-    assert len(run(capsys, *entries)["paths"]) == 2
-    assert list(tmp_path.iterdir()) == []
+    said = run(capsys, file(tmp_path / "folder"))["msg"]
+    assert said == f"{tmp_path / 'folder'} is to be a file, and a folder is there: move that away"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "lost", "one"]
+    assert (tmp_path / "one").read_text() == "old\n"
 
 
 def test_check_mode_says_the_same_and_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """On a host that knows nothing of the role: neither the folder nor the owner is there."""
-    folder = {"path": str(tmp_path / "etc"), "state": "folder", "owner": "nobody-has-this-name"}
-    (tmp_path / "old").touch()
     entries = [
-        folder,
+        {**folder(tmp_path / "etc"), "owner": "nobody-has-this-name"},
         file(tmp_path / "etc" / "one", validate=["false"]),
-        {"path": str(tmp_path / "old"), "state": "absent"},
     ]
     assert run(capsys, *entries, check=True)["paths"] == [entry["path"] for entry in entries]
-    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+    assert list(tmp_path.iterdir()) == []
