@@ -9,7 +9,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-KEYS = ("name", "path", "format", "install", "server", "reopen", "spread", "max_spread", "private", "hit", "fields")
+NEEDED, EITHER = ("name", "path"), ("format", "install")
+KEYS = (*NEEDED, *EITHER, "server", "reopen", "spread", "max_spread", "private", "hit", "fields")
 """What an entry of edge_shipper_logs may have."""
 
 KEY_LENGTH = 32
@@ -48,11 +49,12 @@ def edge_problems(
 
 
 def _keys(logs: Sequence[Log], host: str) -> list[str]:
+    *more, last = KEYS[len(NEEDED) + len(EITHER) :]
     return [
-        f"Entry {number} of edge_shipper_logs on {host} has the keys {', '.join(log)}: it needs name, path, and format "
-        "or install, and may have server, reopen, spread, max_spread, private, hit and fields."
+        f"Entry {number} of edge_shipper_logs on {host} has the keys {', '.join(log)}: it needs {', '.join(NEEDED)}, "
+        f"and {' or '.join(EITHER)}, and may have {', '.join(more)} and {last}."
         for number, log in enumerate(logs, 1)
-        if not {"name", "path"} <= set(log) <= set(KEYS)
+        if not set(NEEDED) <= set(log) <= set(KEYS)
     ]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 import yaml
 
-from roles.edge_shipper.filter_plugins.edge_problems import edge_problems, host_problems
+from roles.edge_shipper.filter_plugins.edge_problems import KEYS, edge_problems, host_problems
 from tests.support import ROOT
 
 SERVERS = yaml.safe_load((ROOT / "roles/edge_shipper/vars/main.yml").read_text(encoding="utf-8"))[
@@ -96,6 +97,12 @@ def test_what_is_well(logs: list[dict[str, Any]]) -> None:
 )
 def test_what_is_wrong_with_the_logs(logs: list[dict[str, Any]], said: str) -> None:
     assert [said in sentence for sentence in problems(*logs)].count(True) >= 1
+
+
+def test_the_keys_that_it_names_are_those_that_it_takes() -> None:
+    (said,) = problems({"nmae": "x"})
+    named = said.partition("it needs ")[2].removesuffix(".").replace(" and may have ", " and ")
+    assert re.split(r", and |, | or | and ", named) == list(KEYS)
 
 
 def test_what_is_wrong_with_the_rest() -> None:

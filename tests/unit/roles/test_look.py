@@ -58,6 +58,27 @@ def test_what_it_lacks() -> None:
     assert lacks(["no-such-package", "python3"], ["root", "no-such-user"]) == ["no-such-package", "no-such-user"]
 
 
+@pytest.mark.parametrize(
+    ("active", "enabled", "is_stopped"),
+    [
+        ("active", "enabled", False),
+        ("active", "disabled", True),
+        ("inactive", "enabled", True),
+        ("failed", "disabled", True),
+    ],
+)
+def test_a_service_runs_now_and_after_the_next_boot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, active: str, enabled: str, is_stopped: bool
+) -> None:
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(
+        f"#!/bin/sh\n[ $2 = cron.service ] || exit 4\n[ $1 = is-active ] && echo {active} || echo {enabled}\n"
+    )
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert stopped(["cron.service"]) == ["cron.service"] * is_stopped
+
+
 def test_a_service_that_is_not_there_is_stopped() -> None:
     assert stopped([]) == []
     assert stopped(["no-such.service"]) == ["no-such.service"]

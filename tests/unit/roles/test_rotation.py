@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,9 +11,16 @@ import pytest
 
 from roles.edge_shipper.files import rotation
 
-needed = pytest.mark.skipif(
-    not (shutil.which("dpkg-divert") and shutil.which("logrotate")), reason="no dpkg or logrotate"
-)
+needed = pytest.mark.skipif(not shutil.which("dpkg-divert"), reason="no dpkg")
+LOGROTATE = """#!/bin/sh
+[ "$*" = "--debug /etc/logrotate.conf" ] && [ "$LC_ALL" = C ] || exit 1
+cat >&2 <<'.'
+reading config file /etc/logrotate.conf
+considering log /var/log/nginx/access.log
+  log does not need rotating
+considering log /srv/a b.log
+.
+"""
 
 
 @pytest.fixture
@@ -22,6 +30,10 @@ def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "dpkg" / "status").touch()
     monkeypatch.setenv("DPKG_ADMINDIR", str(tmp_path / "dpkg"))
     monkeypatch.setattr(rotation, "RULES", tmp_path / "edgetally")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "logrotate").write_text(LOGROTATE)
+    (tmp_path / "bin" / "logrotate").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
     path = tmp_path / "nginx"
     path.write_text("/var/log/nginx/*.log { daily }\n")
     return path
@@ -61,6 +73,15 @@ def test_a_diversion_that_somebody_else_made_stays(theirs: Path) -> None:
     assert Path(f"{theirs}.own").exists()
     with pytest.raises(SystemExit, match="clashes"):
         ask([theirs], [])
+
+
+@needed
+def test_the_logs_that_logrotate_would_rotate_are_named(theirs: Path) -> None:
+    asked = {"divert": [], "back": [str(theirs)], "rules": "", "check": False}
+    assert rotation.main(asked)["rotates"] == [
+        "considering log /var/log/nginx/access.log",
+        "considering log /srv/a b.log",
+    ]
 
 
 @needed
