@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.bench import playbook
 from tests.bench.cases import CASES
 from tests.bench.edgetally import ENGINES, Edgetally
 from tests.bench.measure import BenchError
@@ -51,6 +52,10 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--runs", type=int, default=3, metavar="N", help="rounds; medians are shown (%(default)s)")
     report.add_argument("--channels", type=int, default=1_000, metavar="N", help="channels (%(default)s)")
     report.set_defaults(run=_report)
+    rollout = commands.add_parser("playbook", help="where the time of a playbook is, task by task")
+    rollout.add_argument("playbook", metavar="PLAYBOOK", help="it changes what it changes")
+    rollout.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENT", help="as for ansible-playbook")
+    rollout.set_defaults(run=lambda options: playbook.main([options.playbook, *options.arguments]))
     for command in (tally, aggregate, report):
         command.add_argument("--edgetally", type=Path, default=Edgetally.pyz, metavar="FILE", help="another .pyz")
         command.add_argument("--out", type=Path, metavar="FILE", help="write all figures as JSON")

@@ -1,11 +1,10 @@
-"""Where the time of a playbook is, task by task: bin/bench playbook PLAYBOOK [ARGUMENT…], as for ansible-playbook."""
+"""Where the time of a playbook is, task by task."""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,11 +43,7 @@ def table(lines: Sequence[dict[str, float | str]]) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run it and print the table; the exit status is the playbook's."""
+    """Run ansible-playbook with the arguments and print the table; the exit status is the playbook's."""
     status, lines = measured(arguments)
     print(table(lines))
     return status
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

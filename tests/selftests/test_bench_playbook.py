@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench import bench
 from tests.bench.playbook import measured, table
 
 PLAYBOOK = """
@@ -42,6 +43,14 @@ def test_every_task_is_there_with_its_own_time(playbook: str) -> None:
     ]
     assert float(lines[0]["seconds"]) >= 0.7
     assert all(float(line["cpu"]) > 0 for line in lines)
+
+
+def test_the_bench_knows_it(playbook: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        bench.main(["--help"])
+    assert "    playbook " in capsys.readouterr().out
+    assert bench.main(["playbook", playbook, "-i", "localhost,", "-e", "fails=yes"]) == 2
+    assert "  Sleep\n" in capsys.readouterr().out
 
 
 def test_the_status_is_the_playbooks(playbook: str) -> None:
