@@ -39,6 +39,8 @@ DEFAULT_LAB = "demo"
 DEFAULT_SUITE = "bookworm"
 BOOT_SECONDS = 90
 PODMAN_SECONDS = 300
+INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
+INOTIFY_OF_A_HOST = 5  # of root's, all of its systemd
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
@@ -129,6 +131,14 @@ def check_machine() -> None:
     missing = [tool for tool in ("podman", "runc", "debootstrap", "zstd", "ssh", "ip") if not shutil.which(tool)]
     if missing:
         raise LabError(f"not installed: {', '.join(missing)}; tests/setup installs what is needed")
+
+
+def check_room(hosts: int, limit: Path = INOTIFY) -> None:
+    """Raise LabError where the systemds of so many hosts would watch more than this machine lets root."""
+    needed = hosts * INOTIFY_OF_A_HOST
+    if needed > int(limit.read_text(encoding="utf-8")):
+        mend = f"sysctl fs.inotify.max_user_instances={2 * needed}"
+        raise LabError(f"{hosts} hosts watch more than this machine lets root: they boot after `{mend}`")
 
 
 def incapable(reason: LabError) -> LabError:
@@ -478,6 +488,7 @@ def up(name: str, hosts: list[Host], only: str | None, fresh: bool) -> None:
         and healthy(lab, host, there.get(lab.container(host.name)), images[host.suite])
     ]
     todo = [host for host in wanted if host not in keep]
+    check_room(len({*containers(), *(lab.container(host.name) for host in wanted)}))
     if todo:
         replace(lab, todo, keep, hosts, images)
     standing = [host for host in hosts if host in keep or host in todo]
