@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from email.utils import formatdate
 from pathlib import Path
 
 from bin.make import tree
@@ -18,12 +19,13 @@ _SHARED = {
     "zsh/site-functions/_edgetally": "usr/share/zsh/vendor-completions/_edgetally",
     "man/man1/edgetally.1": "usr/share/man/man1/edgetally.1.gz",
 }
-_CONTROL = """\
+_MAINTAINER = "edgetally <root@localhost>"  # whoever builds it
+_CONTROL = f"""\
 Package: edgetally
-Version: {version}
+Version: {{version}}
 Architecture: all
-Maintainer: edgetally <root@localhost>
-Installed-Size: {size}
+Maintainer: {_MAINTAINER}
+Installed-Size: {{size}}
 Depends: python3 (>= 3.9)
 Section: net
 Priority: optional
@@ -33,13 +35,29 @@ Description: account the bandwidth of web caches, per channel, for billing
  .
  This package holds the program alone: it configures and starts nothing.
 """
+_CHANGELOG = f"""\
+edgetally ({{version}}) unstable; urgency=medium
+
+  * CHANGELOG.md.gz beside this file says what has changed.
+
+ -- {_MAINTAINER}  {{date}}
+"""
+_OVERRIDES = """\
+# The kernel is there for each machine that it was compiled for, and the program takes the one that fits, or none.
+edgetally: arch-independent-package-contains-binary-or-object
+edgetally: shared-library-lacks-prerequisites
+# Whoever builds the package looks after it.
+edgetally: bogus-mail-host
+edgetally: bogus-mail-host-in-debian-changelog
+edgetally: root-in-contact
+"""
 _COPYRIGHT = """\
 Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 Upstream-Name: edgetally
 Comment: usr/bin/edgetally holds libraries, too, with the text of each one's licence.
 
 Files: *
-Copyright: the authors of edgetally
+Copyright: 2026 the authors of edgetally
 License: Apache-2.0
  On Debian systems the text of this licence is in /usr/share/common-licenses/Apache-2.0.
 """
@@ -48,7 +66,7 @@ License: Apache-2.0
 def build(root: Path, version: str) -> Path:
     """Write dist/edgetally_VERSION_all.deb; its path. dist/edgetally.pyz has to be there."""
     target = root / "dist" / f"edgetally_{version}_all.deb"
-    files = content(root)
+    files = content(root, version)
     size = sum(len(data) for data in files.values()) // 1024 + 1
     files["DEBIAN/control"] = _CONTROL.format(version=version, size=size).encode()
     with tempfile.TemporaryDirectory() as folder:
@@ -59,11 +77,14 @@ def build(root: Path, version: str) -> Path:
     return target
 
 
-def content(root: Path) -> dict[str, bytes]:
+def content(root: Path, version: str) -> dict[str, bytes]:
     """What the package installs, by its path from /."""
     program = root / "dist" / "edgetally.pyz"
     files = {"usr/bin/edgetally": program.read_bytes(), "usr/share/doc/edgetally/copyright": _COPYRIGHT.encode()}
-    files["usr/share/doc/edgetally/changelog.gz"] = _zipped((root / "CHANGELOG.md").read_bytes())
+    changelog = _CHANGELOG.format(version=version, date=formatdate(int(tree.EPOCH)))
+    files["usr/share/doc/edgetally/changelog.gz"] = _zipped(changelog.encode())
+    files["usr/share/doc/edgetally/CHANGELOG.md.gz"] = _zipped((root / "CHANGELOG.md").read_bytes())
+    files["usr/share/lintian/overrides/edgetally"] = _OVERRIDES.encode()
     files.update({f"usr/lib/edgetally/{path.name}": path.read_bytes() for path in program.parent.glob("*.so")})
     with zipfile.ZipFile(program) as pyz:
         for name, place in _SHARED.items():

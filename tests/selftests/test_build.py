@@ -75,6 +75,12 @@ def test_the_package_installs_the_program_with_its_manual(built: Path, tmp_path:
     assert owners == {"root/root"}
 
 
+def test_lintian_has_nothing_to_say_of_the_package(built: Path) -> None:
+    """But for what the package overrides, each with its reason."""
+    done = subprocess.run(["lintian", built / DEB], stdout=subprocess.PIPE, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
 def test_the_manual_page_has_every_command_and_option(built: Path) -> None:
     with zipfile.ZipFile(built / PROGRAM) as pyz:
         page = pyz.read("edgetally/share/man/man1/edgetally.1").decode().replace("\\-", "-")
