@@ -1,27 +1,30 @@
-#!/usr/bin/env python3
-"""Tries playbooks, roles and collection on each ansible-core that is promised: bin/test lab matrix.
+"""Tries playbooks, roles and collection on each ansible-core that is promised: bin/test lab matrix [CORE…].
 
-Each gets an environment of its own in the cache, with a Python of PATH that it knows. No Python runs all, so one
-may be left out, which is said. Ends with a table; exit status 1 where something failed.
+Then the oldest and the newest of them roll out to hosts of each Debian that is promised: job server, aggregator and two
+edges, twice, with the health check at the end. Ends with two tables; exit status 1 where something failed.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
+import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))) / "edgetally" / "matrix"
+from tests.lab import lab
+from tests.lab.core import Core, python_of
+from tests.support import ROOT
+
 # ansible-core, and the minor versions of Python 3 that its controller runs on
 CORES = {"2.15": (9, 10, 11), "2.17": (10, 11, 12), "2.19": (11, 12, 13), "2.21": (12, 13, 14)}
+SUITES = {"bullseye": "Debian 11", "bookworm": "Debian 12", "trixie": "Debian 13"}
 COLLECTION = "edgetally.edgetally"
-PASSWORD = "the matrix"
+LAB = "matrix"
+ROLLOUT_SECONDS = 900
+FAILED = "failed"
 SECRETS = {
     "edgetally_master_key": "0123456789abcdef0123456789abcdef",
     "aggregator_db_password": "secret",
@@ -44,85 +47,41 @@ all:
 """
 
 
-class Core:
-    """An ansible-core in an environment of its own, and a folder to work in. bin: its commands."""
-
-    def __init__(self, version: str, python: str, folder: Path) -> None:
-        environment = CACHE / f"{version}-{Path(python).name}"
-        self.bin = environment / "bin"
-        self.folder = folder
-        if not (environment / ".ready").exists():
-            shutil.rmtree(environment, ignore_errors=True)
-            subprocess.run([python, "-m", "venv", environment], check=True)
-            pip = [
-                str(self.bin / "pip"),
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-                f"ansible-core=={version}.*",
-            ]
-            subprocess.run(pip, check=True, stderr=subprocess.DEVNULL)
-            (environment / ".ready").touch()
-        (folder / "password").write_text(PASSWORD)
-
-    def run(self, command: str, *arguments: str | Path, there: Path = ROOT, given: str = "") -> str:
-        """Run one of Ansible's commands: what it printed. Raises CalledProcessError where it failed."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
-        settings = {"HOME": str(self.folder), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_DEPRECATION_WARNINGS": "0"}
-        password = {"ANSIBLE_VAULT_PASSWORD_FILE": str(self.folder / "password")}
-        done = subprocess.run(
-            [self.bin / command, *arguments],
-            cwd=there,
-            env={**kept, **settings, **password},
-            input=given,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        if done.returncode:
-            raise subprocess.CalledProcessError(done.returncode, command, done.stdout, done.stderr)
-        return done.stdout
-
-    def inventory(self, inline: bool) -> Path:
-        """An inventory whose secrets are encrypted one by one, or in a file of their own that others refer to."""
-        folder = Path(tempfile.mkdtemp(dir=self.folder))
-        variables = folder / "group_vars" / "all"
-        variables.mkdir(parents=True)
-        (folder / "hosts.yml").write_text(HOSTS)
-        if inline:
-            secrets = [self.encrypted(name, text) for name, text in SECRETS.items()]
-            (variables / "secrets.yml").write_text("\n".join(secrets))
-            return folder
-        (variables / "main.yml").write_text("".join(f'{name}: "{{{{ vault_{name} }}}}"\n' for name in SECRETS))
-        (variables / "vault.yml").write_text("".join(f"vault_{name}: {text}\n" for name, text in SECRETS.items()))
-        self.run("ansible-vault", "encrypt", variables / "vault.yml")
-        return folder
-
-    def encrypted(self, name: str, text: str) -> str:
-        """A variable as `ansible-vault encrypt_string` prints it."""
-        return self.run("ansible-vault", "encrypt_string", "--stdin-name", name, given=text)
-
-
 class CheckError(Exception):
     """What a check expected and did not see."""
 
 
+def inventory(core: Core, inline: bool) -> Path:
+    """An inventory whose secrets are encrypted one by one, or in a file of their own that others refer to."""
+    folder = Path(tempfile.mkdtemp(dir=core.folder))
+    variables = folder / "group_vars" / "all"
+    variables.mkdir(parents=True)
+    (folder / "hosts.yml").write_text(HOSTS)
+    if inline:
+        secrets = [core.run("vault", "encrypt_string", "--stdin-name", name, given=SECRETS[name]) for name in SECRETS]
+        (variables / "secrets.yml").write_text("\n".join(secrets))
+        return folder
+    (variables / "main.yml").write_text("".join(f'{name}: "{{{{ vault_{name} }}}}"\n' for name in SECRETS))
+    (variables / "vault.yml").write_text("".join(f"vault_{name}: {text}\n" for name, text in SECRETS.items()))
+    core.run("vault", "encrypt", variables / "vault.yml")
+    return folder
+
+
 def syntax(core: Core) -> None:
     """Every playbook is read, with all that it imports."""
-    inventory = core.inventory(inline=False)
+    hosts = inventory(core, inline=False)
     for playbook in [ROOT / "site.yml", *sorted((ROOT / "playbooks").glob("*.yml"))]:
-        core.run("ansible-playbook", "--syntax-check", "-i", inventory, playbook)
+        core.run("playbook", "--syntax-check", "-i", hosts, playbook)
 
 
 def specs(core: Core, inline: bool) -> None:
     """The roles check their variables: these, and nothing else, run under a tag that no task has."""
-    command: list[str | Path] = ["-i", core.inventory(inline), "site.yml", "--tags", "none"]
-    said = core.run("ansible-playbook", *command)
+    options: list[str | Path] = ["-i", inventory(core, inline), "site.yml", "--tags", "none"]
+    said = core.run("playbook", *options)
     if said.count("Validating arguments against arg spec") < 3:
         raise CheckError("not every role has checked its arguments")
     try:
-        core.run("ansible-playbook", *command, "-e", "aggregator_db_port=many")
+        core.run("playbook", *options, "-e", "aggregator_db_port=many")
     except subprocess.CalledProcessError as refused:
         if "aggregator_db_port" not in refused.stdout + refused.stderr:
             raise
@@ -133,10 +92,10 @@ def specs(core: Core, inline: bool) -> None:
 def collection(core: Core) -> None:
     """The collection is installed offline, and its playbooks run by name."""
     tarball = next((ROOT / "dist").glob("edgetally-edgetally-*.tar.gz"))
-    core.run("ansible-galaxy", "collection", "install", "--offline", tarball, there=core.folder)
-    inventory = core.inventory(inline=False)
-    core.run("ansible-playbook", "--syntax-check", "-i", inventory, f"{COLLECTION}.site", there=core.folder)
-    core.run("ansible-playbook", "-i", inventory, f"{COLLECTION}.inventory", there=core.folder)
+    core.run("galaxy", "collection", "install", "--offline", tarball, there=core.folder)
+    hosts = inventory(core, inline=False)
+    core.run("playbook", "--syntax-check", "-i", hosts, f"{COLLECTION}.site", there=core.folder)
+    core.run("playbook", "-i", hosts, f"{COLLECTION}.inventory", there=core.folder)
 
 
 CHECKS: dict[str, Callable[[Core], None]] = {
@@ -147,57 +106,101 @@ CHECKS: dict[str, Callable[[Core], None]] = {
 }
 
 
-def main() -> int:
-    """Print the table; the exit status. Words on the command line choose cores."""
-    subprocess.run([ROOT / "bin/build", "--collection"], check=True, stdout=subprocess.DEVNULL)
-    rows = [("ansible-core", "Python", *CHECKS, "seconds")]
-    problems: list[str] = []
-    for version in sys.argv[1:] or CORES:
-        minors = CORES[version]
-        python = next((path for path in map(python_of, reversed(minors)) if path), None)
-        if python is None:
-            rows.append((version, "none of 3." + ", 3.".join(map(str, minors)), *("-" for _ in CHECKS), "-"))
-            continue
-        rows.append(tried(version, python, problems))
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
-    print("".join(f"\n{problem}" for problem in problems), end="\n" if problems else "")
-    return 1 if problems else 0
+class Rollout:
+    """Fresh hosts of one Debian, and what an operator does with them."""
+
+    def __init__(self, suite: str) -> None:
+        self.suite, self.hosts = suite, ""
+        self.steps = {"boot": self.boot, "first run": self.first, "second run": self.second}
+
+    def boot(self, core: Core) -> None:
+        """The hosts, with web servers as somebody else has set them up."""
+        up = [str(ROOT / "bin/lab"), "up", LAB, "--fresh", "--suite", self.suite]
+        self.hosts = subprocess.run(up, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+        self._play(core, "tests/lab/prepare.yml")
+
+    def first(self, core: Core) -> None:
+        """All is installed, the ledger has a batch of each edge's logs, and the health check ends well."""
+        self._play(core, "site.yml", "-e", "edge_shipper_prove=true")
+
+    def second(self, core: Core) -> None:
+        """Nothing is changed, and all is still healthy."""
+        changed = re.findall(r"^(\S+) +: .*changed=[1-9]", self._play(core, "site.yml"), re.MULTILINE)
+        if changed:
+            raise CheckError(f"something was changed on {', '.join(changed)}")
+
+    def _play(self, core: Core, *arguments: str) -> str:
+        return core.run("playbook", "-i", self.hosts, *arguments, seconds=ROLLOUT_SECONDS)
 
 
-def tried(version: str, python: str, problems: list[str]) -> tuple[str, ...]:
-    """The row of one ansible-core; what is wrong is added to the problems."""
+def checked(core: Core, problems: list[str]) -> list[str]:
+    """The row of a core in the first table; what is wrong is added to the problems."""
+    cells = [cell(core, check, name, problems) for name, check in CHECKS.items()]
+    return [core.version, str(core.python), *cells]
+
+
+def rolled_out(core: Core, suite: str, problems: list[str]) -> list[str]:
+    """A row of the second table; after a step that failed there is no other."""
+    cells: list[str] = []
+    for name, step in Rollout(suite).steps.items():
+        cells.append("-" if FAILED in cells else cell(core, step, f"{SUITES[suite]}, {name}", problems))
+    return [core.version, str(core.python), SUITES[suite], *cells]
+
+
+def cell(core: Core, check: Callable[[Core], None], name: str, problems: list[str]) -> str:
+    """How long the check has taken, where all is well."""
     began = time.monotonic()
-    results = []
-    with tempfile.TemporaryDirectory() as folder:
-        core = Core(version, python, Path(folder))
-        for name, check in CHECKS.items():
-            problem = outcome(core, check)
-            results.append("failed" if problem else "ok")
-            if problem:
-                problems.append(f"{version}, {name}: {problem}")
-    return (version, Path(python).name, *results, f"{time.monotonic() - began:.0f}")
+    problem = outcome(core, check)
+    if problem:
+        problems.append(f"{core.version}, {name}: {problem}")
+    return FAILED if problem else f"{time.monotonic() - began:.0f} s"
 
 
 def outcome(core: Core, check: Callable[[Core], None]) -> str:
     """What is wrong, nothing where all is well."""
     try:
         check(core)
-    except CheckError as failed:
-        return str(failed)
     except subprocess.CalledProcessError as error:
-        said = " ".join((error.stderr + error.stdout).split())
-        return said[max(0, said.find("fatal: ")) :][:500]
+        said = " ".join(f"{error.stderr or ''} {error.stdout or ''}".split())
+        return said[max(0, said.find("fatal: ")) :][:500] or str(error)
+    except (CheckError, subprocess.TimeoutExpired) as failed:
+        return str(failed)
     return ""
 
 
-def python_of(minor: int) -> str | None:
-    """A Python 3 of this minor version that runs, and can make environments."""
-    path = shutil.which(f"python3.{minor}")
-    asked = [path or "false", "-c", f"import sys, ensurepip; sys.exit(sys.version_info[1] != {minor})"]
-    return path if subprocess.run(asked, capture_output=True, check=False).returncode == 0 else None
+def show(*rows: Sequence[str]) -> None:
+    """Print a table."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    for row in rows:
+        print("  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip())
+    print(flush=True)
+
+
+def main(versions: Sequence[str]) -> int:
+    """Try these versions, or all; the exit status."""
+    subprocess.run([ROOT / "bin/build", "--collection"], check=True, stdout=subprocess.DEVNULL)
+    problems: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        cores = [made(version, Path(folder)) for version in versions or CORES]
+        show(["ansible-core", "Python", *CHECKS], *(checked(core, problems) for core in cores))
+        rows = [rolled_out(core, suite, problems) for core in dict.fromkeys((cores[0], cores[-1])) for suite in SUITES]
+        show(["ansible-core", "Python", "hosts", *Rollout("").steps], *rows)
+    subprocess.run([ROOT / "bin/lab", "down", LAB], check=True)
+    print("\n".join(problems) or "all is well")
+    return 1 if problems else 0
+
+
+def made(version: str, folder: Path) -> Core:
+    """An ansible-core, with a folder of its own."""
+    if version not in CORES:
+        raise lab.LabError(f"{version} is none of {', '.join(CORES)}")
+    own = folder / version
+    own.mkdir()
+    return Core(version, python_of(CORES[version]), own)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except lab.LabError as error:
+        sys.exit(f"bin/test lab matrix: {error}")
