@@ -1,7 +1,8 @@
 """Tries playbooks, roles and collection on each ansible-core that is promised: bin/test lab matrix [CORE…].
 
-Then the oldest and the newest of them roll out to hosts of each Debian that is promised: job server, aggregator and two
-edges, twice, with the health check at the end. Ends with two tables; exit status 1 where something failed.
+Then the oldest and the newest of them roll out to hosts of each Debian that is promised, side by side: job server,
+aggregator and two edges, twice, with the health check at the end. Ends with two tables; exit status 1 where something
+failed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from tests.lab import lab
@@ -22,7 +25,6 @@ from tests.support import ROOT
 CORES = {"2.15": (9, 10, 11), "2.17": (10, 11, 12), "2.19": (11, 12, 13), "2.21": (12, 13, 14)}
 SUITES = {"bullseye": "Debian 11", "bookworm": "Debian 12", "trixie": "Debian 13"}
 COLLECTION = "edgetally.edgetally"
-LAB = "matrix"
 ROLLOUT_SECONDS = 900
 FAILED = "failed"
 SECRETS = {
@@ -110,12 +112,12 @@ class Rollout:
     """Fresh hosts of one Debian, and what an operator does with them."""
 
     def __init__(self, suite: str) -> None:
-        self.suite, self.hosts = suite, ""
+        self.suite, self.lab, self.hosts = suite, f"matrix-{suite}", ""
         self.steps = {"boot": self.boot, "first run": self.first, "second run": self.second}
 
     def boot(self, core: Core) -> None:
         """The hosts, with web servers as somebody else has set them up."""
-        up = [str(ROOT / "bin/lab"), "up", LAB, "--fresh", "--suite", self.suite]
+        up = [str(ROOT / "bin/lab"), "up", self.lab, "--fresh", "--suite", self.suite]
         self.hosts = subprocess.run(up, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
         self._play(core, "tests/lab/prepare.yml")
 
@@ -139,11 +141,12 @@ def checked(core: Core, problems: list[str]) -> list[str]:
     return [core.version, str(core.python), *cells]
 
 
-def rolled_out(core: Core, suite: str, problems: list[str]) -> list[str]:
+def rolled_out(core: Core, problems: list[str], suite: str) -> list[str]:
     """A row of the second table; after a step that failed there is no other."""
-    cells: list[str] = []
-    for name, step in Rollout(suite).steps.items():
+    rollout, cells = Rollout(suite), list[str]()
+    for name, step in rollout.steps.items():
         cells.append("-" if FAILED in cells else cell(core, step, f"{SUITES[suite]}, {name}", problems))
+    subprocess.run([ROOT / "bin/lab", "down", rollout.lab], check=True)
     return [core.version, str(core.python), SUITES[suite], *cells]
 
 
@@ -151,9 +154,11 @@ def cell(core: Core, check: Callable[[Core], None], name: str, problems: list[st
     """How long the check has taken, where all is well."""
     began = time.monotonic()
     problem = outcome(core, check)
+    seconds = f"{time.monotonic() - began:.0f} s"
+    lab.say(f"{core.version}, {name}: {problem or seconds}")
     if problem:
         problems.append(f"{core.version}, {name}: {problem}")
-    return FAILED if problem else f"{time.monotonic() - began:.0f} s"
+    return FAILED if problem else seconds
 
 
 def outcome(core: Core, check: Callable[[Core], None]) -> str:
@@ -183,9 +188,10 @@ def main(versions: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         cores = [made(version, Path(folder)) for version in versions or CORES]
         show(["ansible-core", "Python", *CHECKS], *(checked(core, problems) for core in cores))
-        rows = [rolled_out(core, suite, problems) for core in dict.fromkeys((cores[0], cores[-1])) for suite in SUITES]
-        show(["ansible-core", "Python", "hosts", *Rollout("").steps], *rows)
-    subprocess.run([ROOT / "bin/lab", "down", LAB], check=True)
+        for core in dict.fromkeys((cores[0], cores[-1])):
+            with ThreadPoolExecutor() as pool:
+                rows = pool.map(partial(rolled_out, core, problems), SUITES)
+            show(["ansible-core", "Python", "hosts", *Rollout("").steps], *rows)
     print("\n".join(problems) or "all is well")
     return 1 if problems else 0
 
