@@ -1,8 +1,8 @@
 """Tries playbooks, roles and collection on each ansible-core that is promised: bin/test lab matrix [CORE…].
 
 Then the oldest and the newest of them roll out to hosts of each Debian that is promised, side by side: job server,
-aggregator and two edges, twice, with the health check at the end. Ends with two tables; exit status 1 where something
-failed.
+aggregator and two edges, of which one has cron and one has timers; twice, and with the health check at the end. Ends
+with tables; exit status 1 where something failed.
 """
 
 from __future__ import annotations
@@ -118,6 +118,7 @@ class Rollout:
     def boot(self, core: Core) -> None:
         """The hosts, with web servers as somebody else has set them up."""
         up = [str(ROOT / "bin/lab"), "up", self.lab, "--fresh", "--suite", self.suite]
+        up += ["--hosts", str(lab.HERE / "matrix.json")]
         self.hosts = subprocess.run(up, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
         self._play(core, "tests/lab/prepare.yml")
 
