@@ -102,7 +102,11 @@ def test_a_new_file_has_its_rights_and_is_on_the_disk_before_it_is_seen(
 
         return move
 
-    monkeypatch.setattr(os, "fsync", lambda handle: (seen.append("synced"), sync(handle)))
+    def synced(handle: int) -> None:
+        sync(handle)
+        seen.append("synced")
+
+    monkeypatch.setattr(os, "fsync", synced)
     for name in moves:
         monkeypatch.setattr(os, name, moved(name))
     assert run(capsys, file(tmp_path / "one", mode="0600"))["changed"]
