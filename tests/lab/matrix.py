@@ -25,7 +25,7 @@ from tests.support import ROOT
 CORES = {"2.15": (9, 10, 11), "2.17": (10, 11, 12), "2.19": (11, 12, 13), "2.21": (12, 13, 14)}
 SUITES = {"bullseye": "Debian 11", "bookworm": "Debian 12", "trixie": "Debian 13"}
 COLLECTION = "edgetally.edgetally"
-ROLLOUT_SECONDS = 900
+ROLLOUT_SECONDS = 1800
 FAILED = "failed"
 SECRETS = {
     "edgetally_master_key": "0123456789abcdef0123456789abcdef",
