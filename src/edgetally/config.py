@@ -88,7 +88,11 @@ class EdgeConfig(NamedTuple):
 
 
 class DatabaseConfig(NamedTuple):
-    """How to reach MariaDB. A socket wins over all, hosts (`host:port`, the nodes of a cluster) over host and port."""
+    """How to reach MariaDB. A socket wins over all, hosts (`host:port`, the nodes of a cluster) over host and port.
+
+    ssl_ca: the CA file that other hosts' certificates are verified with; unencrypted: that passwords and figures may
+    travel to them in clear, where there is none.
+    """
 
     user: str
     password: str
@@ -98,6 +102,7 @@ class DatabaseConfig(NamedTuple):
     socket: str = ""
     ssl_ca: str = ""
     hosts: tuple[str, ...] = ()
+    unencrypted: bool = False
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
@@ -144,7 +149,19 @@ def load_edge(path: str = EDGE_CONFIG) -> EdgeConfig:
 
 def load_aggregator(path: str = AGGREGATOR_CONFIG) -> AggregatorConfig:
     """Read and check the aggregator's configuration file."""
-    return _build(AggregatorConfig, _read_json(path), path, "", path=path)
+    config = _build(AggregatorConfig, _read_json(path), path, "", path=path)
+    database = config.database
+    away = [host for host, _port in database.addresses if not _is_this_host(host)]
+    if away and not (database.ssl_ca or database.unencrypted):
+        raise EdgetallyError(
+            f"{path}: the database at {away[0]} would be spoken to in clear: set aggregator_db_ssl_ca to the CA file "
+            "that its certificate is verified with, or aggregator_db_unencrypted to true where the network is trusted"
+        )
+    return config
+
+
+def _is_this_host(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def parse_server(text: str, default_port: int = DEFAULT_PORT) -> tuple[str, int]:

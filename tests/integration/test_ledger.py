@@ -332,7 +332,13 @@ def test_a_second_migration_has_nothing_to_do(database: DatabaseConfig, admin: D
     assert migrate.migrate(config, admin, "localhost", None) == []
     changed = config._replace(database=database._replace(password="new"))
     assert migrate.migrate(changed, admin, "localhost", None) == [f"set the password of {database.user}@localhost"]
-    assert "created account reader@%" in migrate.migrate(config, admin, "localhost", ("reader", "secret"))
+    assert "created account reader@%" in migrate.migrate(config, admin, "localhost", ("reader", "%", "secret"))
+    bound = migrate.migrate(config, admin, "localhost", ("reader", "127.0.0.2", "secret"))
+    assert ("created account reader@127.0.0.2" in bound, bound[-1]) == (
+        True,
+        "removed account reader@%: it is bound to 127.0.0.2 now",
+    )
+    assert migrate.migrate(config, admin, "localhost", ("reader", "127.0.0.2", "secret")) == []
 
 
 def test_migrations_at_the_same_time(database: DatabaseConfig, admin: DatabaseConfig, mariadb: MariaDB) -> None:
