@@ -54,6 +54,23 @@ def test_a_database_that_is_away_is_one_sentence(tmp_path: Path) -> None:
     assert "cannot be used" in done.stderr
 
 
+def test_a_database_that_does_not_sync_its_commits_is_named(
+    tmp_path: Path, database: DatabaseConfig, mariadb: servers.MariaDB, gearmand: servers.Server
+) -> None:
+    """By status at any time, and by the aggregator as it starts: a power loss would take what edges have let go of."""
+    file = aggregator_file(tmp_path, database, gearmand.address)
+    mariadb.sql("SET GLOBAL innodb_flush_log_at_trx_commit = 2")
+    try:
+        with aggregator(file):
+            wait_for("active aggregator", lambda: queue(gearmand, "edgetally.batch")[2])
+            (problem,) = wait_for("order but for it", lambda: len(found := asked(file)["problems"]) == 1 and found)
+    finally:
+        mariadb.sql("SET GLOBAL innodb_flush_log_at_trx_commit = 1")
+    assert "innodb_flush_log_at_trx_commit is 2" in problem
+    assert "ship --reconcile" in problem
+    assert problem in (tmp_path / "aggregator.log").read_text()
+
+
 # --- the truth behind the numbers
 
 

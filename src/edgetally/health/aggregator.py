@@ -24,6 +24,7 @@ from edgetally.ledger.database import (
     DatabaseError,
     check_schema,
     connect,
+    durability_problem,
     error_code,
     refusal_text,
     write_problem,
@@ -50,6 +51,7 @@ def aggregator_status(path: str) -> AggregatorStatus:
         check_schema(connection, config.database)
         with connection.cursor() as cursor:
             refusal = write_problem(cursor)
+            unsynced = durability_problem(cursor)
             books = _books(cursor, config)
     except pymysql.MySQLError as error:
         raise DatabaseError(
@@ -61,6 +63,7 @@ def aggregator_status(path: str) -> AggregatorStatus:
         connection.close()
     job_servers = [job_server(server) for server in config.job_servers]
     critical, warnings = _judge(books, job_servers)
+    warnings += [unsynced] if unsynced else []
     if refusal:
         critical.insert(
             0,
