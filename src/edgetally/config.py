@@ -123,17 +123,19 @@ class AggregatorConfig(NamedTuple):
     detail_days: how long the counters of each stream are kept, 0 for good; those of all streams are kept for good.
     edges: the names of the edges that may send; none given: every edge whose key comes from a master key.
     max_slot_bytes: what a batch may count at most in one slot, channel and kind: by default, what 10 Tbit/s send.
+    max_waiting: how many batches may wait in a job server, as its unit tells it.
     """
 
     job_servers: tuple[str, ...]
     master_keys: tuple[str, ...]
     database: DatabaseConfig
-    jobs_per_transaction: int = 200
+    jobs_per_transaction: int = 1000
     max_batch_bytes: int = 8 << 20
     lease_seconds: int = 20
     detail_days: int = 400
     edges: frozenset[str] = frozenset()
     max_slot_bytes: int = 375 * 10**12
+    max_waiting: int = 200_000
     path: str = AGGREGATOR_CONFIG
 
 
@@ -329,4 +331,5 @@ _RULES: dict[str, Check] = {
     "lease_seconds": _at_least(2),
     "detail_days": _detail_days,
     "max_slot_bytes": _at_least(1),
+    "max_waiting": _at_least(1),
 }

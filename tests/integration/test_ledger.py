@@ -386,6 +386,16 @@ def test_partitions_reach_30_days_ahead(ledger: Ledger) -> None:
     assert rows(ledger, query) == before
 
 
+def test_a_day_has_a_bounded_number_of_unassigned_hosts(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that asks for a new host each time fills no table: those beyond are summed, the others go on."""
+    monkeypatch.setattr("edgetally.ledger.statements.HOSTS_A_DAY", 3)
+    for seq, hosts in enumerate(["ab", "bcde", "af"], 2):
+        named = tuple((f"{host}.example", 1, 5) for host in hosts)
+        ledger.commit([incoming(batch(seq, (NOW + 300 * seq, 0, 1, 5, None, None), unassigned_hosts=named))])
+    found = rows(ledger, "SELECT host, requests, bytes FROM unassigned_host ORDER BY host")
+    assert found == [(b"", 3, 15), (b"a.example", 2, 10), (b"b.example", 2, 10), (b"c.example", 1, 5)]
+
+
 def test_unassigned_hosts_are_forgotten_after_two_months(ledger: Ledger) -> None:
     """They are the clients' choice: without an end, anybody could fill the table."""
     for days, host in ((0, "new.example"), (70, "old.example")):
