@@ -81,6 +81,14 @@ def test_a_unit_is_exposed_little(units: Path, name: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_systemd_takes_a_unit(units: Path, name: str) -> None:
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(units / name)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, [said for said in done.stderr.splitlines() if name in said]) == (0, [])
+
+
 @pytest.mark.parametrize("name", ["edgetally-metrics.service", "edgetally-edge-metrics.service"])
 def test_metrics_are_not_written_by_root(units: Path, name: str) -> None:
     assert "\nUser=edgetally\n" in (units / name).read_text()
