@@ -88,7 +88,11 @@ class EdgeConfig(NamedTuple):
 
 
 class DatabaseConfig(NamedTuple):
-    """How to reach MariaDB. A socket wins over all, hosts (`host:port`, the nodes of a cluster) over host and port."""
+    """How to reach MariaDB. A socket wins over all, hosts (`host:port`, the nodes of a cluster) over host and port.
+
+    ssl_ca: the CA file that other hosts' certificates are verified with; unencrypted: that passwords and figures may
+    travel to them in clear, where there is none.
+    """
 
     user: str
     password: str
@@ -98,6 +102,7 @@ class DatabaseConfig(NamedTuple):
     socket: str = ""
     ssl_ca: str = ""
     hosts: tuple[str, ...] = ()
+    unencrypted: bool = False
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
@@ -118,17 +123,19 @@ class AggregatorConfig(NamedTuple):
     detail_days: how long the counters of each stream are kept, 0 for good; those of all streams are kept for good.
     edges: the names of the edges that may send; none given: every edge whose key comes from a master key.
     max_slot_bytes: what a batch may count at most in one slot, channel and kind: by default, what 10 Tbit/s send.
+    max_waiting: how many batches may wait in a job server, as its unit tells it.
     """
 
     job_servers: tuple[str, ...]
     master_keys: tuple[str, ...]
     database: DatabaseConfig
-    jobs_per_transaction: int = 200
+    jobs_per_transaction: int = 1000
     max_batch_bytes: int = 8 << 20
     lease_seconds: int = 20
     detail_days: int = 400
     edges: frozenset[str] = frozenset()
     max_slot_bytes: int = 375 * 10**12
+    max_waiting: int = 200_000
     path: str = AGGREGATOR_CONFIG
 
 
@@ -144,7 +151,19 @@ def load_edge(path: str = EDGE_CONFIG) -> EdgeConfig:
 
 def load_aggregator(path: str = AGGREGATOR_CONFIG) -> AggregatorConfig:
     """Read and check the aggregator's configuration file."""
-    return _build(AggregatorConfig, _read_json(path), path, "", path=path)
+    config = _build(AggregatorConfig, _read_json(path), path, "", path=path)
+    database = config.database
+    away = [host for host, _port in database.addresses if not _is_this_host(host)]
+    if away and not (database.ssl_ca or database.unencrypted):
+        raise EdgetallyError(
+            f"{path}: the database at {away[0]} would be spoken to in clear: set aggregator_db_ssl_ca to the CA file "
+            "that its certificate is verified with, or aggregator_db_unencrypted to true where the network is trusted"
+        )
+    return config
+
+
+def _is_this_host(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def parse_server(text: str, default_port: int = DEFAULT_PORT) -> tuple[str, int]:
@@ -312,4 +331,5 @@ _RULES: dict[str, Check] = {
     "lease_seconds": _at_least(2),
     "detail_days": _detail_days,
     "max_slot_bytes": _at_least(1),
+    "max_waiting": _at_least(1),
 }

@@ -16,6 +16,7 @@ MAX_BATCH_BYTES = 8 << 20  # with its header; what is larger travels in parts
 MAX_CHANNELS = 20_000  # that a batch names at most
 MAX_STREAMS = 1_000  # of an edge, those apart that are retired
 UNASSIGNED_HOSTS = 20  # hosts of the channel `unassigned` that a batch names at most
+HOSTS_A_DAY = 1_000  # of all edges together, that are kept by name; what others had is summed
 RECEIPT_MAX_ASK = 1000  # batches that one request for receipts may ask for
 RECEIPT_BYTES = 1 << 20  # of such a request, and of its answer; with 1,000 batches they have about 110 KB
 AHEAD_SECONDS = 600.0  # how far its end may be ahead of the database's clock

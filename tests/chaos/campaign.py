@@ -107,7 +107,7 @@ def _print(world: World, verdict: Verdict, seconds: float) -> None:
 
 def _show_logs(folder: Path) -> None:
     """Show what the programs said, for whoever looks for the cause."""
-    for log in sorted(folder.glob("*.log")) + sorted(folder.glob("*/ship.log")):
+    for log in sorted(folder.glob("*.log")):
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         for line in list(dict.fromkeys(line for line in lines if not line.startswith("-- ")))[-8:]:
             print(f"    {log.relative_to(folder)}: {line}")
@@ -118,6 +118,7 @@ def _keep(world: World, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for machine in world.machines:
         ignore = shutil.ignore_patterns("copy", "away", "reopen-*")
+        shutil.copy(machine.folder.with_suffix(".ship.log"), folder)
         shutil.copytree(machine.folder, folder / machine.folder.name, symlinks=True, ignore=ignore, dirs_exist_ok=True)
     history = [f"{moment:.3f} {moment - world.began:8.3f} {who}: {what}\n" for moment, who, what in world.history]
     (folder / "history").write_text("".join(history))
@@ -151,8 +152,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     unknown = [kind for kind in kinds if kind not in faults.KINDS]
     if unknown:
         parser.error(f"there is no fault '{unknown[0]}': it is one of {', '.join(faults.KINDS)}")
-    if "kill at a call" in kinds and not shutil.which("strace"):
-        parser.error("strace is not installed: apt-get install strace")
+    for tool, wanted in (("gcc", True), ("strace", "kill at a call" in kinds)):
+        if wanted and not shutil.which(tool):
+            parser.error(f"{tool} is not installed: apt-get install {tool}")
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, signal.default_int_handler)  # either way what was started is ended
     with contextlib.suppress(KeyboardInterrupt):

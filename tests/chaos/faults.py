@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import random
@@ -16,10 +17,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edgetally.errors import EdgetallyError
+from edgetally.health.aggregator import aggregator_status
+from edgetally.limits import DAY
 from edgetally.wire import submit
 from edgetally.wire.batch import FUNCTION, Batch
 from edgetally.wire.envelope import seal
 from tests.chaos import rotators
+from tests.chaos.bad_host import Host
 from tests.chaos.world import LEASE_SECONDS, Cache, World, age_outbox, copy_tree, reconcile
 from tests.chaos.writer import Writer
 from tests.support import servers
@@ -444,20 +448,150 @@ def _fill(path: Path) -> None:
             file.write(bytes(1 << 16))
 
 
+def disk_errors(world: World, chance: random.Random) -> bool:
+    """Some of what an edge reads and writes fails, of its logs as of its spool."""
+    return _bad_disk(world, chance, errno.EIO, chance.choice([0.01, 0.1, 0.5]))
+
+
+def over_quota(world: World, chance: random.Random) -> bool:
+    """An edge's disk takes nothing more for a while, or now and then nothing."""
+    return _bad_disk(world, chance, errno.EDQUOT, chance.choice([0.1, 1.0]))
+
+
+def slow_disk(world: World, chance: random.Random) -> bool:
+    """An edge's disk takes its time."""
+    return _bad_disk(world, chance, seconds=chance.uniform(0.001, 0.02))
+
+
+def _bad_disk(world: World, chance: random.Random, error: int = 0, share: float = 0.0, seconds: float = 0.0) -> bool:
+    cache = chance.choice(world.caches)
+    what = os.strerror(error) if error else f"{seconds * 1000:.0f} ms a call"
+    world.note(cache.folder, f"disk: {what}, {share:.0%}")
+    with cache.host.bad_disk(error, share, seconds):
+        time.sleep(chance.uniform(0.3, 3.0))
+    world.note(cache.folder, "disk well")
+    return True
+
+
+def days_away(world: World, chance: random.Random) -> bool:
+    """A new edge reaches no job server for the first three days of its time; then all of them come at once."""
+    edge = world.machine(f"away{len(world.away) + 1}")
+    edge.edge.set(job_servers=["127.0.0.1:1"])
+    edge.set_clock(-3 * DAY)
+    world.away.append(edge)
+    world.begin_writing(edge)
+    for ahead in sorted(chance.randrange(-3 * DAY, 0) for _ in range(6)):
+        time.sleep(chance.uniform(0.05, 0.2))
+        edge.set_clock(ahead)
+    edge.set_clock(0)
+    edge.edge.set(job_servers=[world.gearmand.address])
+    world.run_cron(edge)
+    return True
+
+
+def queue_disk_bad(world: World, chance: random.Random) -> bool:
+    """The disk of the job server's queue fails, is full or slow. It is started anew after errors."""
+    error = _bad_server_disk(world.queue_host, chance)
+    if error:
+        world.gearmand.kill()
+        world.gearmand.start()
+    return True
+
+
+def database_disk_bad(world: World, chance: random.Random) -> bool:
+    """The database's disk fails, is full or slow. A server that has met errors is started anew."""
+    if _bad_server_disk(world.database_host, chance):
+        world.mariadb.kill()
+        world.mariadb.start()
+    return True
+
+
+def _bad_server_disk(host: Host, chance: random.Random) -> int:
+    """Let a disk be bad for a while. Returns the number of its error, 0 where it was only slow."""
+    error = chance.choice([0, errno.EIO, errno.EDQUOT])
+    share = chance.choice([0.02, 0.5])
+    with host.bad_disk(error, share, 0.0 if error else chance.uniform(0.001, 0.05)):
+        time.sleep(chance.uniform(0.3, 2.0))
+    return error
+
+
+def strangers(world: World, chance: random.Random) -> bool:
+    """Whoever reaches the job server floods it with what nobody has signed."""
+    sizes = [int(10 ** chance.uniform(0, 4.5)) for _ in range(chance.choice([20, 300]))]
+    forged = [b"edgetally/1 edge1/access 00000000 " + b"0" * 64 + b"\n{}", b"edgetally/1", b""]
+    payloads = [chance.choice([*forged, b""])[:size] + chance.randbytes(size) for size in sizes]
+    jobs = [submit.Job(f"{chance.getrandbits(128):032x}", payload) for payload in payloads]
+    with contextlib.suppress(EdgetallyError):
+        return bool(submit.submit([world.gearmand.address], FUNCTION, jobs, 3.0))
+    return False
+
+
 def roll_back_database(world: World, chance: random.Random) -> bool:
-    """The database comes back from an older copy; the edges reconcile."""
-    data, copy = world.mariadb.folder / "data", world.folder / "db-copy"
+    """The database comes back from an older copy of its files; the edges reconcile."""
     with world.disaster:
-        for source, target, pause in ((data, copy, chance.uniform(0.5, 3.0)), (copy, data, 0.0)):
-            world.mariadb.kill()
-            copy_tree(source, target)
-            world.mariadb.start()
-            time.sleep(pause)
-        for machine in world.machines:
-            machine.rolled_back = True
-        for cache in world.caches:
-            world.note(cache.folder, "database rolled back")
-            reconcile(cache)
+        _roll_back(world, chance.uniform(0.5, 3.0))
+    return True
+
+
+def power_loss(world: World, chance: random.Random) -> bool:
+    """The database does not sync its COMMITs: status says so, and a power loss takes the last second's."""
+    with world.disaster:
+        world.mariadb.sql("SET GLOBAL innodb_flush_log_at_trx_commit = 2")
+        said = aggregator_status(str(world.aggregator_file))["problems"]
+        if not any("innodb_flush_log_at_trx_commit" in problem for problem in said):
+            world.wrong.append(f"status does not say that COMMITs are not synced, but {said}")
+        _roll_back(world, chance.uniform(0.2, 1.0))
+    return True
+
+
+def _roll_back(world: World, seconds: float) -> None:
+    """Let the database lose what it writes from now on, for so many seconds."""
+    data, copy = world.mariadb.folder / "data", world.folder / "db-copy"
+    world.mariadb.signal(signal.SIGSTOP)
+    copy_tree(data, copy)
+    world.mariadb.signal(signal.SIGCONT)
+    time.sleep(seconds)
+    world.mariadb.kill()
+    copy_tree(copy, data)
+    world.mariadb.start()
+    _reconcile_all(world)
+
+
+def restore_dump(world: World, chance: random.Random) -> bool:
+    """The database is restored from an older dump, as it comes without options: migrate brings what it has not."""
+    with world.disaster:
+        dump = world.mariadb.dump("edgetally")
+        time.sleep(chance.uniform(0.5, 3.0))
+        world.mariadb.sql("DROP DATABASE edgetally; CREATE DATABASE edgetally")
+        world.mariadb.sql(dump, "edgetally")
+        world.migrate()
+        _reconcile_all(world)
+    return True
+
+
+def _reconcile_all(world: World) -> None:
+    for machine in world.machines:
+        machine.rolled_back = True
+    for cache in world.caches:
+        world.note(cache.folder, "database rolled back")
+        reconcile(cache)
+
+
+def read_only(world: World, chance: random.Random) -> bool:
+    """The database takes no writes for a while, as a replica, or while somebody copies it."""
+    world.mariadb.sql("SET GLOBAL read_only = 1")
+    time.sleep(chance.uniform(0.3, 3.0))
+    world.mariadb.sql("SET GLOBAL read_only = 0")
+    return True
+
+
+def drop_privilege(world: World, chance: random.Random) -> bool:
+    """Somebody takes a privilege from the aggregator's account; migrate gives it back."""
+    lost = chance.choice(["INSERT", "UPDATE", "DELETE", "EXECUTE", "ALL PRIVILEGES"])
+    # A connection knows what it may do until it ends
+    world.mariadb.sql(f"REVOKE {lost} ON edgetally.* FROM edgetally@'%'; KILL USER edgetally")
+    time.sleep(chance.uniform(0.3, 3.0))
+    world.migrate()
     return True
 
 
@@ -499,6 +633,10 @@ KINDS = {
     "restore a spool": Kind(restore_spool, EDGE, 3),
     "fill a spool": Kind(fill_spool, EDGE, 5),
     "two machines": Kind(two_machines, EDGE, 1),
+    "disk errors": Kind(disk_errors, EDGE, 5),
+    "over quota": Kind(over_quota, EDGE, 4),
+    "slow disk": Kind(slow_disk, EDGE, 2),
+    "days away": Kind(days_away, EDGE, 1),
     "foreign rotation": Kind(foreign_rotation, LOG, 6),
     "copy and truncate": Kind(copy_and_truncate, LOG, 4),
     "pair of rotators": Kind(pair_of_rotators, LOG, 6),
@@ -511,6 +649,8 @@ KINDS = {
     "freeze gearmand": Kind(freeze_gearmand, JOB_SERVER, 4),
     "repeat batches": Kind(repeat_batches, JOB_SERVER, 14),
     "clone a machine": Kind(clone_machine, JOB_SERVER, 6),
+    "queue's disk": Kind(queue_disk_bad, JOB_SERVER, 4),
+    "strangers": Kind(strangers, JOB_SERVER, 4),
     "kill aggregator": Kind(kill_aggregator, AGGREGATOR, 6),
     "freeze aggregator": Kind(freeze_aggregator, AGGREGATOR, 3),
     "abandon aggregator": Kind(abandon_aggregator, AGGREGATOR, 2),
@@ -520,6 +660,11 @@ KINDS = {
     "lose a COMMIT": Kind(lose_commit, DATABASE, 16),
     "fill the database": Kind(fill_database, DATABASE, 4),
     "roll the database back": Kind(roll_back_database, DATABASE, 2),
+    "power loss": Kind(power_loss, DATABASE, 2),
+    "restore a dump": Kind(restore_dump, DATABASE, 2),
+    "database's disk": Kind(database_disk_bad, DATABASE, 4),
+    "read only": Kind(read_only, DATABASE, 3),
+    "drop a privilege": Kind(drop_privilege, DATABASE, 3),
 }
 
 

@@ -5,18 +5,23 @@ Each takes away one of the rules that keep the bill right. A campaign that does 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import pymysql
+
 from edgetally.bill import coverage
-from edgetally.edge import deliver, rotation, ship
+from edgetally.edge import deliver, rotation, ship, spool
 from edgetally.edge.deliver import Delivery, Item
 from edgetally.edge.place import NEXT, TOOK, Place
 from edgetally.edge.rotation import Rotation
-from edgetally.ledger import gaps
+from edgetally.health import aggregator as aggregator_status
+from edgetally.ledger import aggregator, gaps, statements
+from edgetally.ledger import ledger as ledgers
 from edgetally.ledger.ledger import Ledger
 from edgetally.ledger.statements import Statements
 
@@ -141,6 +146,40 @@ def refused_unread() -> None:
     put(coverage, "other_gaps", lambda *_: [])
 
 
+def errors_unseen() -> None:
+    """What is written to the spool is taken for written, whatever the disk says."""
+
+    def write(path: Any, data: bytes, owner: Any = None) -> None:
+        with contextlib.suppress(OSError), open(path, "wb") as file:
+            if owner:
+                os.chown(path, *owner)
+            file.write(data)
+
+    put(spool, "write_synced", write)
+
+
+def database_blameless() -> None:
+    """Whatever the database refuses is a batch's own fault."""
+    for module in (aggregator, ledgers):
+        put(module, "is_bad_data", lambda error: isinstance(error, pymysql.MySQLError))
+
+
+def no_reconcile() -> None:
+    """What was confirmed once is never asked for again."""
+    put(Delivery, "_reconcile", lambda _self: None)
+
+
+def strangers_unbounded() -> None:
+    """What nobody signed is kept for good, and whole."""
+    put(statements, "STRANGERS_ROWS", 1 << 30)
+    put(statements, "STRANGERS_PAYLOAD", 1 << 20)
+
+
+def durability_unsaid() -> None:
+    """Nobody says that the database does not sync its COMMITs."""
+    put(aggregator_status, "durability_problem", lambda _cursor: "")
+
+
 class Mutant(NamedTuple):
     """A defect, and the campaign that finds it."""
 
@@ -163,6 +202,11 @@ MUTANTS = {
     "nobody-lingers": Mutant(nobody_lingers, "foreign rotation,pair of rotators,deleting rotator"),
     "marks-unread": Mutant(marks_unread, "copy and truncate"),
     "refused-unread": Mutant(refused_unread, "two machines", faults=5),
+    "errors-unseen": Mutant(errors_unseen, "disk errors,over quota"),
+    "database-blameless": Mutant(database_blameless, "read only,drop a privilege,kill ship"),
+    "no-reconcile": Mutant(no_reconcile, "restore a dump,power loss", faults=5),
+    "strangers-unbounded": Mutant(strangers_unbounded, "strangers"),
+    "durability-unsaid": Mutant(durability_unsaid, "power loss", faults=2),
 }
 
 

@@ -91,6 +91,7 @@ def judge(world: World) -> Verdict:
             for cell, requests, size in count.strange
         ]
     verdict.problems += [f"the database has a stream {name} that nobody wrote" for name in counted]
+    verdict.problems += world.wrong
     verdict.problems += _invariants(world)
     every = [gap for some in gaps.values() for gap in some]
     verdict.problems += [f"a gap of the bill ends before it begins: {gap}" for gap in every if gap.end < gap.start]
@@ -207,7 +208,8 @@ def _with_sum(lines: Sequence[Line], number: int, size: int) -> Sequence[Line] |
 def _gaps(world: World) -> defaultdict[str, list[Gap]]:
     """The bill's gaps of each stream, as they are when half an hour has passed without anything more."""
     end = max(line.ended for writer in world.writers for line in writer.lines)
-    first = int(world.began) // SLOT_SECONDS * SLOT_SECONDS - SLOT_SECONDS
+    begin = min(line.began for writer in world.writers for line in writer.lines)
+    first = int(begin) // SLOT_SECONDS * SLOT_SECONDS - SLOT_SECONDS
     period = Period(first, int(end) // SLOT_SECONDS * SLOT_SECONDS + SLOT_SECONDS, ZoneInfo("UTC"))
     connection = connect(world.local)
     try:
@@ -312,6 +314,10 @@ def _invariants(world: World) -> Iterator[str]:
         "(channel_id, slot) WHERE NOT (c.requests <=> t.r AND c.bytes <=> t.b)",
         "batches without a body": "SELECT COUNT(*) FROM batch LEFT JOIN batch_body USING "
         "(stream_id, generation, seq, revision, part) WHERE body IS NULL",
+        "payloads of strangers more than are kept": "SELECT IF(COUNT(*) > 220, COUNT(*), 0) FROM quarantine WHERE "
+        "stream IS NULL",  # 100, and as many until it is cut again, and a group
+        "payloads of strangers that are kept whole": "SELECT COUNT(*) FROM quarantine WHERE stream IS NULL AND "
+        "LENGTH(payload) > 4096",
         "connections that wrote while the row was of two holders, so past the fence": "SELECT COUNT(*) FROM (SELECT "
         "boot, connection FROM witness GROUP BY 1, 2 HAVING COUNT(*) > 1) two",
     }.items():

@@ -21,6 +21,8 @@ from edgetally.config import AggregatorConfig, DatabaseConfig
 from edgetally.ledger import migrate
 from edgetally.wire.batch import FUNCTION
 from edgetally.wire.envelope import Key, derive_key
+from tests.chaos import bad_host
+from tests.chaos.bad_host import Host
 from tests.chaos.proxy import Proxy
 from tests.chaos.writer import Writer, rules
 from tests.support import servers
@@ -66,10 +68,10 @@ class Cache(threading.Thread):
     """
 
     def __init__(
-        self, name: str, folder: Path, job_server: str, seed: str, mutant: str, logs: Sequence[str] = ("access",)
+        self, name: str, folder: Path, host: Host, job_server: str, seed: str, mutant: str, logs: Sequence[str]
     ) -> None:
         super().__init__(name=name)
-        self.folder, self.mutant = folder, mutant
+        self.folder, self.host, self.mutant = folder, host, mutant
         folder.mkdir(exist_ok=True)
         self.key: Key = derive_key(MASTER, name)
         wishes = {log: folder / f"reopen-{log}" for log in logs}
@@ -117,16 +119,31 @@ class Cache(threading.Thread):
 
     def ship(self, *options: str, under: Sequence[str] = ()) -> int:
         """One run of `ship`; its exit status, negative where it was killed. under: a command that runs it."""
-        environment = _environment()
+        environment = {**_environment(), **self.host.environment}
         if self.faketime:
             library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
-            environment.update(LD_PRELOAD=str(library), FAKETIME=self.faketime, FAKETIME_DONT_FAKE_MONOTONIC="1")
+            environment.update(FAKETIME=self.faketime, FAKETIME_DONT_FAKE_MONOTONIC="1")
+            environment["LD_PRELOAD"] += f" {library}"
         command = [*under, *program(self.mutant, "ship", "--config", str(self.edge.file), "--now", *options)]
-        with (self.folder / "ship.log").open("ab", buffering=0) as log:
+        with self.folder.with_suffix(".ship.log").open("ab", buffering=0) as log:  # its disk may be bad
             log.write(f"-- {time.time():.3f} {' '.join(options)} {self.faketime}\n".encode())
             self.process = subprocess.Popen(command, env=environment, stderr=log, stdin=subprocess.DEVNULL)
             self.runs += 1
             return self.process.wait()
+
+    def set_clock(self, ahead: int) -> None:
+        """Set the machine's clock, and so its servers', to so many seconds from now, once all old logs are tallied.
+
+        Nothing is written meanwhile: a log that is open over a jump of hours would be a transfer that lasts as long.
+        """
+        for writer in self.writers:
+            writer.quiet.set()
+        if self.writers[0].is_alive():
+            wait_for("tally of the old logs", lambda: self.ship() in (0, 1) and not self._renamed())
+        self.host.set_clock(ahead)
+        for writer in self.writers:
+            writer.ahead = ahead
+            writer.quiet.clear()
 
     def under_way(self) -> list[Path]:
         """What is not in the hands of those downstream yet: logs with lines, renamed ones, batches in the outbox.
@@ -233,44 +250,58 @@ class World(contextlib.ExitStack):
         super().__init__()
         self.folder, self.seed, self.mutant = folder, seed, mutant
         self.ending = threading.Event()
-        self.gearmand = self.enter_context(servers.gearmand(folder / "gearmand"))
+        self._library = bad_host.build(folder)
+        self.queue_host, self.database_host = self._host("gearmand"), self._host("db")
+        self.gearmand = self.enter_context(
+            servers.gearmand(folder / "gearmand", environment=self.queue_host.environment)
+        )
         mount_disk(folder / "db", DATABASE_BYTES)
         self.callback(subprocess.run, ["umount", "--lazy", str(folder / "db")], check=True)
         boot = folder / "boot.sql"
         boot.write_text("")
+        arguments = (f"--init-file={boot}", "--innodb-lock-wait-timeout=5", "--innodb-use-native-aio=0")
         self.mariadb = self.enter_context(
-            servers.mariadb(folder / "db", arguments=(f"--init-file={boot}", "--innodb-lock-wait-timeout=5"))
+            servers.mariadb(folder / "db", arguments=arguments, environment=self.database_host.environment)
         )
         self.proxy = Proxy(self.mariadb.port)
         self.proxy.start()
         self.callback(self.proxy.close)
         self.config = self._database()
         boot.write_text("INSERT INTO edgetally.boot VALUES ();\n")
-        self.aggregators = Aggregators(self._aggregator_file(), folder, mutant)
+        self.aggregator_file = self._aggregator_file()
+        self.aggregators = Aggregators(self.aggregator_file, folder, mutant)
         self.callback(self.aggregators.end)
         self.caches = [
             self.machine(f"edge{number}", ("access", "other") if number == edges else ("access",))
             for number in range(1, edges + 1)
         ]
         self.twins: list[Cache] = []  # other machines with the name and key of an edge
+        self.away: list[Cache] = []  # edges that nobody heard of for days
         self.began = time.time()
         self.history: list[tuple[float, str, str]] = []
         self.counts: dict[str, int] = {}
         self.takeovers: list[float] = []
         self.calls: dict[str, int] = {}  # how often a run of ship makes each system call, once that is known
         self.disaster = threading.Lock()  # what two restored disks have lost together, nobody has
+        self.wrong: list[str] = []  # what a fault has seen that must not be
 
     def _database(self) -> DatabaseConfig:
-        admin = DatabaseConfig("root", "", "mysql", socket=str(self.mariadb.socket))
-        config = admin._replace(user="edgetally", password="secret", name="edgetally", socket="", host="127.0.0.1")
+        config = DatabaseConfig("edgetally", "secret", "edgetally", host="127.0.0.1")
         self.local = config._replace(socket=str(self.mariadb.socket), host="")
-        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
-            migrate.migrate(AggregatorConfig(("127.0.0.1:1",), (MASTER,), self.local), admin, "%", None)
+        self.migrate()
         self.mariadb.sql(_WITNESS + "INSERT INTO boot VALUES ();", "edgetally")
         if self.mutant == "unique-key":
             for table in ("batch", "batch_body"):
                 self.mariadb.sql(f"ALTER TABLE {table} DROP PRIMARY KEY", "edgetally")
         return config._replace(port=self.proxy.port)
+
+    def migrate(self) -> list[str]:
+        """Bring the database to the program's schema, as the role does; what was done."""
+        admin = DatabaseConfig("root", "", "mysql", socket=str(self.mariadb.socket))
+        return migrate.migrate(AggregatorConfig(("127.0.0.1:1",), (MASTER,), self.local), admin, "%", None)
+
+    def _host(self, name: str) -> Host:
+        return Host(self._library, self.folder / name)
 
     def _aggregator_file(self) -> Path:
         file = self.folder / "aggregator.json"
@@ -292,12 +323,12 @@ class World(contextlib.ExitStack):
         place = self.folder / (folder or name)
         mount_disk(place / "spool", SPOOL_BYTES)
         self.callback(subprocess.run, ["umount", "--lazy", str(place / "spool")], check=True)
-        return Cache(name, place, self.gearmand.address, str(self.seed), self.mutant, logs)
+        return Cache(name, place, self._host(place.name), self.gearmand.address, str(self.seed), self.mutant, logs)
 
     @property
     def machines(self) -> list[Cache]:
         """All edges, and those that pretend to be one."""
-        return self.caches + self.twins
+        return self.caches + self.twins + self.away
 
     @property
     def writers(self) -> list[Writer]:
@@ -314,10 +345,18 @@ class World(contextlib.ExitStack):
 
     def run_machine(self, machine: Cache) -> None:
         """Let its servers write, and cron run."""
+        self.begin_writing(machine)
+        self.run_cron(machine)
+
+    def begin_writing(self, machine: Cache) -> None:
+        """Let its servers write."""
         for writer in machine.writers:
             writer.start()
             self.callback(writer.join)
             self.callback(writer.stop.set)
+
+    def run_cron(self, machine: Cache) -> None:
+        """Let cron run."""
         machine.start()
         self.callback(machine.join)
         self.callback(machine.end)

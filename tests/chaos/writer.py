@@ -39,6 +39,7 @@ class Writer(threading.Thread):
         super().__init__(name=f"writer of {log}")
         self.log, self.wish, self.stream = log, wish, stream
         self.lines: list[Line] = []
+        self.ahead = 0  # of the true time is the server's clock, seconds
         self.quiet = threading.Event()  # no more lines, and a new log at once when asked
         self.last = threading.Event()  # one more line, the last one
         self.ended = threading.Event()  # that is written
@@ -49,6 +50,9 @@ class Writer(threading.Thread):
         self._old: list[tuple[float, int]] = []  # (until when, file): other processes of the server finish a transfer
         self._torn = b""  # the rest of a line whose beginning is in the file
         self._torn_line: Line | None = None
+
+    def _now(self) -> float:
+        return time.time() + self.ahead
 
     def _open(self) -> int:
         return os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
@@ -103,7 +107,7 @@ class Writer(threading.Thread):
     def _end_line(self) -> None:
         if self._torn_line:
             os.write(self._file, self._torn)
-            self._torn_line.ended = time.time()
+            self._torn_line.ended = self._now()
             self._torn_line = None
 
     def _write(self, count: int) -> None:
@@ -117,7 +121,7 @@ class Writer(threading.Thread):
         """Write new lines at once, but for the last bytes: a torn line, whose end `_end_line` will note."""
         buffer = b"".join(lines)
         os.write(file, buffer[: len(buffer) - keep])
-        now = time.time()
+        now = self._now()
         for line in self.lines[-len(lines) :]:
             line.ended = now
         if keep:
@@ -125,7 +129,7 @@ class Writer(threading.Thread):
 
     def _line(self) -> bytes:
         """A line of a transfer that ended a while ago. Its size is a number that no other line is likely to have."""
-        began = time.time()
+        began = self._now()
         when = int(began) - self._chance.randint(0, 400)
         number = len(self.lines) % CHANNELS
         host, channel = (f"h{number}.example.com", f"c{number}") if number else (NOBODYS_HOST, UNASSIGNED)

@@ -5,6 +5,7 @@ EDGETALLY_GEARMAND names another gearmand than Debian's, such as a 0.14.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sqlite3
@@ -15,12 +16,16 @@ from pathlib import Path
 
 import pytest
 
+from edgetally.wire import submit
+from edgetally.wire.batch import FUNCTION as FUNCTION_OF_BATCHES
+from edgetally.wire.gearman import LinkError
 from tests.integration.conftest import admin_command, queue, wait_for
 from tests.integration.test_gearman_queue_info import CAN_DO, WORK_COMPLETE, Peer, ask
 from tests.support import ROOT, servers
 from tests.unit.roles.test_prepare_queue import LONG, NEW, OLD, make, program
 
 SMOKE = ROOT / "roles/gearmand/files/smoke.py"
+BOUND = ROOT / "roles/gearmand/files/bound_queue.py"
 FUNCTION = "edgetally.smoke."
 
 
@@ -37,6 +42,23 @@ def count(file: Path) -> int:
         return int(database.execute("SELECT count(*) FROM gearman_queue").fetchone()[0])
     finally:
         database.close()
+
+
+def test_the_units_program_bounds_the_queue(server: servers.Server, tmp_path: Path) -> None:
+    """What is refused stays with whoever sends it; gearmand forgets the bound, and is told again after each start."""
+    command = [sys.executable, "-I", str(BOUND), "3", f"--listen={server.host}", f"--port={server.port}", "--backlog=9"]
+    jobs = [submit.Job(f"job-{number}", b"payload") for number in range(9)]
+
+    def fill(first: int) -> int:
+        with contextlib.suppress(LinkError):  # where it takes none
+            submit.submit([server.address], FUNCTION_OF_BATCHES, jobs[first : first + 4])
+        return queue(server, FUNCTION_OF_BATCHES)[0]
+
+    subprocess.run(command, check=True, stdout=subprocess.PIPE)  # until its child has ended, which goes on
+    assert (fill(0), fill(4)) == (3, 3)
+    server.kill()
+    server.start()
+    assert fill(4) == 7
 
 
 def test_the_queue_of_another_version_is_read_back(server: servers.Server, tmp_path: Path) -> None:

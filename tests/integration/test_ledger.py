@@ -332,7 +332,13 @@ def test_a_second_migration_has_nothing_to_do(database: DatabaseConfig, admin: D
     assert migrate.migrate(config, admin, "localhost", None) == []
     changed = config._replace(database=database._replace(password="new"))
     assert migrate.migrate(changed, admin, "localhost", None) == [f"set the password of {database.user}@localhost"]
-    assert "created account reader@%" in migrate.migrate(config, admin, "localhost", ("reader", "secret"))
+    assert "created account reader@%" in migrate.migrate(config, admin, "localhost", ("reader", "%", "secret"))
+    bound = migrate.migrate(config, admin, "localhost", ("reader", "127.0.0.2", "secret"))
+    assert ("created account reader@127.0.0.2" in bound, bound[-1]) == (
+        True,
+        "removed account reader@%: it is bound to 127.0.0.2 now",
+    )
+    assert migrate.migrate(config, admin, "localhost", ("reader", "127.0.0.2", "secret")) == []
 
 
 def test_migrations_at_the_same_time(database: DatabaseConfig, admin: DatabaseConfig, mariadb: MariaDB) -> None:
@@ -378,6 +384,16 @@ def test_partitions_reach_30_days_ahead(ledger: Ledger) -> None:
     assert before[0][0] >= 32
     ledger.maintain()
     assert rows(ledger, query) == before
+
+
+def test_a_day_has_a_bounded_number_of_unassigned_hosts(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that asks for a new host each time fills no table: those beyond are summed, the others go on."""
+    monkeypatch.setattr("edgetally.ledger.statements.HOSTS_A_DAY", 3)
+    for seq, hosts in enumerate(["ab", "bcde", "af"], 2):
+        named = tuple((f"{host}.example", 1, 5) for host in hosts)
+        ledger.commit([incoming(batch(seq, (NOW + 300 * seq, 0, 1, 5, None, None), unassigned_hosts=named))])
+    found = rows(ledger, "SELECT host, requests, bytes FROM unassigned_host ORDER BY host")
+    assert found == [(b"", 3, 15), (b"a.example", 2, 10), (b"b.example", 2, 10), (b"c.example", 1, 5)]
 
 
 def test_unassigned_hosts_are_forgotten_after_two_months(ledger: Ledger) -> None:

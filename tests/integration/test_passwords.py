@@ -46,6 +46,7 @@ def test_migrate_reads_both_passwords_from_standard_input(
 ) -> None:
     config = str(aggregator_file(tmp_path, database, "127.0.0.1:1"))
     options = ["migrate", "--config", config, "--admin-user", chief, "--readonly-user", "viewer", "--passwords-stdin"]
+    options += ["--readonly-host", "localhost"]
     wrong = run(*options, input="wrong\nviewers\n")
     assert (wrong.returncode, "chief" in wrong.stderr) == (2, True)
     done = run(*options, input=f"{ODD}\nviewers\n")

@@ -16,7 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from edgetally.config import DatabaseConfig, load_aggregator
 from edgetally.ledger.incoming import open_batch
 from edgetally.ledger.ledger import Ledger
-from edgetally.wire.batch import CANARY_STREAM, Batch
+from edgetally.wire import submit as job_servers
+from edgetally.wire.batch import CANARY_STREAM, FUNCTION, Batch
 from edgetally.wire.envelope import derive_key, seal
 from tests.integration.conftest import MASTER, aggregator, aggregator_file, queue, run, wait_for
 from tests.support import servers
@@ -52,6 +53,35 @@ def test_a_database_that_is_away_is_one_sentence(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "cannot be used" in done.stderr
+
+
+def test_a_job_server_in_which_as_many_batches_wait_as_may(
+    tmp_path: Path, database: DatabaseConfig, gearmand: servers.Server
+) -> None:
+    """It takes no more: whoever looks is told that nothing is lost, and where to look."""
+    file = aggregator_file(tmp_path, database, gearmand.address, max_waiting=2)
+    for number, found in ((1, 0), (2, 1)):
+        job_servers.submit([gearmand.address], FUNCTION, [job_servers.Job(f"job-{number}", b"payload")])
+        said = [text for text in asked(file)["problems"] if "gearmand_max_waiting" in text]
+        assert len(said) == found
+    assert f"2 batches wait in {gearmand.address}, as many as may" in said[0]
+
+
+def test_a_database_that_does_not_sync_its_commits_is_named(
+    tmp_path: Path, database: DatabaseConfig, mariadb: servers.MariaDB, gearmand: servers.Server
+) -> None:
+    """By status at any time, and by the aggregator as it starts: a power loss would take what edges have let go of."""
+    file = aggregator_file(tmp_path, database, gearmand.address)
+    mariadb.sql("SET GLOBAL innodb_flush_log_at_trx_commit = 2")
+    try:
+        with aggregator(file):
+            wait_for("active aggregator", lambda: queue(gearmand, "edgetally.batch")[2])
+            (problem,) = wait_for("order but for it", lambda: len(found := asked(file)["problems"]) == 1 and found)
+    finally:
+        mariadb.sql("SET GLOBAL innodb_flush_log_at_trx_commit = 1")
+    assert "innodb_flush_log_at_trx_commit is 2" in problem
+    assert "ship --reconcile" in problem
+    assert problem in (tmp_path / "aggregator.log").read_text()
 
 
 # --- the truth behind the numbers

@@ -51,8 +51,17 @@ class Server:
 
     host = HOST
 
-    def __init__(self, name: str, command: list[str], folder: Path, port: int, ready: Callable[[Server], bool]) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: list[str],
+        folder: Path,
+        port: int,
+        ready: Callable[[Server], bool],
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.name, self.command, self.folder, self.port = name, command, folder, port
+        self.environment = {**os.environ, **(environment or {})}
         self.log = folder / f"{name}.out"
         self.process: subprocess.Popen[bytes] | None = None
         self._ready = ready
@@ -73,7 +82,13 @@ class Server:
         """Start the server and wait until it is ready (at most `timeout` seconds)."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, start_new_session=True
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                start_new_session=True,
+                env=self.environment,
             )
         deadline = time.monotonic() + timeout
         while not self._ready(self):
@@ -128,10 +143,18 @@ class MariaDB(Server):
 
     def sql(self, statement: str, database: str = "") -> str:
         """Run SQL as root with the command-line client; the rows as tab-separated lines without a head."""
-        command = ["mariadb", "--no-defaults", f"--socket={self.socket}", "-u", "root", "-N", "-B", database]
-        done = subprocess.run([part for part in command if part], input=statement, capture_output=True, text=True)
+        return self.client("mariadb", "-N", "-B", *([database] if database else []), given=statement)
+
+    def dump(self, database: str, *options: str) -> str:
+        """A database as SQL."""
+        return self.client("mariadb-dump", *options, database)
+
+    def client(self, program: str, *arguments: str, given: str = "") -> str:
+        """What a client prints that is run as root; ServerError with what it says where it fails."""
+        command = [program, "--no-defaults", f"--socket={self.socket}", "-u", "root", *arguments]
+        done = subprocess.run(command, input=given, capture_output=True, encoding="utf-8", errors="surrogateescape")
         if done.returncode:
-            raise ServerError(f"mariadb: {done.stderr.strip()}")
+            raise ServerError(f"{program}: {done.stderr.strip()}")
         return done.stdout
 
 
@@ -172,6 +195,7 @@ def gearmand(
     queue: bool = True,
     binary: str = "gearmand",
     arguments: tuple[str, ...] = (),
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
     """A gearmand with its persistent queue (libsqlite3), unless queue=False; `binary` may be another release's path."""
     with _folder(folder) as home, contextlib.ExitStack() as stack:
@@ -184,7 +208,7 @@ def gearmand(
             command += ["-q", "libsqlite3", f"--libsqlite3-db={home / 'queue.db'}"]
         if os.getuid() == 0:
             command += ["-u", "root"]
-        server = Server("gearmand", [*command, *arguments], home, chosen, _gearmand_answers)
+        server = Server("gearmand", [*command, *arguments], home, chosen, _gearmand_answers, environment)
         stack.callback(server.stop)
         server.start()
         yield server
@@ -212,7 +236,12 @@ def queue(server: Server, function: str) -> tuple[int, int, int]:
 
 @contextlib.contextmanager
 def mariadb(
-    folder: Path | None = None, port: int | None = None, *, arguments: tuple[str, ...] = (), user: str = ""
+    folder: Path | None = None,
+    port: int | None = None,
+    *,
+    arguments: tuple[str, ...] = (),
+    user: str = "",
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[MariaDB]:
     """A MariaDB with an empty set of databases; the data folder is initialised once a run and copied from then on.
 
@@ -222,7 +251,7 @@ def mariadb(
         chosen = port or free_port()
         data = home / "data"
         if not data.exists():
-            shutil.copytree(_empty_database(), data)
+            shutil.copytree(empty_database(), data)
         temporary = home / "tmp"  # of its own: a server that starts takes away what others have in a shared one
         temporary.mkdir(exist_ok=True)
         if user:
@@ -232,7 +261,8 @@ def mariadb(
         command += [f"--tmpdir={temporary}", f"--bind-address={HOST}", f"--port={chosen}", f"--pid-file={home / 'pid'}"]
         # Small, but as durable as the real one: the aggregator warns unless a commit is on disk.
         command += ["--innodb-log-file-size=8M", "--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=1"]
-        server = MariaDB("mariadb", [*command, f"--socket={home / 'sock'}", *arguments], home, chosen, _mariadb_greets)
+        command += [f"--socket={home / 'sock'}", *arguments]
+        server = MariaDB("mariadb", command, home, chosen, _mariadb_greets, environment)
         stack.callback(server.stop)
         server.start()
         yield server
@@ -474,7 +504,7 @@ def _cache() -> tempfile.TemporaryDirectory[str]:
 
 
 @functools.lru_cache(maxsize=1)
-def _empty_database() -> Path:
+def empty_database() -> Path:
     """A freshly initialised data folder, made once in this process (about 2 s)."""
     data = Path(_cache().name) / "data"
     command = [program("mariadb-install-db"), "--no-defaults", f"--datadir={data}", f"--user={getpass.getuser()}"]

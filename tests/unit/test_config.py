@@ -37,6 +37,21 @@ def test_a_log_may_name_what_is_a_hit(tmp_path: Path) -> None:
     assert (config.logs[0].hit, load_edge(written(tmp_path, EDGE)).logs[0].hit) == ("X-Fast:HIT,STALE", "")
 
 
+def test_a_database_elsewhere_is_spoken_to_in_clear_only_where_that_is_said(tmp_path: Path) -> None:
+    """By a socket or on this host nothing changes; of a cluster every node counts."""
+
+    def load(**fields: Any) -> None:
+        load_aggregator(written(tmp_path, {**AGGREGATOR, "database": {**AGGREGATOR["database"], **fields}}))
+
+    for near in ({}, {"host": "127.0.0.1"}, {"hosts": ["[::1]:3306"]}, {"host": "db1", "socket": "/run/mysqld.sock"}):
+        load(**near)
+    for clear in ({"host": "db1"}, {"hosts": ["localhost", "db2:3307"]}):
+        with pytest.raises(EdgetallyError, match=r"db[12] would be spoken to in clear: set aggregator_db_ssl_ca"):
+            load(**clear)
+        load(**clear, ssl_ca="/etc/ssl/certs/ca.pem")
+        load(**clear, unencrypted=True)
+
+
 def test_defaults_are_filled_in(tmp_path: Path) -> None:
     config = load_edge(written(tmp_path, EDGE))
     assert (config.spool, config.splay, config.logs[0].reopen) == ("/var/spool/edgetally", 60, "")

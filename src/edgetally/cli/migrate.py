@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--admin-port", type=int, default=DATABASE_PORT, metavar="PORT")
     parser.add_argument("--account-host", default="localhost", metavar="HOST", help="where the service connects from")
     parser.add_argument("--readonly-user", default="", metavar="NAME", help="an account for Grafana and the like")
+    parser.add_argument("--readonly-host", default="", metavar="HOST", help="where that connects from")
     parser.add_argument(
         "--passwords-stdin",
         action="store_true",
@@ -42,7 +43,11 @@ def run(options: argparse.Namespace) -> int:
         admin = admin._replace(hosts=(), **place)
     if options.readonly_user and not password:
         raise EdgetallyError("--readonly-user needs a password: set EDGETALLY_READONLY_PASSWORD, or --passwords-stdin")
-    readonly = (options.readonly_user, password) if options.readonly_user else None
+    if options.readonly_user and not options.readonly_host:
+        raise EdgetallyError(
+            "--readonly-user needs --readonly-host: the address that Grafana connects from, or localhost"
+        )
+    readonly = (options.readonly_user, options.readonly_host, password) if options.readonly_user else None
     for line in migrate.migrate(config, admin, options.account_host, readonly) or ["nothing to do"]:
         print(line)
     return 0

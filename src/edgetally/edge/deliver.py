@@ -18,7 +18,7 @@ from edgetally.config import EdgeConfig
 from edgetally.digest import sha256
 from edgetally.edge.spool import BatchName, Spool
 from edgetally.errors import EdgetallyError
-from edgetally.files import write_atomic
+from edgetally.files import read_plain, write_atomic
 from edgetally.limits import RECEIPT_MAX_ASK
 from edgetally.record import NamedTuple
 from edgetally.wire import clock_offset
@@ -269,7 +269,9 @@ class Delivery:
 
         What is held is asked for, too: a person may have had the ledger take it meanwhile. Held and unknown, it stays.
         """
-        items = self._items(self.spool.sent) + self._items(self.spool.held)
+        sent = self._items(self.spool.sent)
+        items = sent + self._items(self.spool.held)
+        oldest = {item.name.log: item for item in sorted(sent, key=lambda item: -item.changed)}
         answered = 0
         for item, state in self._states(items, SUBMIT_SECONDS + len(items) / 100):
             answered += state != UNDECIDED
@@ -277,6 +279,8 @@ class Delivery:
                 if state in CONFIRMED:
                     self.spool.release(item.name)
             elif state == UNKNOWN:
+                if item is oldest[item.name.log] and item.name.seq > 1:
+                    self._note_lost(item)
                 os.utime(item.path)  # begin again with the first attempt
                 os.rename(item.path, self.spool.outbox / str(item.name))
             elif is_refused(state):
@@ -284,12 +288,26 @@ class Delivery:
         if answered < len(items):
             self.warn(f"{len(items) - answered} batches were not reconciled: {self.silence}")
 
+    def _note_lost(self, item: Item) -> None:
+        """Note since when a log's batches can be sent again, where the ledger has lost even the oldest that is kept."""
+        since = json.loads(item.path.read_bytes())["covers"][0]
+        write_atomic(self.spool.lost, json.dumps({**read_lost(self.spool), item.name.log: since}).encode())
+
     def _report(self, left: Sequence[Item]) -> None:
         """Say what stays unconfirmed when that is no longer ordinary."""
         age = max((time.time() - item.changed for item in left), default=0.0)
         if age > ATTEMPT_SECONDS:
             why = self.silence or "the aggregator has not committed them yet: look at its log"
             self.warn(f"{len(left)} batches are not confirmed, the oldest for {age / 60:.0f} minutes: {why}")
+
+
+def read_lost(spool: Spool) -> dict[str, float]:
+    """The logs of which a ledger has lost more than is kept here, and since when it is kept, epoch s."""
+    try:
+        lost: dict[str, float] = json.loads(read_plain(spool.lost))
+    except (OSError, ValueError):
+        return {}
+    return lost
 
 
 def _groups(items: Sequence[Item]) -> Iterator[list[Item]]:

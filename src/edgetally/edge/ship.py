@@ -171,11 +171,13 @@ class Ship:
             rotations = [rotation for stream in streams if (rotation := self._begin(stream, places))]
             if self.full or no_room:
                 return  # let the live logs grow, and try again
+            noted = []  # of the others the state may not say what the names do: the next run mends it first
             for rotation in rotations:
                 with self.guard():
                     rotation.run()
+                    noted.append(rotation)
             self._reopen(rotations)
-            for rotation in rotations:
+            for rotation in noted:
                 for item in rotation.place.batches():
                     with self.guard():
                         self._finish_or_leave(rotation.stream, item, mine=item in rotation.made)

@@ -24,6 +24,7 @@ from edgetally.ledger.database import (
     DatabaseError,
     check_schema,
     connect,
+    durability_problem,
     error_code,
     refusal_text,
     write_problem,
@@ -50,6 +51,7 @@ def aggregator_status(path: str) -> AggregatorStatus:
         check_schema(connection, config.database)
         with connection.cursor() as cursor:
             refusal = write_problem(cursor)
+            unsynced = durability_problem(cursor)
             books = _books(cursor, config)
     except pymysql.MySQLError as error:
         raise DatabaseError(
@@ -61,6 +63,8 @@ def aggregator_status(path: str) -> AggregatorStatus:
         connection.close()
     job_servers = [job_server(server) for server in config.job_servers]
     critical, warnings = _judge(books, job_servers)
+    critical += _full_problems(job_servers, config.max_waiting)
+    warnings += [unsynced] if unsynced else []
     if refusal:
         critical.insert(
             0,
@@ -269,6 +273,16 @@ def _judge(books: Books, job_servers: list[JobServer]) -> tuple[list[str], list[
             "`edgetally quarantine list`"
         )
     return critical, warnings
+
+
+def _full_problems(job_servers: list[JobServer], most: int) -> list[str]:
+    """A sentence for each job server in which as many batches wait as may."""
+    return [
+        f"{queue['waiting']:,} batches wait in {server['server']}, as many as may (gearmand_max_waiting): it takes no "
+        "more, and nothing is lost, the edges keep theirs; look at `journalctl -u edgetally-aggregator`"
+        for server in job_servers
+        if (queue := server["queues"].get(FUNCTION)) and queue["waiting"] >= most
+    ]
 
 
 def _lines_problems(lines: dict[str, LineCounts]) -> list[str]:

@@ -12,6 +12,7 @@ from edgetally import __version__
 from edgetally.config import EdgeConfig
 from edgetally.edge.archive import free_bytes, make_room, used_bytes
 from edgetally.edge.closing import is_closed
+from edgetally.edge.deliver import read_lost
 from edgetally.edge.renamed import Renamed
 from edgetally.edge.spool import BatchName, Spool
 from edgetally.edge.state import known_logs, read_state
@@ -19,8 +20,9 @@ from edgetally.edge.streams import Stream, find_streams
 from edgetally.errors import EdgetallyError
 from edgetally.files import read_plain
 from edgetally.health.status import EdgeStatus, LogStatus, SpoolRoom
+from edgetally.limits import DAY
 from edgetally.tally.engines.kernel.load import engine_said
-from edgetally.times import age
+from edgetally.times import age, utc
 from edgetally.wire import clock_offset
 
 OVERDUE_SECONDS = 900  # a rotation or a confirmation that is older is worth a look
@@ -47,6 +49,7 @@ def edge_status(config: EdgeConfig) -> EdgeStatus:
     no_room = make_room(config, spool, remove=False) if spool.root.is_dir() else None
     if no_room:
         problems.append(no_room)
+    problems += _lost_problems(config, spool, now)
     offset = clock_offset.load(spool.clock)
     wrong = clock_offset.problem(offset)
     problems += [wrong] if wrong else []
@@ -157,6 +160,19 @@ def _log_problems(log: LogStatus, now: float, idle: bool) -> list[str]:
             "reopen command works, and that the server may write to the log's folder; `edgetally ship --now` goes on"
         )
     return problems
+
+
+def _lost_problems(config: EdgeConfig, spool: Spool, now: float) -> list[str]:
+    """What the ledger lost, as a backup does that was restored, and is kept here no more; for as long as what is."""
+    with suppress(OSError):
+        if now - os.path.getmtime(spool.lost) < config.keep_raw_days * DAY:
+            return [
+                f"log '{log}': the ledger had lost all that is kept here, from {utc(since)} on, and gets it again; "
+                "what it lost of the time before cannot be refilled: the bill names those slots missing (a restored "
+                f"backup was older than edge_shipper_keep_raw_days, {config.keep_raw_days})"
+                for log, since in sorted(read_lost(spool).items())
+            ]
+    return []
 
 
 def _is_stuck(path: Path, now: float) -> bool:

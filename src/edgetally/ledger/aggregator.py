@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pymysql
 
@@ -27,6 +27,7 @@ from edgetally.ledger.database import (
     DatabaseError,
     check_schema,
     connect,
+    durability_problem,
     error_code,
     is_bad_data,
     refusal_text,
@@ -143,18 +144,13 @@ class Aggregator:
     def _check_durability(self) -> None:
         """A database that does not flush at COMMIT can lose what it has confirmed."""
 
-        def ask() -> Any:
+        def ask() -> str:
             with self.ledger.connection.cursor() as cursor:
-                cursor.execute("SELECT @@innodb_flush_log_at_trx_commit")
-                row = cursor.fetchone()
+                problem = durability_problem(cursor)
             self.ledger.connection.rollback()
-            return row[0] if row else 1
+            return problem
 
-        if self._steadily(ask) != 1:
-            self.say(
-                "flush",
-                "warning: innodb_flush_log_at_trx_commit is not 1: a crash of MariaDB may lose confirmed batches",
-            )
+        self.say("flush", self._steadily(ask))
 
     # --- the work
 

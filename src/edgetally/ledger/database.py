@@ -130,6 +130,19 @@ def write_problem(cursor: Any) -> str:
     return f"PROCEDURE {lost[0]} does not exist" if lost else ""
 
 
+def durability_problem(cursor: Any) -> str:
+    """What a power loss would take, though it was confirmed; empty where every COMMIT is on disk."""
+    cursor.execute("SELECT @@innodb_flush_log_at_trx_commit")
+    (flush,) = cursor.fetchone()
+    if flush == 1:
+        return ""
+    return (
+        f"the database does not sync every COMMIT (innodb_flush_log_at_trx_commit is {flush}), so a power loss may "
+        "take batches that were confirmed: set it to 1, and after a power loss run `edgetally ship --reconcile` on the "
+        "edges, as they do once a day"
+    )
+
+
 def refusal_text(error: BaseException) -> str:
     """What a database says when it refuses a statement, with its number."""
     return f"{error.args[-1]}, error {error_code(error)}" if error.args else str(error)

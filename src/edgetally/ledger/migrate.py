@@ -32,16 +32,16 @@ class Account:
 
 
 def migrate(
-    config: AggregatorConfig, admin: DatabaseConfig, account_host: str, readonly: tuple[str, str] | None
+    config: AggregatorConfig, admin: DatabaseConfig, account_host: str, readonly: tuple[str, str, str] | None
 ) -> list[str]:
     """Do what is missing. Returns a line for each change.
 
-    admin: the administrator's account; account_host: where the service connects from; readonly: user and password of
-    an account that may only read.
+    admin: the administrator's account; account_host: where the service connects from; readonly: user, host and password
+    of an account that may only read.
     """
     accounts = [Account(config.database.user, account_host, config.database.password, SERVICE)]
     if readonly:
-        accounts.append(Account(readonly[0], "%", readonly[1], READONLY))
+        accounts.append(Account(*readonly, READONLY))
     connection = connect(admin, database=None, autocommit=True)
     try:
         with connection.cursor() as cursor:
@@ -50,6 +50,8 @@ def migrate(
             done = _database(cursor, config.database.name) + _tables(cursor) + _lost(cursor)
             for account in accounts:
                 done += _account(cursor, config.database, account)
+            if readonly:
+                done += _bound(cursor, *readonly[:2])
     except pymysql.MySQLError as error:
         raise EdgetallyError(
             f"the database at {admin.address} refused a step of the migration ({error.args[-1]}): "
@@ -131,8 +133,10 @@ def _account(cursor: Any, database: DatabaseConfig, account: Account) -> list[st
         cursor.execute("CREATE USER %s@%s IDENTIFIED BY %s", (*name, account.password))
         done.append(f"created account {account.user}@{account.host}")
     elif not _can_log_in(database, account):
+        before = _password_hash(cursor, name)  # an account of another host cannot log in from here
         cursor.execute("ALTER USER %s@%s IDENTIFIED BY %s", (*name, account.password))
-        done.append(f"set the password of {account.user}@{account.host}")
+        if _password_hash(cursor, name) != before:
+            done.append(f"set the password of {account.user}@{account.host}")
     cursor.execute("SHOW GRANTS FOR %s@%s", name)
     grant = next((row[0] for row in cursor.fetchall() if f"`{database.name}`.*" in row[0]), "")
     given = {word.strip() for word in grant[len("GRANT ") : grant.find(" ON ")].split(",")} if grant else set()
@@ -142,6 +146,20 @@ def _account(cursor: Any, database: DatabaseConfig, account: Account) -> list[st
         cursor.execute(f"GRANT {', '.join(account.privileges)} ON {database.name}.* TO %s@%s", name)
         done.append(f"granted {', '.join(account.privileges)} to {account.user}@{account.host}")
     return done
+
+
+def _bound(cursor: Any, user: str, host: str) -> list[str]:
+    """Remove the account of the same name for any host, which earlier programs made."""
+    cursor.execute("SELECT 1 FROM mysql.user WHERE user = %s AND host = '%%'", (user,))
+    if host == "%" or cursor.fetchone() is None:
+        return []
+    cursor.execute("DROP USER %s@'%%'", (user,))
+    return [f"removed account {user}@%: it is bound to {host} now"]
+
+
+def _password_hash(cursor: Any, name: tuple[str, str]) -> Any:
+    cursor.execute("SELECT authentication_string FROM mysql.user WHERE user = %s AND host = %s", name)
+    return cursor.fetchone()
 
 
 def _can_log_in(database: DatabaseConfig, account: Account) -> bool:

@@ -7,7 +7,7 @@ times faster than one with placeholders.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -16,7 +16,7 @@ import pymysql
 from edgetally.ledger.counter_changes import COUNTERS, CounterChanges
 from edgetally.ledger.database import DUPLICATE, error_code
 from edgetally.ledger.incoming import Admitted, Incoming
-from edgetally.limits import DAY, LATE_SLOT_SECONDS, OVERLAP_SECONDS, SLOT_SECONDS
+from edgetally.limits import DAY, HOSTS_A_DAY, LATE_SLOT_SECONDS, OVERLAP_SECONDS, SLOT_SECONDS
 from edgetally.wire.batch import CANARY_STREAM, Batch
 from edgetally.wire.envelope import BatchError, content_hash
 
@@ -185,8 +185,25 @@ class Statements:
             self.cursor.executemany(
                 "INSERT INTO unassigned_host (day, host, requests, bytes) VALUES (%s, %s, %s, %s) "
                 "ON DUPLICATE KEY UPDATE requests = requests + VALUES(requests), bytes = bytes + VALUES(bytes)",
-                [(day, host.encode(), *cell) for (day, host), cell in sorted(changes.hosts.items())],
+                [
+                    row
+                    for day in sorted({day for day, _host in changes.hosts})
+                    for row in self._hosts(day, changes.hosts)
+                ],
             )
+
+    def _hosts(
+        self, day: int, hosts: Mapping[tuple[int, str], tuple[int, int]]
+    ) -> Iterator[tuple[int, bytes, int, int]]:
+        """The rows of a day's unassigned hosts: new ones, for which there is no room any more, have no name."""
+        cells = {host.encode(): cell for (its, host), cell in sorted(hosts.items()) if its == day}
+        self.cursor.execute("SELECT COUNT(*) FROM unassigned_host WHERE day = %s", (day,))
+        room = HOSTS_A_DAY - self.cursor.fetchone()[0]
+        self.cursor.execute("SELECT host FROM unassigned_host WHERE day = %s AND host IN %s", (day, list(cells)))
+        known = {host for (host,) in self.cursor}
+        for host, cell in cells.items():
+            room -= host not in known
+            yield (day, host if host in known or room >= 0 else b"", *cell)
 
     def _upsert(self, table: str, keys: Sequence[str], rows: Iterable[tuple[int, ...]]) -> None:
         """Add rows of integers to a table. Python writes them in a list as SQL does: nothing is faster."""

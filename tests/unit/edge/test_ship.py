@@ -818,3 +818,23 @@ def test_a_run_loads_only_what_it_needs(edge: Edge, server: Writer) -> None:
         f"{formats}servers.squid",
         f"{formats}servers.haproxy",
     }
+
+
+def test_a_state_that_cannot_be_written_leaves_the_log_to_the_next_run(edge: Edge) -> None:
+    """Else it would not know until when the last batch covers, and the next one would cover the same time: refused."""
+    with Writer(edge.log) as server:
+        edge.set(reopen="", close_timeout=0)
+        server.write(1)
+        edge.ship(now=True)  # the server still writes to the renamed log
+        server.write(2)
+        in_the_way = edge.spool.state / "access.json.tmp"
+        in_the_way.mkdir()
+        edge.set(reopen=f'kill -KILL {server.pid}; until [ -z "$(ls /proc/{server.pid}/fd)" ]; do :; done')
+        edge.ship(now=True)
+        in_the_way.rmdir()
+    edge.set(reopen="")
+    edge.log.write_text(line(3))
+    edge.ship(now=True)
+    first, second = edge.bodies()
+    assert first["lines"] == 3
+    assert first["covers"][1] == second["covers"][0]

@@ -67,9 +67,13 @@ def test_systemd_takes_them(units: Path) -> None:
 
 
 def test_they_run_what_the_crontab_runs(units: Path) -> None:
-    """The same commands at the same minute, but for how a crontab bounds, locks and logs them."""
+    """The same commands at the same minute, with the same rights, but for how a crontab bounds, locks and logs them."""
     crontab = (units / "cron").read_text()
-    command = r"timeout --kill-after=\d+ (\w+) (.*) 2>&1 \| logger -t edgetally$"
+    assert ("--ambient-caps=-all,+dac_read_search,+lease" in crontab, "User=root" in crontab) == (True, False)
+    unit = (units / "edgetally-edge-metrics.service").read_text()
+    assert "\nAmbientCapabilities=CAP_DAC_READ_SEARCH CAP_LEASE\n" in unit
+    assert re.findall(r"^ExecStartPre=\+/bin/(ln .*)$", unit, re.MULTILINE)[0] in crontab
+    command = r"timeout --kill-after=\d+ (\w+) (?:setpriv (?:--\S+ )+)?(.*) 2>&1 \| logger -t edgetally$"
     wanted = {found[2].strip(): found[1] for found in re.finditer(command, crontab, re.MULTILINE)}
     services = [(units / f"{name}.service").read_text() for name in RUNS]
     exec_start = [re.findall(r"^(?:ExecStart|TimeoutStartSec)=(.*)$", text, re.MULTILINE) for text in services]
