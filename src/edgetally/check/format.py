@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 
 from edgetally.check import defects, torn
 from edgetally.errors import EdgetallyError
@@ -31,13 +32,18 @@ def check_text(text: str, server: str = "", where: str = "") -> Iterator[Finding
 
     server: as for `parse_format`, or nginx_stream, of which nginx knows other variables.
     """
+    return (finding._replace(where=where) for finding in _found(text, server))
+
+
+@cache
+def _found(text: str, server: str) -> Sequence[Finding]:
+    """The findings of a format, which many files can use."""
     stream = server == "nginx_stream"
     try:
         fmt = nginx.compile_nginx(text, stream=True) if stream else parse_format(text, server)
     except EdgetallyError as error:
-        yield unreadable(text, "nginx" if stream else server, where, error)
-    else:
-        yield from check_format(fmt, where)
+        return (unreadable(text, "nginx" if stream else server, "", error),)
+    return tuple(check_format(fmt))
 
 
 def check_unused(text: str, server: str, where: str) -> Iterator[Finding]:
