@@ -7,7 +7,7 @@ use crate::prefix;
 use crate::shapes::{
     answer, kind, option, role, Cell, Entry, Group, Left, Minute, Node, Op, Spans, State, Step, Word, HOSTS, ROLES,
 };
-use crate::text::{expect, Found, OrLeave, Span, Stop, Text};
+use crate::text::{expect, number, Found, OrLeave, Span, Stop, Text};
 
 const LONGEST_LINE: usize = 2 << 20;
 
@@ -138,12 +138,14 @@ impl Kernel<'_> {
 
     #[inline(always)]
     fn whole(&self, op: &Op, at: usize, line: &mut Line) -> Found<usize> {
-        let wanted = op.role == role::SIZE || op.role == role::LASTED;
-        let (at, value) = fields::whole(self.text, op, at, wanted)?;
-        match op.role {
-            role::SIZE => line.size += value,
-            role::LASTED => line.lasted = fields::lasted(op, value, 0)?,
-            _ => {}
+        let (at, digits) = fields::whole(self.text, op, at)?;
+        if op.role != 0 {
+            let value = number(self.text.wide(at - digits)?, digits);
+            match op.role {
+                role::SIZE => line.size += value,
+                role::LASTED => line.lasted = fields::lasted(op, value, 0)?,
+                _ => {}
+            }
         }
         Ok(at)
     }
