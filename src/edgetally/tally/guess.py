@@ -6,14 +6,18 @@ import io
 import re
 from collections.abc import Sequence
 from itertools import islice
-from typing import BinaryIO, NamedTuple
 
 from edgetally.formats.catalogue import FORMATS, parse_format
 from edgetally.formats.log_format import LogFormat
 from edgetally.formats.servers.w3c import header
 from edgetally.formats.values import DIRECTIVE
+from edgetally.record import NamedTuple
 from edgetally.tally.count import tally
 from edgetally.tally.inputs import lines
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 LINES = 1000
 _FEW = 10
