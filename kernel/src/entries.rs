@@ -70,7 +70,7 @@ impl Kernel<'_> {
     fn long_entry(&mut self, hosts: &Hosts) -> Found<usize> {
         let mut hash = self.state.seed;
         for host in hosts.iter().take(self.state.hosts as usize) {
-            hash = self.hash(*host, hash)?;
+            hash = if host.len == 0 { !hash } else { self.hash(*host, hash)? };
         }
         self.find(hosts, hash, |kernel, entry| kernel.is_of(entry, hosts))
     }
@@ -107,7 +107,7 @@ impl Kernel<'_> {
     fn is_of(&self, entry: &Entry, hosts: &Hosts) -> Found<bool> {
         let mut place = entry.offset as usize;
         for (host, len) in hosts.iter().zip(entry.lengths).take(self.state.hosts as usize) {
-            if len as usize != host.len || !self.text.same(*host, Text(self.arena), place)? {
+            if len as usize != host.len || (len != 0 && !self.text.same(*host, Text(self.arena), place)?) {
                 return Ok(false);
             }
             place += host.len;

@@ -110,29 +110,30 @@ pub fn ranges(text: Text, op: &Op, from: usize) -> Found<usize> {
     Ok(at)
 }
 
-/// WHOLE: a whole number; what a negative one is, is of no interest. Returns its value where that is wanted, else 0.
+/// WHOLE: a whole number. Returns where it ends, and how many of the digits before that count: none of a negative one.
 #[inline(always)]
-pub fn whole(text: Text, op: &Op, from: usize, wanted: bool) -> Found<(usize, u64)> {
-    let at = from + (op.may(flag::PLUS) && text.byte(from) == b'+') as usize;
+pub fn whole(text: Text, op: &Op, at: usize) -> Found<(usize, usize)> {
     let digits = text.digits(at)?;
     if digits == 0 {
-        return Ok((no_digits(text, op, at)?, 0));
+        return no_digits(text, op, at);
     }
     expect(digits >= op.least as usize && digits <= op.most as usize)?;
-    let value = if wanted { number(text.wide(at)?, digits) } else { 0 };
-    Ok((at + digits, value))
+    Ok((at + digits, digits))
 }
 
-/// A number that does not begin with a digit: it is negative, a dash, or nothing at all.
+/// The same of a number that does not begin with a digit: it has a sign, or is a dash, or nothing at all.
 #[inline(always)]
-fn no_digits(text: Text, op: &Op, at: usize) -> Found<usize> {
-    if text.byte(at) != b'-' || !op.may(flag::DASH | flag::MINUS) {
-        expect(op.least == 0)?;
-        return Ok(at);
+fn no_digits(text: Text, op: &Op, at: usize) -> Found<(usize, usize)> {
+    let sign = text.byte(at);
+    if sign == b'-' && op.may(flag::DASH | flag::MINUS) {
+        let digits = if op.may(flag::MINUS) { text.digits(at + 1)? } else { 0 };
+        expect(digits <= op.most as usize && (digits > 0 || op.may(flag::DASH)))?;
+        return Ok((at + 1 + digits, 0));
     }
-    let digits = if op.may(flag::MINUS) { text.digits(at + 1)? } else { 0 };
-    expect(digits <= op.most as usize && (digits > 0 || op.may(flag::DASH)))?;
-    Ok(at + 1 + digits)
+    let plus = (sign == b'+' && op.may(flag::PLUS)) as usize;
+    let digits = text.digits(at + plus)?;
+    expect(digits >= op.least as usize && digits <= op.most as usize)?;
+    Ok((at + plus + digits, digits))
 }
 
 /// DECIMAL: a number with a fraction, or without where it needs none. Returns its whole part, and its millionths.

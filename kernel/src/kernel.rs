@@ -7,7 +7,7 @@ use crate::prefix;
 use crate::shapes::{
     answer, kind, option, role, Cell, Entry, Group, Left, Minute, Node, Op, Spans, State, Step, Word, HOSTS, ROLES,
 };
-use crate::text::{expect, Found, OrLeave, Span, Stop, Text};
+use crate::text::{expect, number, Found, OrLeave, Span, Stop, Text};
 
 const LONGEST_LINE: usize = 2 << 20;
 
@@ -110,50 +110,42 @@ impl Kernel<'_> {
         (line.size, line.lasted, line.escaped) = (0, 0, false);
         let ops = self.ops;
         for op in ops {
-            if op.kind == kind::END {
-                return self.end(start, at, line);
-            }
             let from = at;
-            at = self.field(op, at, line)?;
+            at = match op.kind {
+                kind::LITERAL => at,
+                kind::UNTIL => fields::run(self.text, op, at, &mut line.escaped)?,
+                kind::RANGES => fields::ranges(self.text, op, at)?,
+                kind::WHOLE => self.whole(op, at, line)?,
+                kind::DECIMAL => self.decimal(op, at, line)?,
+                kind::TIME => {
+                    let (at, time) = self.moment(op, at)?;
+                    line.time = if op.role == role::MOMENT { time } else { line.time };
+                    at
+                }
+                kind::PAD => fields::pad(self.text, at)?,
+                kind::GROUP => fields::group(self.text, op, at, &mut line.escaped)?,
+                kind::OBJECT => self.object(op, at, line)?,
+                kind::END => return self.end(start, at, line),
+                _ => self.rare(op, at)?,
+            };
             if op.role != 0 {
                 line.note(op.role, Span::between(from, at));
             }
-            if op.literal_len != 0 {
-                at = op.literal(self.text, at)?;
-            }
+            at = op.literal(self.text, at)?; // most have one, and none is there everywhere
         }
         Err(Stop::Leave)
     }
 
-    /// Read a field. Returns where it ends.
-    #[inline(always)]
-    fn field(&mut self, op: &Op, at: usize, line: &mut Line) -> Found<usize> {
-        match op.kind {
-            kind::LITERAL => Ok(at),
-            kind::UNTIL => fields::run(self.text, op, at, &mut line.escaped),
-            kind::RANGES => fields::ranges(self.text, op, at),
-            kind::WHOLE => self.whole(op, at, line),
-            kind::DECIMAL => self.decimal(op, at, line),
-            kind::TIME => {
-                let (at, time) = self.moment(op, at)?;
-                line.time = if op.role == role::MOMENT { time } else { line.time };
-                Ok(at)
-            }
-            kind::PAD => fields::pad(self.text, at),
-            kind::GROUP => fields::group(self.text, op, at, &mut line.escaped),
-            kind::OBJECT => self.object(op, at, line),
-            _ => self.rare(op, at),
-        }
-    }
-
     #[inline(always)]
     fn whole(&self, op: &Op, at: usize, line: &mut Line) -> Found<usize> {
-        let wanted = op.role == role::SIZE || op.role == role::LASTED;
-        let (at, value) = fields::whole(self.text, op, at, wanted)?;
-        match op.role {
-            role::SIZE => line.size += value,
-            role::LASTED => line.lasted = fields::lasted(op, value, 0)?,
-            _ => {}
+        let (at, digits) = fields::whole(self.text, op, at)?;
+        if op.role != 0 {
+            let value = number(self.text.wide(at - digits)?, digits);
+            match op.role {
+                role::SIZE => line.size += value,
+                role::LASTED => line.lasted = fields::lasted(op, value, 0)?,
+                _ => {}
+            }
         }
         Ok(at)
     }

@@ -97,4 +97,5 @@ def check_all(sources: Sequence[Source], server: str = "") -> Iterator[Finding]:
     for name, named in by_server.items():
         group = together(named, _MODULES[name]) if name in _MODULES else named
         for source in group:
+            yield from source.left
             yield from check(source, name)

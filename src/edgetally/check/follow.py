@@ -6,13 +6,16 @@ What lies elsewhere may be another host's: a configuration that was copied here 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from glob import glob
+from itertools import count
 from typing import Any
 
-from edgetally.check.servers.source import Source
+from edgetally.check import defects
+from edgetally.check.servers.source import MOST_BYTES, Source, source_of
 
-_MOST_FILES, _MOST_BYTES = 500, 1 << 20
+MOST_FILES = 500
 
 
 def together(named: Sequence[Source], server: Any) -> list[Source]:
@@ -21,27 +24,77 @@ def together(named: Sequence[Source], server: Any) -> list[Source]:
     server: the module of their server: its `included(source)` has the lines of includes and their names, its
     `inside(source, name)` the block that an include stands in, its `root(source)` the folder that names begin at.
     """
-    found: dict[str, Source] = {_key(source.path): source for source in named}
-    followed: dict[str, set[str]] = {}
-    waiting = [(source, _roots(source, server)) for source in named] if hasattr(server, "included") else []
-    while waiting:
-        source, roots = waiting.pop(0)
-        for _, name in server.included(source):
-            files = [path for path in _matching(name, roots) if os.path.isfile(path)]
-            if files or (_is_pattern(name) and any(os.path.isdir(one) for one in _folders(name, roots))):
-                followed.setdefault(_key(source.path), set()).add(name)
-            for path in files:
-                if _key(path) not in found and len(found) < _MOST_FILES:
-                    block = source.inside or (server.inside(source, name) if hasattr(server, "inside") else "")
-                    found[_key(path)] = Source(path, _text(path), inside=block)
-                    waiting.append((found[_key(path)], roots))
-    every = list(found.items())
-    return [
-        one._replace(
-            others=tuple(other for name, other in every if name != key), followed=frozenset(followed.get(key, ()))
-        )
-        for key, one in every
-    ]
+    group = _Group(named, server)
+    if hasattr(server, "included"):
+        group.follow()
+    return group.sources()
+
+
+class _Group:
+    """Files by their real paths, and the includes of each that are among them."""
+
+    def __init__(self, named: Sequence[Source], server: Any) -> None:
+        self._server, self._numbers = server, count()
+        self._found = {_key(one.path): one._replace(place=(next(self._numbers),)) for one in named}
+        self._followed: defaultdict[str, set[str]] = defaultdict(set)
+
+    def follow(self) -> None:
+        """Find what is included."""
+        waiting = [(key, _roots(source, self._server)) for key, source in self._found.items()]
+        while waiting:
+            key, roots = waiting.pop(0)
+            for line, name in self._server.included(self._found[key]):
+                files = {_key(path): path for path in _matching(name, roots) if os.path.isfile(path)}
+                if files or (_is_pattern(name) and any(os.path.isdir(one) for one in _folders(name, roots))):
+                    self._followed[key].add(name)
+                waiting += [(new, roots) for new in self._take(key, line, name, files)]
+
+    def _take(self, key: str, line: int, name: str, files: Mapping[str, str]) -> list[str]:
+        """Take the files of an include, as far as there is room. Returns those that are new."""
+        new = [one for one in files if one not in self._found]
+        room = max(MOST_FILES - len(self._found), 0)
+        if new[room:]:
+            self._leave(key, line, f"it includes {name}, of which {len(new[room:])} files")
+        inside = self._inside(self._found[key], name)
+        for one in new[:room]:
+            self._found[one] = _read(files[one])._replace(inside=inside)
+        for one in files:
+            self._put(one, (*self._found[key].place, line, next(self._numbers)))
+        return new[:room]
+
+    def _put(self, key: str, place: tuple[int, ...]) -> None:
+        """Say where a file is read, if that is not known: where it was named, if it does not lead there itself."""
+        source = self._found.get(key)
+        if source and len(source.place) < 2 and source.place != place[:1]:
+            self._found[key] = source._replace(place=place)
+
+    def _leave(self, key: str, line: int, what: str) -> None:
+        source = self._found[key]
+        said = f"{what} are left: {MOST_FILES} files are looked at, and no more"
+        self._found[key] = source._replace(left=(*source.left, defects.INCLUDE.found(said, where=source.at(line))))
+
+    def _inside(self, source: Source, name: str) -> str:
+        return source.inside or (self._server.inside(source, name) if hasattr(self._server, "inside") else "")
+
+    def sources(self) -> list[Source]:
+        """All that was found, each with the others in the order in which the server reads them."""
+        ordered = sorted(self._found.items(), key=lambda one: one[1].place)
+        return [
+            source._replace(
+                others=tuple(other for name, other in ordered if name != key), followed=frozenset(self._followed[key])
+            )
+            for key, source in self._found.items()
+        ]
+
+
+def _read(path: str) -> Source:
+    """A file that another one includes."""
+    try:
+        with open(path, "rb") as file:
+            return source_of(path, file.read(MOST_BYTES + 1))
+    except OSError as error:
+        what, mend = f"it cannot be read ({error.strerror})", "see that it can be read, and check again"
+        return Source(path, "", left=(defects.NOT_LOOKED_AT.found(what, mend=mend, where=path),))
 
 
 def _key(path: str) -> str:
@@ -76,11 +129,3 @@ def _is_pattern(name: str) -> bool:
 
 def _folders(name: str, roots: Sequence[str]) -> list[str]:
     return [os.path.dirname(place) for place in _places(name, roots)]
-
-
-def _text(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(_MOST_BYTES)
-    except OSError:
-        return ""

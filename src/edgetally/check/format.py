@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
+from functools import cache
 
 from edgetally.check import defects, torn
 from edgetally.errors import EdgetallyError
-from edgetally.formats.build import Dialect
 from edgetally.formats.catalogue import parse_format
 from edgetally.formats.finding import Finding
 from edgetally.formats.log_format import LogFormat
-from edgetally.formats.servers import apache, aws, haproxy, json, nginx, squid, trafficserver, varnish, w3c
+from edgetally.formats.servers import nginx
 from edgetally.tally.engines.kernel.program import program_of
 
-DIALECTS: dict[str, Dialect] = {
-    module.DIALECT.server: module.DIALECT
-    for module in (nginx, apache, squid, varnish, trafficserver, haproxy, w3c, json)
-}
-DIALECTS["lighttpd"] = apache.LIGHTTPD
 # By server, fields that a format may have in place of the bytes sent, and which bytes they count.
 _NOT_SENT = {
     "nginx": (r"\$\{?request_length\b", "received"),
@@ -37,13 +32,18 @@ def check_text(text: str, server: str = "", where: str = "") -> Iterator[Finding
 
     server: as for `parse_format`, or nginx_stream, of which nginx knows other variables.
     """
+    return (finding._replace(where=where) for finding in _found(text, server))
+
+
+@cache
+def _found(text: str, server: str) -> Sequence[Finding]:
+    """The findings of a format, which many files can use."""
     stream = server == "nginx_stream"
     try:
         fmt = nginx.compile_nginx(text, stream=True) if stream else parse_format(text, server)
     except EdgetallyError as error:
-        yield unreadable(text, "nginx" if stream else server, where, error)
-    else:
-        yield from check_format(fmt, where, nginx.STREAM if stream else None)
+        return (unreadable(text, "nginx" if stream else server, "", error),)
+    return tuple(check_format(fmt))
 
 
 def check_unused(text: str, server: str, where: str) -> Iterator[Finding]:
@@ -64,9 +64,9 @@ def unreadable(text: str, server: str, where: str, error: EdgetallyError) -> Fin
     return defects.UNREADABLE_FORMAT.found(f"it cannot be read, {what or mend}", mend=mend if what else "", where=where)
 
 
-def check_format(fmt: LogFormat, where: str = "", dialect: Dialect | None = None) -> Iterator[Finding]:
-    """The findings of a format that can be read. dialect: its server's, where the format does not show it."""
-    for finding in (*fmt.findings, *_fields(fmt, dialect or _dialect_of(fmt)), *torn.unquoted(fmt), *torn.check(fmt)):
+def check_format(fmt: LogFormat, where: str = "") -> Iterator[Finding]:
+    """The findings of a format that can be read."""
+    for finding in (*fmt.findings, *_fields(fmt), *torn.unquoted(fmt), *torn.check(fmt)):
         yield finding._replace(where=where)
     if program_of(fmt, paths=True, durations=True) is None:
         yield defects.SLOW_FORMAT.found("the kernel cannot read it, and leaves it to the reference", where=where)
@@ -75,22 +75,13 @@ def check_format(fmt: LogFormat, where: str = "", dialect: Dialect | None = None
         yield defects.SLOW_FORMAT.found(what, mend="put them in double quotes", where=where)
 
 
-def _dialect_of(fmt: LogFormat) -> Dialect | None:
-    if fmt.server == "nginx" and nginx.is_of_streams(" ".join(part.name for part in fmt.parts)):
-        return nginx.STREAM
-    if fmt.server == "w3c" and any(part.name == "reqTimeSec" for part in fmt.parts):
-        return w3c.DATASTREAM
-    return {"alb": aws.ALB, "s3": aws.S3}.get(fmt.name) or DIALECTS.get(fmt.server)
-
-
-def _fields(fmt: LogFormat, dialect: Dialect | None) -> Iterator[Finding]:
+def _fields(fmt: LogFormat) -> Iterator[Finding]:
     """The findings of a format's fields: those that are missing, and weak ones."""
     names = {part.name for part in fmt.parts}
-    advice: Mapping[str, str] = dialect.advice if dialect else {"duration": "$request_time or %D"}
     if not fmt.has_duration and not any(finding.code == "start_time" for finding in fmt.findings):
-        yield defects.NO_DURATION.found("it does not say how long a transfer lasted", mend=_log(advice, "duration"))
-    if "hit" in advice and not fmt.hit_known:
-        yield defects.NO_CACHE_STATUS.found("it does not say what came from the cache", mend=_log(advice, "hit"))
+        yield defects.NO_DURATION.found("it does not say how long a transfer lasted", mend=_log(fmt, "duration"))
+    if "hit" in fmt.advice and not fmt.hit_known:
+        yield defects.NO_CACHE_STATUS.found("it does not say what came from the cache", mend=_log(fmt, "hit"))
     if "$http_host" in names and "$host" not in names:
         yield defects.CLIENT_HOST.found("$http_host is the host as the client spells it", mend="log $host instead")
     hosts = {fmt.parts[place].name for place in fmt.roles.get("host", ())}
@@ -99,6 +90,6 @@ def _fields(fmt: LogFormat, dialect: Dialect | None) -> Iterator[Finding]:
         yield defects.SERVER_HOST.found("its host is the first name of the virtual host", mend=mend)
 
 
-def _log(advice: Mapping[str, str], role: str) -> str:
+def _log(fmt: LogFormat, role: str) -> str:
     """What to log for a role; empty where the server has no such field."""
-    return f"log {advice[role]} as well" if role in advice else ""
+    return f"log {fmt.advice[role]} as well" if role in fmt.advice else ""

@@ -13,7 +13,7 @@ from typing import Any
 from edgetally.check import configuration, defects, edge
 from edgetally.check import log as logs
 from edgetally.check.format import check_format, unreadable
-from edgetally.check.servers.source import Source
+from edgetally.check.servers.source import MOST_BYTES, Source, source_of
 from edgetally.cli.options import add_format, add_output, given_format
 from edgetally.config import EDGE_CONFIG, load_edge
 from edgetally.errors import EdgetallyError
@@ -23,8 +23,6 @@ from edgetally.formats.log_format import LogFormat
 from edgetally.tally.engines.kernel.load import engine_said
 from edgetally.tally.running_tally import Window
 from edgetally.times import epoch_seconds
-
-_BEGINNING = 1 << 20  # a configuration file is no longer than that, and shows whose it is
 
 
 @dataclass
@@ -127,13 +125,14 @@ def _files(report: Report, files: Sequence[str], fmt: LogFormat | None, server: 
     sources: list[Source] = []
     for name in files:
         with logs.opened(name) as file:
-            text = file.read(_BEGINNING).decode("utf-8", "replace")
+            source = source_of(name, file.read(MOST_BYTES + 1))
+            text = source.text
             file.seek(0)
             if text.startswith("{") and '"job_servers"' in text:
                 _edge(report, name)
                 continue
             if configuration.server_of(text):
-                sources.append(Source(name, text))
+                sources.append(source)
                 continue
             known, said = (fmt, None) if fmt else logs.guess(file, name)
             if said and said.code == "no_format":

@@ -29,7 +29,11 @@ def add_format(parser: argparse.ArgumentParser, name_help: str, server_help: str
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--format", metavar="NAME", help=name_help)
     which.add_argument("--log-format", metavar="TEXT", help="what the server's configuration says")
-    parser.add_argument("--fields", metavar="TEXT", help="with --format json: time=MEMBER,bytes=MEMBER,host=MEMBER …")
+    parser.add_argument(
+        "--fields",
+        metavar="TEXT",
+        help="members of JSON, time=MEMBER,bytes=MEMBER,host=MEMBER …; beside a preset, as caddy, in place of its own",
+    )
     parser.add_argument("--server", default="", metavar="NAME", help=server_help)
     parser.add_argument(
         "--hit", default="", metavar="FIELD:WORD,…", help="the field with the cache's verdict, and the words for a hit"

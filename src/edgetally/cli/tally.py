@@ -17,7 +17,6 @@ from edgetally.formats.log_format import LogFormat
 from edgetally.limits import LONGEST_SPREAD
 from edgetally.tally.channels import ChannelMap
 from edgetally.tally.count import tally
-from edgetally.tally.guess import guess, head_of
 from edgetally.tally.inputs import Progress, name_of, replayed, told_of, unpacked
 from edgetally.tally.result import Tally
 
@@ -107,6 +106,8 @@ def _source(name: str) -> str | BinaryIO:
 
 def _guessed(sources: list[str | BinaryIO], hit: str) -> LogFormat:
     """The format of logs, guessed from their first lines, which is said; the default's where none has a line."""
+    from edgetally.tally.guess import guess
+
     found: dict[str, LogFormat] = {}
     for number, source in enumerate(sources):
         name, head = name_of(source), _head(sources, number)
@@ -125,6 +126,8 @@ def _guessed(sources: list[str | BinaryIO], hit: str) -> LogFormat:
 
 def _head(sources: list[str | BinaryIO], number: int) -> list[bytes]:
     """The first lines of a log. Of a stream they are put back: they are read once more when they are counted."""
+    from edgetally.tally.guess import head_of
+
     source = sources[number]
     if isinstance(source, str):
         with told_of(source), open(source, "rb") as file:

@@ -95,7 +95,7 @@ def build(
     server = dialect.server
     hit = dialect.hits.get(fields[roles["hit"][0]], dialect.hit) if "hit" in roles else dialect.hit
     fmt = LogFormat(name, description, example, server, parts, roles, meaning, adds, hit, escapes, notes)
-    return fmt._replace(notices=dialect.notices, runs=runs)
+    return fmt._replace(notices=dialect.notices, runs=runs, advice=dialect.advice)
 
 
 def merged(pieces: Iterable[Piece]) -> list[Piece]:

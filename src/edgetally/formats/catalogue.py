@@ -18,6 +18,10 @@ _EXTENDED = (
 )
 
 
+# Where nginx and Apache have different fields
+_EITHERS_ADVICE = {"wire": "$bytes_sent or %O", "host": "$host or %v", "duration": "$request_time or %D"}
+
+
 class _Known(Mapping[str, LogFormat]):
     """The formats that have a name. Each is compiled when it is asked for."""
 
@@ -57,7 +61,7 @@ def _either(nickname: str, description: str, example: str) -> LogFormat:
     apache = module_of("apache")
     dialect = apache.DIALECT._replace(
         server="",
-        advice={**apache.DIALECT.advice, "wire": "$bytes_sent or %O", "host": "$host or %v"},
+        advice={**apache.DIALECT.advice, **_EITHERS_ADVICE},
         logs_start=False,
     )
     fmt: LogFormat = apache.compile_apache(apache.NAMED[nickname], dialect)

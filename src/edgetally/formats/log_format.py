@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
+from types import MappingProxyType
 
 from edgetally.errors import EdgetallyError
 from edgetally.formats import clocks, loose
@@ -54,7 +55,7 @@ class LogFormat(NamedTuple):
     quotes are nothing special. notices: lines that are no requests, where they fit nothing else. runs: the texts that
     may hold blanks though only a blank ends them. members: where lines are JSON objects, the members that the parts are
     the values of. hit_given: the field and the words of `with_hit`. findings: what makes a bill from this format less
-    right.
+    right. advice: what its server can log for each role.
     """
 
     name: str
@@ -73,6 +74,7 @@ class LogFormat(NamedTuple):
     runs: tuple[Run, ...] = ()
     members: tuple[Member, ...] = ()
     hit_given: str = ""
+    advice: Mapping[str, str] = MappingProxyType({})
 
     @property
     def warnings(self) -> list[str]:

@@ -60,7 +60,8 @@ def pattern(
     time: the kind of its time; inside: the roles that a part is to be captured in. unique: whether it has to be the
     only reading.
     """
-    whole, at = _no_more_times(parts, time) if unique else b"", 0
+    begin = b"".join(pattern_of(part, ()) for part in parts[: runs[0].first])  # most that is no line is none from there
+    whole, at = rb"(?=" + begin + rb")" + _no_more_times(parts, time) if unique else b"", 0
     for number, run in enumerate(runs):
         following = runs[number + 1].first if number + 1 < len(runs) else len(parts)
         anchor = b"".join(map(_certain, parts[run.last + 1 : following]))

@@ -8,7 +8,8 @@ import re
 from edgetally.formats.pattern import SYSLOG, Part
 
 # Docker's json-file, and CRI's whole lines; what is written in parts is left in parts.
-_DOCKER = re.compile(rb'\{"log":".*\\n","stream":"(?:stdout|stderr)".*\}')
+_DOCKER_BEGIN = b'{"log":"'
+_DOCKER = re.compile(re.escape(_DOCKER_BEGIN) + rb'.*\\n","stream":"(?:stdout|stderr)".*\}')
 _CRI = rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d) (?:stdout|stderr) F "
 _PREFIX = re.compile(_CRI + rb"|" + SYSLOG)
 _APART = ("clf", "haproxy", "epoch")
@@ -20,7 +21,9 @@ def unwrapped(line: bytes) -> bytes | None:
     found = _PREFIX.match(line)
     if found:
         return line[found.end() :]
-    return _docker(line) if _DOCKER.fullmatch(line.rstrip(b"\r")) else None
+    if line.startswith(_DOCKER_BEGIN) and _DOCKER.fullmatch(line.rstrip(b"\r")):
+        return _docker(line)
+    return None
 
 
 def _docker(line: bytes) -> bytes | None:

@@ -15,7 +15,7 @@ from edgetally.tally.engines.kernel.engine import KernelEngine, kernel_engine
 from edgetally.tally.engines.kernel.load import kernel
 from edgetally.tally.engines.reference import ReferenceEngine
 from edgetally.tally.inputs import Progress, Watched, cut_of, is_packed, name_of, told_of, unpacked
-from edgetally.tally.result import Cut, Tally
+from edgetally.tally.result import REJECTS, Cut, Tally
 from edgetally.tally.running_tally import RunningTally, Window
 
 TYPE_CHECKING = False
@@ -49,6 +49,7 @@ def tally(
     engine: str = "auto",
     jobs: int = 1,
     progress: Progress | None = None,
+    rejects: int = REJECTS,
 ) -> Tally:
     """Count logs of one format.
 
@@ -57,14 +58,22 @@ def tally(
     in an earlier second are set aside. max_spread: over how many seconds at most the bytes of a transfer are spread, 0
     for the slot of its end alone. engine: auto, kernel or reference; jobs: how many threads count, where no file is
     packed, open already, or in sections; the result depends on neither. progress: is told of bytes when they are read.
+    rejects: how many lines that do not fit are kept, each with its reason, which costs more than a line that fits.
     Raises EdgetallyError for a file that cannot be read.
     """
     sources = list(files)
     if max_spread:
         fmt.check_spread()
-    count = partial(
-        _count, fmt=fmt, channels=channels, log=log, window=window, since=since, max_spread=max_spread, engine=engine
+    new_book = partial(
+        RunningTally,
+        channels=channels,
+        log=log,
+        window=window,
+        since=since,
+        max_spread=max_spread,
+        kept_rejects=rejects,
     )
+    count = partial(_count, fmt=fmt, new_book=new_book, engine=engine)
     with _without_collector():
         if jobs > 1 and fmt.server != W3C and all(isinstance(one, str) and not is_packed(one) for one in sources):
             from edgetally.tally.jobs import count_ranges
@@ -78,16 +87,12 @@ def _count(
     sources: Sequence[Source],
     *,
     fmt: LogFormat,
-    channels: ChannelMap | None,
-    log: str,
-    window: Window | None,
-    since: float | None,
-    max_spread: int,
+    new_book: Callable[[LogFormat], RunningTally],
     engine: str,
     progress: Progress | None = None,
 ) -> tuple[Tally, int]:
     """Count in this thread; say how many lines the last file has."""
-    chosen = _engine(fmt, lambda fmt: RunningTally(fmt, channels, log, window, since, max_spread), engine)
+    chosen = _engine(fmt, new_book, engine)
     lines, cut = 0, []
     for source in sources:
         name = name_of(source)

@@ -49,7 +49,7 @@ class RunningTally:
     """What one engine has counted so far.
 
     spreads: whether the bytes of a transfer are spread over the time it lasted, and longest, over how many milliseconds
-    at most; see `spread`.
+    at most; see `spread`. kept_rejects: how many lines that are not counted are kept, with their reasons.
 
     A kind is what a format's key says without the time: hosts, the cache's word, the path where `paths` is true. Times
     are those of a transfer's end, in epoch seconds.
@@ -63,6 +63,7 @@ class RunningTally:
         window: Window | None = None,
         since: float | None = None,
         max_spread: int = 0,
+        kept_rejects: int = REJECTS,
     ) -> None:
         self.spreads = max_spread > 0
         self.paths = fmt.has_path and channels is not None and channels.needs_path(log)
@@ -72,6 +73,7 @@ class RunningTally:
         self._early, self._late = self._low - EARLY_LINE_SECONDS, high + LATE_LINE_SECONDS
         self._since = float("-inf") if since is None else since // 1
         self.longest = max_spread * 1000
+        self._kept_rejects = kept_rejects
         self._hosts = len(fmt.roles.get("host", ()))
         self._places: dict[Key, Place] = {}
         self._hits: dict[bytes, bool] = {}
@@ -162,7 +164,7 @@ class RunningTally:
     def reject(self, name: str, line: int, reason: str, text: bytes) -> None:
         """Count a rejected line, and keep the first few with their reason (explained here where it is empty)."""
         self._sums.rejected += 1
-        if len(self._sums.rejects) < REJECTS:
+        if len(self._sums.rejects) < self._kept_rejects:
             shown = text.rstrip(b"\r")[:REJECT_TEXT].decode("utf-8", "backslashreplace")
             self._sums.rejects.append(Reject(name, line, reason or self._format.explain(text), visible(shown)))
 

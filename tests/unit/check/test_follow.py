@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from edgetally.check import follow
+from edgetally.check.follow import MOST_FILES
+from edgetally.check.servers.source import MOST_BYTES
 from edgetally.cli.main import main
 
 NGINX = """events {}
@@ -173,3 +176,103 @@ def test_a_configuration_that_is_not_looked_at_is_no_log(
 def test_a_log_of_an_unknown_format_stays_one(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
     (path,) = write(tmp_path, file=text)
     assert [code for code, _, _ in check(capsys, path)] == ["no_format"]
+
+
+SQUID_OWN = "logformat own %ts.%03tu %tr %Ss/%03>Hs {} %>a %Sh %rm %.4000ru\n"
+
+
+@pytest.mark.parametrize("first", ["included", "main"])
+def test_squid_takes_the_first_format_of_a_name_in_all_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], first: str
+) -> None:
+    """The order is that in which it reads them: an include stands where its files do."""
+    include, own = "include conf.d/*.conf\n", SQUID_OWN.format("%<st")
+    text = include + own if first == "included" else own + include
+    paths = write(
+        tmp_path,
+        squid_conf=text + "access_log stdio:/var/log/a own\n",
+        conf_d__a_conf="http_port 3128\n",
+        conf_d__b_conf=SQUID_OWN.format("%>st"),
+    )
+    for files in (paths[:1], paths):
+        found = check(capsys, *files)
+        redefined = [(place, what) for code, place, what in found if code == "redefined_format"]
+        if first == "included":
+            assert ("received_bytes", "b.conf:1") in [(code, place) for code, place, _ in found]
+            assert redefined == [("squid.conf:2", f"the format 'own' of {paths[2]}, line 1, is defined again")]
+        else:
+            assert [code for code, _, _ in found] == ["redefined_format"]
+            assert redefined == [("b.conf:1", f"the format 'own' of {paths[0]}, line 1, is defined again")]
+
+
+def test_of_two_files_that_are_named_squid_takes_the_formats_of_the_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = "access_log stdio:/var/log/a own\n"
+    names = ("a_conf", "b_conf", "c_conf")
+    paths = write(tmp_path, **dict(zip(names, (SQUID_OWN.format("%<st"), SQUID_OWN.format("%>st"), log))))
+    assert [code for code, _, _ in check(capsys, *paths)] == ["redefined_format"]
+    assert {code for code, _, _ in check(capsys, paths[1], paths[0], paths[2])} == {
+        "redefined_format",
+        "received_bytes",
+    }
+
+
+# --- what is not looked at
+
+
+def test_no_more_than_so_many_files_are_looked_at_and_that_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sites = {f"sites__{number:03}_conf": "access_log off;\n" for number in range(MOST_FILES + 2)}
+    path, *_ = write(tmp_path, nginx_conf="http {\n    include sites/*.conf;\n}\n", **sites)
+    found = check(capsys, path)
+    assert [code for code, _, _ in found].count("log_off") == MOST_FILES - 1
+    assert [(place, what) for code, place, what in found if code == "include"] == [
+        ("nginx.conf:2", "it includes sites/*.conf, of which 3 files are left: 500 files are looked at, and no more")
+    ]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_of_a_long_file_the_beginning_is_looked_at_and_that_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], named: bool
+) -> None:
+    """It is cut between two lines: half a line would be another one."""
+    line = 'set $a "b";\n'
+    long = VHOST + "#" * ((MOST_BYTES - len(VHOST) - 10) % len(line)) + "\n" + line * (MOST_BYTES // len(line))
+    assert long[:MOST_BYTES].endswith('\nset $a "b')
+    path, site = write(tmp_path, nginx_conf=NGINX, sites__a_conf=long)
+    found = check(capsys, path, *([site] if named else []))
+    assert [place for code, place, _ in found if code == "received_bytes"] == ["nginx.conf:3"]
+    assert [(place, what) for code, place, what in found if code == "not_looked_at"] == [
+        ("a.conf", "it is longer than 1 MiB, and what stands behind that was not looked at")
+    ]
+
+
+def test_a_file_that_goes_while_it_is_looked_for_is_said(tmp_path: Path) -> None:
+    gone = follow._read(str(tmp_path / "gone.conf"))
+    assert [finding.what for finding in gone.left] == ["it cannot be read (No such file or directory)"]
+
+
+def test_a_pattern_without_files_is_nothing_and_one_without_a_folder_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The folder is there on the host, and was not copied with the file."""
+    (tmp_path / "sites").mkdir()
+    (path,) = write(tmp_path, nginx_conf=NGINX)
+    assert "include" not in [code for code, _, _ in check(capsys, path)]
+    path.write_text(NGINX.replace("sites/", "gone/"))
+    assert ("include", "it includes gone/*.conf") in [(code, what) for code, _, what in check(capsys, path)]
+
+
+def test_a_serverroot_that_the_file_is_not_in_is_another_hosts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither is one whose name only begins alike."""
+    for root in ("elsewhere", "con"):
+        path, _ = write(
+            tmp_path,
+            conf__httpd_conf=f'ServerRoot "{tmp_path}/{root}"\nInclude {tmp_path}/{root}/a.conf\n',
+            **{f"{root}__a_conf": "CustomLog logs/a common\n"},
+        )
+        assert [code for code, _, _ in check(capsys, path)] == ["include"]

@@ -12,9 +12,11 @@ from edgetally.check.servers.source import (
     Source,
     bare,
     elsewhere,
+    in_others,
     includes,
     is_nowhere,
     lines,
+    once,
     target,
     two_logs,
     used_in,
@@ -26,15 +28,12 @@ _LOGS = ("customlog", "globallog", "transferlog")
 
 def check(source: Source) -> Iterator[Finding]:
     """The findings of an Apache configuration file."""
-    directives = list(lines(source))
-    named, unnamed = (
-        defined(directives),
-        [line for line in directives if _is(line, "logformat") and len(line.words) == 2],
-    )
-    logs = _logs(directives)
+    directives, logs = lines(source), _logs(source)
+    named = dict(defined(source))
+    unnamed = [line for line in directives if _is(line, "logformat") and len(line.words) == 2]
     for line, _ in logs:
         yield from _log(source, line, named, unnamed)
-    wanted = {bare(line.words[2]) for other in source.others for line, _ in _logs(lines(other)) if len(line.words) > 2}
+    wanted = {bare(line.words[2]) for _, (line, _) in in_others(source, _logs) if len(line.words) > 2}
     for line in () if logs else [*(line for name, line in named.items() if name not in wanted), *unnamed]:
         yield from check_unused(line.text, "apache", source.at(line.number))
     yield from two_logs(
@@ -45,13 +44,14 @@ def check(source: Source) -> Iterator[Finding]:
         if [word.lower() for word in line.words] == ["bufferedlogs", "on"]:
             what, where = "lines are kept until a buffer is full", source.at(line.number)
             yield defects.BUFFERED_LOG.found(what, mend="take BufferedLogs out", where=where)
-    yield from _redefined(source, directives)
+    yield from _redefined(source)
     yield from includes(source, included(source))
 
 
-def defined(directives: Iterable[Line]) -> dict[str, Line]:
-    """The formats of a file, by name. Of two with one name Apache takes the last, wherever the log stands."""
-    return {bare(line.words[2]): line for line in directives if _is(line, "logformat") and len(line.words) > 2}
+@once
+def defined(source: Source) -> Iterator[tuple[str, Line]]:
+    """The formats of a file, with their names. Of two with one Apache takes the last, wherever the log stands."""
+    return ((bare(line.words[2]), line) for line in lines(source) if _is(line, "logformat") and len(line.words) > 2)
 
 
 def included(source: Source) -> list[tuple[int, str]]:
@@ -66,8 +66,9 @@ def root(source: Source) -> str:
     return found[-1] if found else ""
 
 
-def _logs(directives: Iterable[Line]) -> list[tuple[Line, int]]:
-    return [(line, section) for line, section in _sections(directives) if _is(line, *_LOGS) and len(line.words) > 1]
+@once
+def _logs(source: Source) -> Iterator[tuple[Line, int]]:
+    return ((line, section) for line, section in _sections(lines(source)) if _is(line, *_LOGS) and len(line.words) > 1)
 
 
 def _replaced(source: Source, logs: Sequence[tuple[Line, int]]) -> Iterator[Finding]:
@@ -81,17 +82,15 @@ def _replaced(source: Source, logs: Sequence[tuple[Line, int]]) -> Iterator[Find
             yield defects.REPLACED_LOG.found(what, where=source.at(line.number))
 
 
-def _redefined(source: Source, directives: Sequence[Line]) -> Iterator[Finding]:
+def _redefined(source: Source) -> Iterator[Finding]:
     """Notes where a name is given to a second format: the first is then nowhere used."""
     seen: dict[str, int] = {}
-    for line in directives:
-        if _is(line, "logformat") and len(line.words) > 2:
-            name = bare(line.words[2])
-            if name in seen:
-                what = f"the format '{name}' of line {seen[name]} is defined anew"
-                cost = "every log takes this one, those above it too"
-                yield defects.REDEFINED_FORMAT.found(what, cost=cost, where=source.at(line.number))
-            seen[name] = line.number
+    for name, line in defined(source):
+        if name in seen:
+            what = f"the format '{name}' of line {seen[name]} is defined anew"
+            cost = "every log takes this one, those above it too"
+            yield defects.REDEFINED_FORMAT.found(what, cost=cost, where=source.at(line.number))
+        seen[name] = line.number
 
 
 def _is(line: Line, *names: str) -> bool:
@@ -138,7 +137,7 @@ def _log(source: Source, line: Line, named: dict[str, Line], unnamed: list[Line]
 
 def _of_another_file(source: Source, form: str, where: str) -> Iterator[Finding]:
     """The findings of a format that another file defines, or that it is not known."""
-    found = [(other, formats[form]) for other in source.others if form in (formats := defined(lines(other)))]
+    found = [(other, line) for other, (name, line) in in_others(source, defined) if name == form]
     if not found:
         yield elsewhere(form, where)
         return

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from edgetally.check import defects
 from edgetally.check.format import check_text
-from edgetally.check.servers.source import Line, Source, lines
+from edgetally.check.servers.source import Line, Source, in_others, lines, once
 from edgetally.formats.finding import Finding
 
 TCPLOG = "log-format %ci:%cp\\ [%t]\\ %ft\\ %b/%s\\ %Tw/%Tc/%Tt\\ %B\\ %ts\\ %ac/%fc/%bc/%sc/%rc\\ %sq/%bq"
@@ -27,6 +27,7 @@ class Section:
     settings: list[Line] = field(default_factory=list)
 
 
+@once
 def sections(source: Source) -> list[Section]:
     """The sections of a file. A proxy without a format of its own takes that of the defaults before it."""
     all_sections = [Section("global", 1)]
@@ -50,7 +51,7 @@ def check(source: Source) -> Iterator[Finding]:
     forms = {section.form.number: section.form for section in fronts or all_sections if section.form}
     for form in forms.values():
         yield from _format(form, source.at(form.number))
-    by_default = [one for other in source.others for one in sections(other) if one.kind == "defaults" and one.form]
+    by_default = any(one.kind == "defaults" and one.form for _, one in in_others(source, sections))
     for section in fronts:
         if section.form is None and not by_default:
             what, mend = "its log has connections only, without their bytes", "add option httplog or a log-format"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from edgetally.check import defects
 from edgetally.check.format import check_text
-from edgetally.check.servers.source import Source, bare, includes, is_nowhere, lines, target
+from edgetally.check.servers.source import Source, bare, in_others, includes, is_nowhere, lines, once, target
 from edgetally.formats.finding import Finding
 
 DEFAULT = '%h %V %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i"'
@@ -19,7 +19,7 @@ def check(source: Source) -> Iterator[Finding]:
     settings = _settings(source)
     formats = [(number, text) for number, name, text in settings if name == "accesslog.format"]
     files = [number for number, name, text in settings if name == "accesslog.filename" and not is_nowhere(bare(text))]
-    set_elsewhere = any(name == "accesslog.format" for other in source.others for _, name, _ in _settings(other))
+    set_elsewhere = any(name == "accesslog.format" for _, (_, name, _) in in_others(source, _settings))
     for number, text in formats:
         yield from check_text(f"accesslog.format = {text}", "lighttpd", source.at(number))
     if files and not formats and not set_elsewhere:
@@ -42,6 +42,7 @@ def included(source: Source) -> list[tuple[int, str]]:
     return [(line.number, bare(line.words[1])) for line in found]
 
 
+@once
 def _settings(source: Source) -> list[tuple[int, str, str]]:
     """The line, name and value of each setting of the access log."""
     return [(line.number, match[1], match[2].strip()) for line in lines(source) if (match := _SETTING.match(line.text))]

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from edgetally.check import defects
 from edgetally.check.format import check_text, check_unused
-from edgetally.check.servers.source import Source, bare, elsewhere, includes, is_nowhere, target, two_logs, used_in
+from edgetally.check.servers.source import (
+    Source,
+    bare,
+    elsewhere,
+    in_others,
+    includes,
+    is_nowhere,
+    once,
+    target,
+    two_logs,
+    used_in,
+)
 from edgetally.errors import EdgetallyError
 from edgetally.formats.finding import Finding
 
@@ -41,23 +52,25 @@ class Statement(NamedTuple):
         return self.words[0]
 
 
+@once
 def statements(source: Source) -> Iterator[Statement]:
     """The directives of a file, those that begin a block too."""
     text, at = source.text, 0
     blocks: list[tuple[int, str]] = [(-1, source.inside)]
     words: list[str] = []
-    start = 0
+    start, line = 0, 1
     while at < len(text):
         token = _TOKEN.match(text, at)
         if token is None:
             raise EdgetallyError(f"{source.at(text.count(chr(10), 0, at) + 1)}: a quote is not closed: correct it")
         at = token.end()
         if token["word"]:
-            start = start if words else token.start()
+            if not words:
+                start, line = token.start(), line + text.count("\n", start, token.start())
             words.append(token["word"])
         elif token["end"]:
             if words:
-                yield Statement(words, text.count("\n", 0, start) + 1, text[start:at], tuple(blocks))
+                yield Statement(words, line, text[start:at], tuple(blocks))
             if token["end"] == "{":
                 blocks.append((at, words[0] if words else ""))
                 at = _after_code(text, at) if words and words[0].endswith("_by_lua_block") else at
@@ -78,10 +91,10 @@ def _after_code(text: str, at: int) -> int:
 
 def check(source: Source) -> Iterator[Finding]:
     """The findings of an nginx configuration file."""
-    directives = list(statements(source))
-    formats, logs = defined(directives), _logs(directives)
+    directives, logs = statements(source), _logs(source)
+    formats = dict(defined(source))
     used = {key: log.line for log in logs for key in _formats_of(log)}
-    elsewhere_logs = [log for other in source.others for log in _logs(statements(other))]
+    elsewhere_logs = [log for _, log in in_others(source, _logs)]
     http = next((statement for statement in directives if statement.name == "http"), None)
     named = {name for _, name in included(source)}
     if not logs and not elsewhere_logs and http and named <= source.followed:
@@ -103,13 +116,12 @@ def check(source: Source) -> Iterator[Finding]:
     yield from includes(source, included(source))
 
 
-def defined(directives: Iterable[Statement]) -> dict[str, Statement]:
-    """The formats of a file, by name."""
-    return {
-        bare(statement.words[1]): statement
-        for statement in directives
-        if statement.name == "log_format" and len(statement.words) > 2
-    }
+@once
+def defined(source: Source) -> Iterator[tuple[str, Statement]]:
+    """The formats of a file, with their names."""
+    for statement in statements(source):
+        if statement.name == "log_format" and len(statement.words) > 2:
+            yield bare(statement.words[1]), statement
 
 
 def included(source: Source) -> list[tuple[int, str]]:
@@ -128,8 +140,9 @@ def _is_stream(statement: Statement) -> bool:
     return any(name == "stream" for _, name in statement.blocks)
 
 
-def _logs(directives: Iterable[Statement]) -> list[Statement]:
-    return [statement for statement in directives if statement.name == "access_log" and len(statement.words) > 1]
+@once
+def _logs(source: Source) -> Iterator[Statement]:
+    return (one for one in statements(source) if one.name == "access_log" and len(one.words) > 1)
 
 
 def _formats(
@@ -141,9 +154,9 @@ def _formats(
         if name in formats:
             yield from check_text(formats[name].text, server, source.at(formats[name].line))
             continue
-        other = next((other for other in source.others if name in defined(statements(other))), None)
-        if other:
-            form = defined(statements(other))[name]
+        found = next(((other, form) for other, (named, form) in in_others(source, defined) if named == name), None)
+        if found:
+            other, form = found
             yield from used_in(check_text(form.text, server, other.at(form.line)), source.at(line))
         elif name == "combined":
             yield from check_text(_COMBINED, "nginx", source.at(line))

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache, wraps
+from typing import NamedTuple, TypeVar
 
 from edgetally.check import defects
 from edgetally.formats.finding import Finding
 
 _WORD = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:\\.|\S)+""", re.S)
 _STREAMS = re.compile(r"syslog:|/dev/std(?:out|err)$|/proc/self/fd/|-$")
+_Found = TypeVar("_Found")
+
+MOST_BYTES = 1 << 20  # of a file that are looked at
 
 
 class Source(NamedTuple):
     """A configuration file.
 
-    others: the files of the same server that are looked at as well; followed: the includes of this one that are among
-    them, as written. inside: the block of another file that it is included in, where that matters.
+    others: the files of the same server that are looked at as well, in the order in which it reads them; followed: the
+    includes of this one that are among them, as written. inside: the block of another file that it is included in,
+    where that matters. place: where it is read, as the numbers on the way to it; left: what was not looked at.
     """
 
     path: str
@@ -25,10 +30,40 @@ class Source(NamedTuple):
     others: tuple[Source, ...] = ()
     followed: frozenset[str] = frozenset()
     inside: str = ""
+    place: tuple[int, ...] = ()
+    left: tuple[Finding, ...] = ()
 
     def at(self, line: int) -> str:
         """Where a finding is: the file and the line, which counts from 1."""
         return f"{self.path}:{line}"
+
+
+def source_of(path: str, data: bytes) -> Source:
+    """A file, given its beginning. data: one byte more than are looked at, where it has so many."""
+    if len(data) <= MOST_BYTES:
+        return Source(path, data.decode("utf-8", "replace"))
+    what = f"it is longer than {MOST_BYTES >> 20} MiB, and what stands behind that was not looked at"
+    whole_lines = data[: data.rfind(b"\n", 0, MOST_BYTES) + 1]
+    return Source(path, whole_lines.decode("utf-8", "replace"), left=(defects.NOT_LOOKED_AT.found(what, where=path),))
+
+
+def once(read: Callable[[Source], Iterable[_Found]]) -> Callable[[Source], Sequence[_Found]]:
+    """Have each file read only once by a function, though it is looked at in the light of every other one."""
+
+    @cache
+    def kept(path: str, text: str, inside: str) -> Sequence[_Found]:
+        return tuple(read(Source(path, text, inside=inside)))
+
+    @wraps(read)
+    def found(source: Source) -> Sequence[_Found]:
+        return kept(source.path, source.text, source.inside)
+
+    return found
+
+
+def in_others(source: Source, read: Callable[[Source], Iterable[_Found]]) -> Iterator[tuple[Source, _Found]]:
+    """What a function finds in the other files, each with its file."""
+    return ((other, found) for other in source.others for found in read(other))
 
 
 class Line(NamedTuple):
@@ -39,6 +74,7 @@ class Line(NamedTuple):
     text: str
 
 
+@once
 def lines(source: Source) -> Iterator[Line]:
     """The directives of a file of lines: without comments, and with what a backslash at a line's end joins."""
     text, first = "", 1

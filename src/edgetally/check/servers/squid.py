@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from edgetally.check import defects
 from edgetally.check.format import check_text, check_unused
@@ -12,9 +12,11 @@ from edgetally.check.servers.source import (
     Source,
     bare,
     elsewhere,
+    in_others,
     includes,
     is_nowhere,
     lines,
+    once,
     target,
     two_logs,
     used_in,
@@ -28,42 +30,41 @@ _ALL_HEADERS = re.compile(r"%[\"\[#'/]?-?\d*(?:\.\d+)?(?:http::)?(?:>ha?|<h)(?![
 _WITHOUT_BYTES = ("referrer", "useragent", "icap_squid")
 _OWN = frozenset({*NAMED, *_WITHOUT_BYTES})  # formats that squid has without their being defined
 
+Known = Mapping[str, tuple[Source, Line]]  # the formats that are taken, each with its file
+
 
 def check(source: Source) -> Iterator[Finding]:
     """The findings of a squid.conf or a part of one."""
-    directives = list(lines(source))
-    formats, logs = defined(directives), _logs(directives)
-    known = {**{name: line for other in source.others for name, line in defined(lines(other)).items()}, **formats}
+    logs, known = _logs(source), _taken(source)
     for line in logs:
-        yield from _log(source, line, formats, set(known))
-    wanted = {
-        _parse(line, set(known))[0]
-        for other in source.others
-        for line in _logs(lines(other))
-        if not is_nowhere(line.words[1])
-    }
-    for name, line in () if logs else formats.items():
-        if name not in wanted:
+        yield from _log(source, line, known)
+    wanted = {_parse(line, known)[0] for _, line in in_others(source, _logs) if not is_nowhere(line.words[1])}
+    for name, (file, line) in () if logs else known.items():
+        if file is source and name not in wanted:
             yield from check_unused(line.text, "squid", source.at(line.number))
     yield from two_logs(
         (0, line.words[1], source.at(line.number))
         for line in logs
-        if line.words[1] != "none" and not _parse(line, set(known))[2]
+        if line.words[1] != "none" and not _parse(line, known)[2]
     )
-    own = not logs or any(_parse(line, set(known))[0] in NAMED for line in logs)
-    for line in directives:
+    own = not logs or any(_parse(line, known)[0] in NAMED for line in logs)
+    for line in lines(source):
         yield from _setting(line, source.at(line.number), own)
-    yield from _redefined(source, directives, formats)
+    yield from _redefined(source, known)
     yield from includes(source, included(source))
 
 
-def defined(directives: Iterable[Line]) -> dict[str, Line]:
-    """The formats of a file, by name; of two with one name squid takes the first, and says so when it starts."""
-    found: dict[str, Line] = {}
-    for line in directives:
-        if line.words[0] == "logformat" and len(line.words) > 2 and line.words[1] not in _OWN:
-            found.setdefault(line.words[1], line)
-    return found
+@once
+def defined(source: Source) -> Iterator[tuple[str, Line]]:
+    """The formats of a file, with their names."""
+    return ((line.words[1], line) for line in lines(source) if line.words[0] == "logformat" and len(line.words) > 2)
+
+
+def _taken(source: Source) -> Known:
+    """The formats of all files. Of two with one name squid takes the first, and says so when it starts."""
+    every = [*((source, one) for one in defined(source)), *in_others(source, defined)]
+    every.sort(key=lambda found: (*found[0].place, found[1][1].number))
+    return {name: (file, line) for file, (name, line) in reversed(every) if name not in _OWN}
 
 
 def included(source: Source) -> list[tuple[int, str]]:
@@ -72,18 +73,20 @@ def included(source: Source) -> list[tuple[int, str]]:
     return [(line.number, bare(word)) for line in found for word in line.words[1:]]
 
 
-def _logs(directives: Iterable[Line]) -> list[Line]:
-    return [line for line in directives if line.words[0] == "access_log" and len(line.words) > 1]
+@once
+def _logs(source: Source) -> Iterator[Line]:
+    return (line for line in lines(source) if line.words[0] == "access_log" and len(line.words) > 1)
 
 
-def _redefined(source: Source, directives: Sequence[Line], known: Mapping[str, Line]) -> Iterator[Finding]:
-    """Notes where a name is given to a second format. known: the formats that are taken."""
-    for line in directives:
-        name = line.words[1] if line.words[0] == "logformat" and len(line.words) > 2 else ""
-        if name in _OWN or (name and known[name] != line):
-            of = f"line {known[name].number}" if name in known else "squid itself"
-            what = f"the format '{name}' of {of} is defined again"
-            yield defects.REDEFINED_FORMAT.found(what, cost="squid ignores this one", where=source.at(line.number))
+def _redefined(source: Source, known: Known) -> Iterator[Finding]:
+    """Notes where a name is given to a second format."""
+    for name, line in defined(source):
+        file, taken = known.get(name, (source, None))
+        if taken is line:
+            continue
+        of = "squid itself" if taken is None else f"line {taken.number}"
+        what = f"the format '{name}' of {of if file is source else f'{file.path}, {of},'} is defined again"
+        yield defects.REDEFINED_FORMAT.found(what, cost="squid ignores this one", where=source.at(line.number))
 
 
 def _setting(line: Line, where: str, own: bool) -> Iterator[Finding]:
@@ -100,21 +103,18 @@ def _setting(line: Line, where: str, own: bool) -> Iterator[Finding]:
         yield defects.OTHER_ROTATOR.found("squid renames its log by itself", mend="set logfile_rotate 0", where=where)
 
 
-def _parse(line: Line, formats: set[str]) -> tuple[str, dict[str, str], list[str]]:
+def _parse(line: Line, known: Known) -> tuple[str, dict[str, str], list[str]]:
     """(format, options, ACLs) of an access_log."""
     options = dict(word.split("=", 1) for word in line.words[2:] if "=" in word)
     rest = [word for word in line.words[2:] if "=" not in word]
     form = options.get("logformat", "")
-    if not form and rest and (rest[0] in formats or rest[0] in NAMED or rest[0] in _WITHOUT_BYTES):
+    if not form and rest and (rest[0] in known or rest[0] in _OWN):
         form = rest.pop(0)
     return form or "squid", options, [word for word in rest if word != "all"]
 
 
-def _log(source: Source, line: Line, formats: dict[str, Line], known: set[str]) -> Iterator[Finding]:
-    """The findings of one access log: where it goes, which requests it holds, its format.
-
-    known: the names of formats, those of other files too.
-    """
+def _log(source: Source, line: Line, known: Known) -> Iterator[Finding]:
+    """The findings of one access log: where it goes, which requests it holds, its format."""
     where, path = source.at(line.number), line.words[1]
     form, options, acls = _parse(line, known)
     if path == "none":
@@ -134,12 +134,10 @@ def _log(source: Source, line: Line, formats: dict[str, Line], known: set[str]) 
         yield defects.CONDITIONAL_LOG.found(f"only requests that match {' '.join(acls)} are logged", where=where)
     if options.get("rotate", "0") != "0":
         yield defects.OTHER_ROTATOR.found("squid renames its log by itself", mend="set rotate=0", where=where)
-    others = [(other, defined(lines(other))[form]) for other in source.others if form in defined(lines(other))]
-    if form in formats:
-        yield from check_text(formats[form].text, "squid", source.at(formats[form].number))
-    elif others:
-        other, found = others[-1]
-        yield from used_in(check_text(found.text, "squid", other.at(found.number)), where)
+    if form in known:
+        file, taken = known[form]
+        found = check_text(taken.text, "squid", file.at(taken.number))
+        yield from found if file is source else used_in(found, where)
     elif form in _WITHOUT_BYTES:
         yield defects.UNREADABLE_FORMAT.found(
             f"the format {form} has no bytes", mend="use the format squid", where=where

@@ -9,7 +9,18 @@ from typing import NamedTuple
 
 from edgetally.check import defects
 from edgetally.check.format import check_text
-from edgetally.check.servers.source import NOWHERE, Source, bare, elsewhere, is_nowhere, target, two_logs, used_in
+from edgetally.check.servers.source import (
+    NOWHERE,
+    Source,
+    bare,
+    elsewhere,
+    in_others,
+    is_nowhere,
+    once,
+    target,
+    two_logs,
+    used_in,
+)
 from edgetally.formats.finding import Finding
 from edgetally.formats.servers.trafficserver import NAMED
 
@@ -25,6 +36,7 @@ class Entry(NamedTuple):
     keys: dict[str, str]
 
 
+@once
 def entries(source: Source) -> list[Entry]:
     """The items of the lists, as far as logging.yaml has them: keys with a text, or a list in one line."""
     all_entries: list[Entry] = []
@@ -67,7 +79,7 @@ def _depth(line: str) -> int:
 def check(source: Source) -> Iterator[Finding]:
     """The findings of a logging.yaml."""
     all_entries = entries(source)
-    formats = {entry.keys["name"]: entry for entry in all_entries if entry.kind == "formats" and "name" in entry.keys}
+    formats = dict(_defined(source))
     logs = [entry for entry in all_entries if entry.kind == "logs"]
     for log in logs:
         yield from _log(source, log, formats)
@@ -87,10 +99,10 @@ def _format(source: Source, entry: Entry) -> Iterator[Finding]:
         yield from check_text(text, "trafficserver", where)
 
 
-def _of(source: Source, name: str) -> tuple[Source, Entry] | None:
-    """A format that another file defines."""
-    found = [entry for entry in entries(source) if entry.kind == "formats" and entry.keys.get("name") == name]
-    return (source, found[-1]) if found else None
+@once
+def _defined(source: Source) -> Iterator[tuple[str, Entry]]:
+    """The formats of a file, with their names."""
+    return ((one.keys["name"], one) for one in entries(source) if one.kind == "formats" and "name" in one.keys)
 
 
 def _log(source: Source, log: Entry, formats: dict[str, Entry]) -> Iterator[Finding]:
@@ -98,7 +110,7 @@ def _log(source: Source, log: Entry, formats: dict[str, Entry]) -> Iterator[Find
     if is_nowhere(log.keys.get("filename", "")):
         yield from target(NOWHERE, where)
         return
-    other = next((found for other in source.others if (found := _of(other, name))), None)
+    other = next(((other, entry) for other, (form, entry) in in_others(source, _defined) if form == name), None)
     if name in formats:
         yield from _format(source, formats[name])
     elif other:

@@ -224,7 +224,7 @@ def _compiled(name: str, title: str, known: Preset | None, fields: list[Field], 
     hit = _hit([field for field in fields if field.role == "hit"])
     meaning, adds = "body" if body else "wire", starts and "duration" in roles
     fmt = LogFormat(name, title, example, server, parts, roles, meaning, adds, hit, False, notes)
-    return fmt._replace(members=members)
+    return fmt._replace(members=members, advice=dialect.advice)
 
 
 def _members(fields: list[Field]) -> tuple[tuple[Member, ...], dict[str, tuple[int, ...]]]:

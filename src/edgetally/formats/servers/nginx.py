@@ -91,11 +91,6 @@ _CONF_TOKEN = re.compile(
 )
 
 
-def is_of_streams(text: str) -> bool:
-    """Whether a format has what only stream{} knows."""
-    return _OF_STREAMS.search(text) is not None
-
-
 def compile_nginx(text: str, stream: bool = False) -> LogFormat:
     """Compile a pasted log_format. stream: it is known to be one of stream{}; else its variables show it."""
     name, escape, template = _directive(text)
@@ -104,7 +99,7 @@ def compile_nginx(text: str, stream: bool = False) -> LogFormat:
     if "\n" in template or "\r" in template:
         raise EdgetallyError(f"log_format {name}: the format holds a line break: one request must be one line")
     described, findings = f"nginx log_format {template}", list(_findings(escape, template))
-    dialect = STREAM if stream or is_of_streams(template) else DIALECT
+    dialect = STREAM if stream or _OF_STREAMS.search(template) else DIALECT
     return build(dialect, name, described, _pieces(template), escapes=escape != "none", findings=findings)
 
 
