@@ -16,6 +16,7 @@ from typing import Any
 
 from edgetally import __version__
 from edgetally.bill.aliases import Alias, resolve
+from edgetally.bill.beside import beside
 from edgetally.bill.charge import Charge
 from edgetally.bill.contracts import Contract, Contracts, plain
 from edgetally.bill.counters import Counters, open_counters
@@ -382,4 +383,5 @@ def _object(
             if contract.zone not in ("", zone)
         ],
         "completeness": complete,
+        "beside": beside(counters.cursor, period),
     }

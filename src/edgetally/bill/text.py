@@ -8,6 +8,7 @@ import textwrap
 from typing import Any
 
 from edgetally import table
+from edgetally.bill.beside import beside_text
 from edgetally.bill.bill import remarks
 from edgetally.bill.closed import AnyBill, Closed
 from edgetally.bill.series import canonical
@@ -84,6 +85,8 @@ def _table(bill: AnyBill) -> str:
     text += ["", *_completeness_text(data["completeness"])]
     for sentence in remarks(data["completeness"]):
         text += textwrap.wrap(sentence, WIDTH)
+    unseen = beside_text(data)
+    text += ["", *unseen] if unseen else []
     if data["state"] == "closed":
         text += ["", f"Closed {data['made_local']}, with all that was committed up to commit {data['commit_no']:,}."]
     return "\n".join(text) + "\n"

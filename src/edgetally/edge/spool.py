@@ -3,6 +3,7 @@
     outbox/  bodies not yet confirmed      sent/   confirmed by the ledger      held/  refused: a person must look
     raw/     archived raw logs, by log     state/  one small file a log
     wire/    the pinned ledger's id, and how far our clock is from the database's
+    counters what interface and servers had counted when the last batch that says so was made
 
 The first line's folders and wire/ belong to the user who delivers: root takes nothing that lies there on trust.
 
@@ -70,6 +71,7 @@ class Spool:
         self.paused = self.root / "paused"
         self.ledger = self.wire / "ledger"
         self.clock = self.wire / "clock"
+        self.counters = self.root / "counters"
 
     def prepare(self) -> None:
         """Make the folders that are missing; those that the delivery changes are the user's."""

@@ -13,7 +13,16 @@ from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
 from edgetally import __version__
 from edgetally.errors import EdgetallyError
-from edgetally.health.status import STATES, AggregatorStatus, EdgeStatus, JobServer, LostStatus, Status, clock_of
+from edgetally.health.status import (
+    STATES,
+    AggregatorStatus,
+    BesideStatus,
+    EdgeStatus,
+    JobServer,
+    LostStatus,
+    Status,
+    clock_of,
+)
 
 
 def write(path: str, statuses: list[Status]) -> None:
@@ -107,8 +116,18 @@ class Figures:
             self.set("stream_lines", "Lines of its logs of the last day", lines["lines"], stream=stream)
             self.set("stream_rejected_lines", "Of these those that fit no format", lines["rejected"], stream=stream)
             self.set("stream_skewed_lines", "And those outside their log's time", lines["skewed"], stream=stream)
+        for beside in status["beside"]:
+            self._beside(beside)
         for stream, seconds in gaps.items():
             self.set("stream_gap_seconds", "Time of the last day that no batch vouches for", seconds, stream=stream)
+
+    def _beside(self, beside: BesideStatus) -> None:
+        edge = beside["edge"]
+        self.set("edge_logged_bytes", "Bytes of an edge's logs of the last day", beside["logged"], edge=edge)
+        self.set("edge_server_bytes", "Bytes that its servers counted then", beside["server"], edge=edge)
+        self.set("edge_wire_bytes", "Bytes that its interface sent then", beside["wire"], edge=edge)
+        odd = int(bool(beside["text"]))
+        self.set("edge_unseen", "1 where its logs have an unusual part of these, else 0", odd, edge=edge)
 
     def _job_server(self, server: JobServer) -> None:
         name = server["server"]
