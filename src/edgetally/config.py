@@ -28,7 +28,7 @@ MASTER_KEY_LENGTH = 32
 LEAST_DETAIL_DAYS = 100
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 ENGINES = ("auto", "kernel", "reference")
-COUNTING = ("haproxy", "squid", "trafficserver", "varnish")  # servers whose own counters are read
+COUNTING = ("haproxy", "squid", "varnish")  # servers whose own counters are read
 _MAY_BE_EMPTY = (".hosts", "edges", "counters")  # the lists that need not have anything in them
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 from edgetally import table
@@ -65,12 +66,14 @@ def beside_text(bill: dict[str, Any]) -> list[str]:
     rows = [head, *(_row(edge) for edge in shown)]
     text = [f"What the logs do not see, {len(edges):,} edge{'' if len(edges) == 1 else 's'}:"]
     text += [f"  {line}" for line in table.render(rows, rules=(0,))] if shown else []
-    return [*text, f"  {WHY}", *odd_days(edges)]
+    for sentence in (WHY, *odd_days(edges)):
+        text += textwrap.wrap(sentence, table.WIDTH, initial_indent="  ", subsequent_indent="    ")
+    return text
 
 
 def odd_days(edges: list[dict[str, Any]]) -> list[str]:
     """A sentence for each day of each edge on which the logs had an unusual part."""
-    return [f"  {odd['date']}: {odd['text']}." for edge in edges for odd in edge["odd"]]
+    return [f"{odd['date']}: {odd['text']}." for edge in edges for odd in edge["odd"]]
 
 
 def _row(edge: dict[str, Any]) -> tuple[str, ...]:

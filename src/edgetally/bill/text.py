@@ -15,8 +15,6 @@ from edgetally.bill.series import canonical
 from edgetally.ledger.gaps import MISSING, REFUSED
 from edgetally.outside import cell
 
-WIDTH = 110
-
 
 def _json(bill: AnyBill) -> str:
     """The object itself; of a closed month the very bytes that were closed."""
@@ -84,7 +82,7 @@ def _table(bill: AnyBill) -> str:
     ]
     text += ["", *_completeness_text(data["completeness"])]
     for sentence in remarks(data["completeness"]):
-        text += textwrap.wrap(sentence, WIDTH)
+        text += textwrap.wrap(sentence, table.WIDTH)
     unseen = beside_text(data)
     text += ["", *unseen] if unseen else []
     if data["state"] == "closed":
@@ -149,7 +147,7 @@ def _completeness_text(completeness: dict[str, Any]) -> list[str]:
     gaps = [_gap_text(gap) for gap in completeness["gaps"]]
     missing = f"{completeness['missing']:,} of {_count(expected, 'slot')} of {_count(streams, 'stream')}"
     accepted = ["The month was closed with these gaps."] if completeness.get("accepted") else []
-    bounds = textwrap.wrap(f"At least, at most: {completeness['bounds']}", WIDTH)
+    bounds = textwrap.wrap(f"At least, at most: {completeness['bounds']}", table.WIDTH)
     return [f"Completeness: {missing} missing:", *gaps, *accepted, "", *bounds]
 
 

@@ -1,7 +1,7 @@
 """What servers say that they have sent to clients since they started: loaded only where the configuration names some.
 
-squid's cache manager is asked over the network, so by a child without rights. The others are asked by root: Varnish and
-Traffic Server by the programs that come with them, HAProxy at its own socket.
+squid's cache manager is asked over the network, so by a child without rights. The others are asked by root: Varnish by
+the program that comes with it, HAProxy at its own socket.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from edgetally.errors import EdgetallyError
 
 PATIENCE = 2.0  # seconds: the rotation must not wait for a server that hangs
 LARGEST = 4 << 20  # bytes of an answer
-_TRAFFIC_SERVER = ("document", "header")
 
 
 def counted(one: CounterConfig, user: User | None) -> int:
@@ -28,7 +27,6 @@ def counted(one: CounterConfig, user: User | None) -> int:
         "squid": lambda: _squid(one.at or "127.0.0.1:3128", user),
         "haproxy": lambda: _haproxy(one.at or "/run/haproxy/admin.sock"),
         "varnish": lambda: _varnish(one.at),
-        "trafficserver": _traffic_server,
     }
     return asked[one.program]()
 
@@ -36,7 +34,7 @@ def counted(one: CounterConfig, user: User | None) -> int:
 def _squid(at: str, user: User | None) -> int:
     """Of the cache manager, in KiB: what its clients got, with headers."""
     host, port = parse_server(at, 3128)
-    request = f"GET http://{at}/squid-internal-mgr/counters HTTP/1.0\r\n\r\n".encode()
+    request = f"GET cache_object://{at}/counters HTTP/1.0\r\n\r\n".encode()
     said = ask_as(user, lambda: _ask(socket.AF_INET, (host, port), request)).decode("latin-1")
     return _number(r"(?m)^client_http\.kbytes_out = (\d+)$", said, f"squid's cache manager at {at}") << 10
 
@@ -53,16 +51,9 @@ def _haproxy(path: str) -> int:
 
 def _varnish(instance: str) -> int:
     """Of the shared memory: bodies and headers of all responses."""
-    command = ["varnishstat", "-1", *(("-n", instance) if instance else ()), "-f", "MAIN.s_resp_*bytes"]
+    command = ["varnishstat", "-1", "-t", "1", *(("-n", instance) if instance else ()), "-f", "MAIN.s_resp_*bytes"]
     said = _run(command)
     return sum(_number(rf"(?m)^MAIN\.s_resp_{part}bytes +(\d+)", said, "varnishstat") for part in ("hdr", "body"))
-
-
-def _traffic_server() -> int:
-    """Of traffic_ctl: bodies and headers of all responses to clients."""
-    name = "proxy.process.http.user_agent_response_{}_total_size"
-    said = _run(["traffic_ctl", "metric", "get", *(name.format(part) for part in _TRAFFIC_SERVER)])
-    return sum(_number(rf"(?m)^{re.escape(name.format(part))} (\d+)$", said, "traffic_ctl") for part in _TRAFFIC_SERVER)
 
 
 def _ask(family: int, where: tuple[str, int] | str, request: bytes) -> bytes:
