@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from edgetally.bill import coverage
 from edgetally.edge import deliver, rotation, ship
+from edgetally.edge.counters import Meter
 from edgetally.edge.deliver import Delivery, Item
 from edgetally.edge.place import NEXT, TOOK, Place
 from edgetally.edge.rotation import Rotation
@@ -141,6 +142,11 @@ def refused_unread() -> None:
     put(coverage, "other_gaps", lambda *_: [])
 
 
+def counters_forget() -> None:
+    """An edge does not know that a published batch has told what was counted beside the logs."""
+    put(Meter, "give_to", lambda self, _name, batch: batch._replace(counters=self.now and self.now.since(self.base)))
+
+
 class Mutant(NamedTuple):
     """A defect, and the campaign that finds it."""
 
@@ -162,6 +168,7 @@ MUTANTS = {
     "no-pin": Mutant(no_pin, "foreign rotation,kill ship"),
     "nobody-lingers": Mutant(nobody_lingers, "foreign rotation,pair of rotators,deleting rotator"),
     "marks-unread": Mutant(marks_unread, "copy and truncate"),
+    "counters-forget": Mutant(counters_forget, "kill ship", faults=5),
     "refused-unread": Mutant(refused_unread, "two machines", faults=5),
 }
 

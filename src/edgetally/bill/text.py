@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 from edgetally import table
@@ -162,6 +164,26 @@ def _gap_text(gap: dict[str, Any]) -> str:
 
 def _count(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def listed(head: Sequence[str], rows: Sequence[Sequence[Any]], output: str) -> str:
+    """Rows as a table, as CSV or as JSON. head: the names of their columns."""
+    if output == "json":
+        return json.dumps([dict(zip(head, row)) for row in rows], indent=2) + "\n"
+    if output == "csv":
+        file = io.StringIO()
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(head)
+        writer.writerows([cell(value) if isinstance(value, str) else value for value in row] for row in rows)
+        return file.getvalue()
+    shown = [tuple(map(_shown, row)) for row in rows]
+    return "\n".join(table.render([tuple(head), *shown], rules=(0,))) + "\n"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:,.3f}"
+    return f"{value:,}" if isinstance(value, int) else "-" if value is None else str(value)
 
 
 OUTPUTS = {"table": _table, "csv": _csv, "json": _json}

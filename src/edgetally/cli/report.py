@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from edgetally.cli.options import CONTRACTS_HELP, add_config
-from edgetally.config import load_aggregator
+from edgetally.config import AggregatorConfig, load_aggregator
 from edgetally.errors import EdgetallyError
 
 
@@ -27,6 +28,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--contracts", metavar="FILE", help=CONTRACTS_HELP)
     parser.add_argument("--check-contracts", metavar="FILE", help="only check a file of contracts")
     parser.add_argument("--output", choices=("table", "csv", "json", "html"), default="table")
+    parser.add_argument(
+        "--metrics",
+        metavar="FILE",
+        help="write how the contracts stand for node_exporter: NAME.prom",
+    )
+    parser.add_argument(
+        "--trend",
+        action="store_true",
+        help="what the contracts came to in the last 13 months, those that are closed",
+    )
     parser.add_argument(
         "--out", metavar="FILE", help="write to a file; of html a folder of pages too, unless it ends in .html"
     )
@@ -65,8 +76,9 @@ def _report(options: argparse.Namespace) -> int:
 
     if options.output == "html":
         from edgetally.bill.page import publish
+    config = load_aggregator(options.config)
     with find_bill(
-        load_aggregator(options.config),
+        config,
         month=options.month,
         start=options.start,
         end=options.end,
@@ -78,11 +90,34 @@ def _report(options: argparse.Namespace) -> int:
         later = adjusted_text(bill) if isinstance(bill, Closed) else ""
         if later:
             print(f"edgetally: {later}", file=sys.stderr)
-        if options.output == "html":
+        if options.metrics:
+            _write_metrics(bill.data, options.metrics)
+        elif options.trend:
+            _put(_trend(config, bill.data, options.output), options.out)
+        elif options.output == "html":
             publish.write(bill, options.out, options.link)
         else:
             _put(OUTPUTS[options.output](bill), options.out)
         return 0 if bill.data["completeness"]["complete"] else 1
+
+
+def _write_metrics(bill: dict[str, Any], path: str) -> None:
+    from edgetally.bill.commit_watch import metrics
+    from edgetally.health.metrics import Figures
+
+    figures = Figures()
+    for metric in metrics(bill):
+        figures.set(metric.name, metric.what, metric.value, **metric.labels)
+    figures.write(path)
+
+
+def _trend(config: AggregatorConfig, bill: dict[str, Any], output: str) -> str:
+    from edgetally.bill.commit_watch import Month, trend
+    from edgetally.bill.text import listed
+
+    if not bill["period"]["name"]:
+        raise EdgetallyError("--trend is of months: name one with --month, or none for this month")
+    return listed(Month._fields, trend(config, bill), output)
 
 
 def _put(text: str, out: str | None) -> None:

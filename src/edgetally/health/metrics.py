@@ -1,4 +1,4 @@
-"""`edgetally status --metrics FILE`: the status for node_exporter's textfile collector.
+"""`edgetally status --metrics FILE`: the status for node_exporter's textfile collector, and a bill's metrics.
 
 monitoring/edgetally.rules.yml judges these; docs/how-to/monitor.md lists them. When something happened is a time
 and not an age, so that a file that is not written any more does not look young for ever.
@@ -27,27 +27,31 @@ from edgetally.health.status import (
 
 def write(path: str, statuses: list[Status]) -> None:
     """Write the metrics of a host, atomically."""
-    if not path.endswith(".prom"):
-        raise EdgetallyError(f"--metrics {path}: node_exporter reads only files that end in .prom: name one")
     figures = Figures()
     for status in statuses:
         figures.add(status)
-    try:
-        write_to_textfile(path, figures.registry)
-    except OSError as error:
-        raise EdgetallyError(
-            f"{path} cannot be written ({error.strerror}): see that its folder is there, "
-            "edge_shipper_metrics_dir or aggregator_metrics_dir"
-        ) from None
-    os.chmod(path, 0o644)  # the exporter is another user, whatever our umask is
+    figures.write(path)
 
 
 class Figures:
-    """The metrics of one host."""
+    """The metrics of one file."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._gauges: dict[str, Gauge] = {}
+
+    def write(self, path: str) -> None:
+        """Write them, atomically."""
+        if not path.endswith(".prom"):
+            raise EdgetallyError(f"--metrics {path}: node_exporter reads only files that end in .prom: name one")
+        try:
+            write_to_textfile(path, self.registry)
+        except OSError as error:
+            raise EdgetallyError(
+                f"{path} cannot be written ({error.strerror}): see that its folder is there, "
+                "edge_shipper_metrics_dir or aggregator_metrics_dir"
+            ) from None
+        os.chmod(path, 0o644)  # the exporter is another user, whatever our umask is
 
     def set(self, name: str, what: str, value: float | None, **labels: str) -> None:
         """Give a metric a value; one without a value is left out."""
