@@ -8,7 +8,7 @@ from typing import Any
 from edgetally import table
 from edgetally.bill.period import Period
 from edgetally.ledger.beside import EdgeDay, Sums, days_before, edge_days, odd_text
-from edgetally.limits import SLOT_SECONDS
+from edgetally.limits import HOUR, SLOT_SECONDS
 
 SHOWN = 20  # edges of a table for people; of a larger fleet only those with an odd day
 WHY = (
@@ -20,8 +20,9 @@ WHY = (
 def beside(cursor: Any, period: Period) -> list[dict[str, Any]]:
     """Every edge that has told something, as docs/reference/bill.md describes it."""
     days = period.days()
-    earlier = days_before(period.start)
+    earlier = days_before(period.start - period.start % HOUR)
     starts = [period.start + day.first * SLOT_SECONDS for day in days]
+    starts[0] -= starts[0] % HOUR  # the hour in which the period begins is a part of it
     found = edge_days(cursor, [*earlier, *starts, period.end])
     dates = [day.date for day in days]
     return [_edge(edge, dates, judged[len(earlier) :], period) for edge, judged in found.items()]
