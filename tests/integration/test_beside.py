@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +148,7 @@ def config(database: DatabaseConfig, tmp_path: Path) -> AggregatorConfig:
     return AggregatorConfig(("127.0.0.1:1",), (MASTER,), database, path=str(file))
 
 
-def commit_days(ledger: Ledger, until: int, sizes: list[tuple[int, int, int | None]], edge: str = "edge1") -> None:
+def commit_days(ledger: Ledger, until: int, sizes: Sequence[tuple[int, int, int | None]], edge: str = "edge1") -> None:
     """A batch a day for an edge, the last one ending an hour before `until`: (logged, wire, server) of each."""
     batches = []
     for number, (logged, wire, server) in enumerate(sizes):
@@ -158,7 +159,7 @@ def commit_days(ledger: Ledger, until: int, sizes: list[tuple[int, int, int | No
     assert set(ledger.commit([incoming(item) for item in batches])) == {"committed"}
 
 
-DAYS: list[tuple[int, int, int | None]] = [(95_000, 100_000, 95_000)] * 14 + [(60_000, 100_000, 96_000)]
+DAYS = [(95_000, 100_000, 95_000)] * 14 + [(60_000, 100_000, 96_000)]
 
 
 def bill(config: AggregatorConfig, start: int, end: int) -> Any:

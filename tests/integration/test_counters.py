@@ -74,11 +74,16 @@ def received(port: int, size: int) -> int:
 
 
 # By server: how many bytes of each answer its counter may lack; what it counts besides, as its answers to us, in KiB.
-TELLS = {haproxy: (28, 0), varnish: (0, 0), squid: (0, 10 << 10)}
+Start = Callable[[Path, Origin], Running]
+TELLS: dict[Start, tuple[int, int]] = {
+    haproxy: (28, 0),
+    varnish: (0, 0),
+    squid: (0, 10 << 10),
+}
 
 
 @pytest.mark.parametrize("start", TELLS)
-def test_a_servers_counter_grows_by_what_its_clients_received(start: Callable[[Path, Origin], Running]) -> None:
+def test_a_servers_counter_grows_by_what_its_clients_received(start: Start) -> None:
     lacks, besides = TELLS[start]
     with open_folder() as folder, origin() as behind, start(folder, behind) as (server, at):
         one = CounterConfig(start.__name__, at)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from edgetally.edge import counters
 from edgetally.edge.counters import Count, Meter, Reading
 from edgetally.edge.spool import BatchName
 from edgetally.wire.batch import Batch
@@ -101,7 +100,7 @@ def test_a_run_that_publishes_nothing_leaves_it_to_the_next(edge: Edge) -> None:
 
 def test_the_clock_goes_back_and_the_times_still_rise(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
     assert edge.rotate() == 0
-    monkeypatch.setattr(counters.time, "time", lambda: 1_000_000.0)
+    monkeypatch.setattr("edgetally.edge.counters.time.time", lambda: 1_000_000.0)
     meter = Meter(edge.config, edge.spool)
     meter.read()
     assert meter.now is not None
