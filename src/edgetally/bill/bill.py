@@ -49,6 +49,11 @@ class Bill:
         self._counters = counters
         self._ids = ids
 
+    @property
+    def counters(self) -> Counters:
+        """The counters that it is made of."""
+        return self._counters
+
     def series(self, channel: str) -> Series:
         """One channel's series."""
         return self._counters.series(self._ids[channel])
@@ -259,6 +264,11 @@ def _billed_names(counters: Counters, pattern: str) -> tuple[list[Alias], dict[s
         ids.setdefault(billed.get(name, name), []).append(number)
     chosen = {name: numbers for name, numbers in ids.items() if fnmatch.fnmatchcase(name, pattern)}
     return [alias for alias in (Alias(old, billed[old]) for old, _new in aliases) if alias.new in chosen], chosen
+
+
+def channel_ids(counters: Counters, pattern: str) -> list[int]:
+    """The ids of all channels that are billed under a name that fits a glob."""
+    return [number for numbers in _billed_names(counters, pattern)[1].values() for number in numbers]
 
 
 def _whole_groups(counters: Counters, contracts: Contracts, pattern: str) -> set[str]:

@@ -14,21 +14,24 @@ from edgetally.bill.beside import beside_text
 from edgetally.bill.bill import remarks
 from edgetally.bill.closed import AnyBill, Closed
 from edgetally.bill.series import canonical
+from edgetally.bill.split import remarks as split_remarks
 from edgetally.ledger.gaps import MISSING, REFUSED
 from edgetally.outside import cell
 
 
 def _json(bill: AnyBill) -> str:
     """The object itself; of a closed month the very bytes that were closed."""
-    return (bill.text if isinstance(bill, Closed) else canonical(bill.data)).decode()
+    return (bill.text if isinstance(bill, Closed) and "split" not in bill.data else canonical(bill.data)).decode()
 
 
 # --- CSV
 
 
 def _csv(bill: AnyBill) -> str:
-    """A line for each channel, each group and the total, for a spreadsheet."""
+    """A line for each channel, each group and the total, for a spreadsheet; of one that is split, for each part."""
     data = bill.data
+    if "split" in data:
+        return _split_csv(data["split"])
     file = io.StringIO()
     charges = {line["channels"][0]: line for line in data["contracts"] if not line["group"]}
     rows = [{**_figures(line), **_terms(charges.get(line["channel"]))} for line in data["channels"]]
@@ -58,6 +61,14 @@ def _terms(line: dict[str, Any] | None) -> dict[str, Any]:
     return {f"contract_{name}" if name in ("low", "high") else name: line[name] if line else None for name in names}
 
 
+def _split_csv(split: dict[str, Any]) -> str:
+    rows = [{split["by"]: line["name"], **_figures({**line, "channel": line["name"]})} for line in split["parts"]]
+    heads = [name for name in (rows[0] if rows else {split["by"]: ""}) if name != "channel"]
+    older = [split["undivided_bytes"] if name == "bytes" else "" for name in heads[1:]]
+    lines = [[row[name] for name in heads] for row in rows]
+    return listed(heads, [*lines, ["not split", *older]] if split["undivided_bytes"] else lines, "csv")
+
+
 # --- the table
 
 
@@ -70,6 +81,7 @@ def _table(bill: AnyBill) -> str:
     text = [f"Bandwidth, {data['title']} ({_count(data['period']['slots'], 'slot')} of five minutes)", ""]
     text += table.render(rows, rules=(0, len(rows) - 2))
     slots = _count(data["period"]["slots"], "slot")
+    text += ["", *_split_text(data["split"], data["total"])] if "split" in data else []
     text += [""]
     for percentile in data["total"]["percentiles"]:
         rank = f"{percentile['rank']:,} of {slots}"
@@ -90,6 +102,14 @@ def _table(bill: AnyBill) -> str:
     if data["state"] == "closed":
         text += ["", f"Closed {data['made_local']}, with all that was committed up to commit {data['commit_no']:,}."]
     return "\n".join(text) + "\n"
+
+
+def _split_text(split: dict[str, Any], total: dict[str, Any]) -> list[str]:
+    """The parts of a bill by edge, region or stream."""
+    head = (split["by"], *_head(total, False)[1:])
+    rows = [head, *(_row({**line, "channel": line["name"]}, False) for line in split["parts"])]
+    notes = (line for sentence in split_remarks(split) for line in textwrap.wrap(sentence, table.WIDTH))
+    return [*table.render(rows, rules=(0,)), *notes]
 
 
 def _head(line: dict[str, Any], bounded: bool) -> tuple[str, ...]:

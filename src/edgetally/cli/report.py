@@ -23,6 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--channel", default="*", metavar="GLOB")
     parser.add_argument(
+        "--by", choices=("edge", "region", "stream"), help="split the bill: what of it each of these had"
+    )
+    parser.add_argument(
         "--percentile", action="append", default=[], metavar="P", help="one more beside the 95th, such as 99.9"
     )
     parser.add_argument("--contracts", metavar="FILE", help=CONTRACTS_HELP)
@@ -71,7 +74,8 @@ def _link(text: str) -> tuple[str, str]:
 def _report(options: argparse.Namespace) -> int:
     from edgetally.bill.adjustments import adjusted_text
     from edgetally.bill.closed import Closed
-    from edgetally.bill.find import find_bill
+    from edgetally.bill.find import find_bill, parse_percents
+    from edgetally.bill.split import split
     from edgetally.bill.text import OUTPUTS
 
     if options.output == "html":
@@ -90,6 +94,8 @@ def _report(options: argparse.Namespace) -> int:
         later = adjusted_text(bill) if isinstance(bill, Closed) else ""
         if later:
             print(f"edgetally: {later}", file=sys.stderr)
+        if options.by:
+            bill.data["split"] = split(config, bill, options.by, options.channel, parse_percents(options.percentile))
         if options.metrics:
             _write_metrics(bill.data, options.metrics)
         elif options.trend:
