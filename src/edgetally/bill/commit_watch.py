@@ -35,7 +35,7 @@ def metrics(bill: dict[str, Any]) -> Iterator[Metric]:
             ("projected", "What it gives if the month goes on like this", forecast["measured"]),
             ("commit", "What was agreed", line["commit"]),
             ("slots_left", "Slots that may still be above the commit before it costs", forecast["left"]),
-            ("amount", "What is to be paid of the month so far", line.get("amount")),
+            ("amount", "What is to be paid of the month so far, without tax", _net(line)),
         ):
             yield Metric(f"contract_{name}", what, None if value is None else float(value), labels)
 
@@ -43,6 +43,12 @@ def metrics(bill: dict[str, Any]) -> Iterator[Metric]:
 def said_channel(line: dict[str, Any]) -> str:
     """The channel of a contract's line; of a group none, for its channels may change."""
     return "" if line["group"] else ", ".join(line["channels"])
+
+
+def _net(line: dict[str, Any]) -> str | None:
+    """What is to be paid of a contract's line, without tax, exactly; None where it has no price."""
+    amount = line.get("amount")
+    return None if not amount else str(amount["net"])
 
 
 # --- the trend
@@ -86,7 +92,7 @@ def _months(bill: dict[str, Any]) -> list[Month]:
     return [
         Month(
             *(period["name"], period["zone"], line["contract"], said_channel(line), line["unit"]),
-            *(line["measured"], line["billable"], line["commit"], line["overage"], line.get("amount")),
+            *(line["measured"], line["billable"], line["commit"], line["overage"], _net(line)),
         )
         for line in bill["contracts"]
     ]

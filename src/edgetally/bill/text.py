@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgetally import table
+from edgetally.bill import events
 from edgetally.bill.beside import beside_text
 from edgetally.bill.bill import remarks
 from edgetally.bill.closed import AnyBill, Closed
@@ -206,4 +207,4 @@ def _shown(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else "-" if value is None else str(value)
 
 
-OUTPUTS = {"table": _table, "csv": _csv, "json": _json}
+OUTPUTS = {"table": _table, "csv": _csv, "json": _json, "events": events.text}

@@ -11,6 +11,10 @@ from edgetally.cli.options import CONTRACTS_HELP, add_config
 from edgetally.config import AggregatorConfig, load_aggregator
 from edgetally.errors import EdgetallyError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from edgetally.bill.closed import AnyBill
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Its options."""
@@ -30,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--contracts", metavar="FILE", help=CONTRACTS_HELP)
     parser.add_argument("--check-contracts", metavar="FILE", help="only check a file of contracts")
-    parser.add_argument("--output", choices=("table", "csv", "json", "html"), default="table")
+    parser.add_argument("--output", choices=("table", "csv", "json", "html", "parquet", "events"), default="table")
     parser.add_argument(
         "--metrics",
         metavar="FILE",
@@ -100,11 +104,21 @@ def _report(options: argparse.Namespace) -> int:
             _write_metrics(bill.data, options.metrics)
         elif options.trend:
             _put(_trend(config, bill.data, options.output), options.out)
+        elif options.output == "parquet":
+            _write_parquet(bill, options.out)
         elif options.output == "html":
             publish.write(bill, options.out, options.link)
         else:
             _put(OUTPUTS[options.output](bill), options.out)
         return 0 if bill.data["completeness"]["complete"] else 1
+
+
+def _write_parquet(bill: AnyBill, out: str | None) -> None:
+    from edgetally.bill.parquet import write_folder
+
+    if out is None:
+        raise EdgetallyError("--output parquet writes several files: name a folder for them with --out")
+    write_folder(bill, out)
 
 
 def _write_metrics(bill: dict[str, Any], path: str) -> None:
