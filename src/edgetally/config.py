@@ -28,7 +28,8 @@ MASTER_KEY_LENGTH = 32
 LEAST_DETAIL_DAYS = 100
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 ENGINES = ("auto", "kernel", "reference")
-_MAY_BE_EMPTY = (".hosts", "edges")  # the lists that need not have anything in them
+COUNTING = ("haproxy", "squid", "varnish")  # servers whose own counters are read
+_MAY_BE_EMPTY = (".hosts", "edges", "counters")  # the lists that need not have anything in them
 
 
 class LogConfig(NamedTuple):
@@ -58,13 +59,22 @@ class LogConfig(NamedTuple):
         return f"{self.format} {self.fields}" if self.fields else self.format
 
 
+class CounterConfig(NamedTuple):
+    """A server that counts what it sends. program: its name, one of COUNTING; at: where it tells that, empty for where
+    it does by default: squid's host:port, HAProxy's socket, Varnish's instance."""
+
+    program: str
+    at: str = ""
+
+
 class EdgeConfig(NamedTuple):
     """What `edgetally ship` needs. Times are in seconds; job servers are `host:port`; the key is 64 hex digits.
 
     linger_timeout: so long after another program's rotation an old process of the server may write to a file that
     nobody knows. quota_bytes: what the spool may take; reserve_bytes: what it leaves free on its file system. user: who
     tallies and talks to the network, where root runs it; empty for root itself. engine: what reads the logs, one of
-    ENGINES.
+    ENGINES. interface: whose transmit counter is read, empty for the default route's; counters: the servers whose own
+    are; region: where the edge is, empty where no bill asks.
     """
 
     edge: str
@@ -84,6 +94,9 @@ class EdgeConfig(NamedTuple):
     include_existing: bool = False
     user: str = "edgetally"
     engine: str = "auto"
+    interface: str = ""
+    counters: tuple[CounterConfig, ...] = ()
+    region: str = ""
     path: str = EDGE_CONFIG
 
 
@@ -219,8 +232,9 @@ def _value(kind: str, value: Any, file: str, where: str) -> Any:
             _fail(file, where, "must be a list of at least one", "")
         items = [_value(listed[2], item, file, f"{where}[{number}]") for number, item in enumerate(value, 1)]
         return tuple(items) if listed[1] == "tuple" else frozenset(items)
-    nested: dict[str, type[LogConfig] | type[DatabaseConfig]] = {
+    nested: dict[str, type[LogConfig] | type[CounterConfig] | type[DatabaseConfig]] = {
         "LogConfig": LogConfig,
+        "CounterConfig": CounterConfig,
         "DatabaseConfig": DatabaseConfig,
     }
     if kind in nested:
@@ -290,6 +304,16 @@ def _engine(value: str) -> str | None:
     return None if value in ENGINES else f"is {value!r}: it must be one of {', '.join(ENGINES)}"
 
 
+def _interface(value: str) -> str | None:
+    if re.fullmatch(r"[^\s/]{0,15}", value):
+        return None
+    return f"is {value!r}: write the interface's name as `ip link` shows it, or nothing for the default route's"
+
+
+def _program(value: str) -> str | None:
+    return None if value in COUNTING else f"is {value!r}: of these alone counters are read: {', '.join(COUNTING)}"
+
+
 def _detail_days(value: int) -> str | None:
     if value == 0 or value >= LEAST_DETAIL_DAYS:
         return None
@@ -318,6 +342,9 @@ _RULES: dict[str, Check] = {
     "path": _path,
     "private": lambda value: _path(value) if value else None,
     "engine": _engine,
+    "interface": _interface,
+    "program": _program,
+    "region": lambda value: _name(value) if value else None,
     "splay": _at_least(0),
     "close_timeout": _at_least(0),
     "max_spread": _spread,

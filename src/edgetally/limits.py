@@ -1,6 +1,7 @@
 """The constants of the contract between edges, ledger and bill, each once; docs/reference/ says why they are so."""
 
 SLOT_SECONDS = 300  # the unit of all accounts: slots begin at multiples of it, in epoch seconds
+HOUR = 3600
 DAY = 86400
 
 # Of a line.

@@ -6,6 +6,8 @@ from collections.abc import Collection, Sequence
 
 from edgetally.outside import visible
 
+WIDTH = 110  # of the sentences beside a table
+
 
 def render(rows: Sequence[Sequence[str]], rules: Collection[int] = ()) -> list[str]:
     """The rows as aligned lines; a rule follows each row whose index is in `rules`."""

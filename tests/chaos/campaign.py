@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.chaos import faults
 from tests.chaos.mutants import MUTANTS
-from tests.chaos.oracle import Verdict, judge
+from tests.chaos.oracle import TOLD_BESIDE, Verdict, judge
 from tests.chaos.world import World
 
 EDGES = 3
@@ -93,7 +93,7 @@ def _print(world: World, verdict: Verdict, seconds: float) -> None:
         f"{len(world.takeovers)}{times}, later than {faults.TAKEOVER_SECONDS:g} s "
         f"{world.counts.get(faults.LATE_TAKEOVER, 0)}, without a database all the while "
         f"{world.counts.get(faults.NO_TAKEOVER, 0)}, "
-        f"COMMITs lost {world.proxy.commits_lost}"
+        f"COMMITs lost {world.proxy.commits_lost}, times told beside the logs {world.counts.get(TOLD_BESIDE, 0)}"
     )
     print(
         f"quarantined {', '.join(line.replace(chr(9), ' ') for line in refused) or 'nothing'}; "

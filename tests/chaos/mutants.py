@@ -16,6 +16,7 @@ import pymysql
 
 from edgetally.bill import coverage
 from edgetally.edge import deliver, rotation, ship, spool
+from edgetally.edge.counters import Meter
 from edgetally.edge.deliver import Delivery, Item
 from edgetally.edge.place import NEXT, TOOK, Place
 from edgetally.edge.rotation import Rotation
@@ -180,6 +181,11 @@ def durability_unsaid() -> None:
     put(aggregator_status, "durability_problem", lambda _cursor: "")
 
 
+def counters_forget() -> None:
+    """An edge does not know that a published batch has told what was counted beside the logs."""
+    put(Meter, "give_to", lambda self, _name, batch: batch._replace(counters=self.now and self.now.since(self.base)))
+
+
 class Mutant(NamedTuple):
     """A defect, and the campaign that finds it."""
 
@@ -201,6 +207,7 @@ MUTANTS = {
     "no-pin": Mutant(no_pin, "foreign rotation,kill ship"),
     "nobody-lingers": Mutant(nobody_lingers, "foreign rotation,pair of rotators,deleting rotator"),
     "marks-unread": Mutant(marks_unread, "copy and truncate"),
+    "counters-forget": Mutant(counters_forget, "kill ship", faults=5),
     "refused-unread": Mutant(refused_unread, "two machines", faults=5),
     "errors-unseen": Mutant(errors_unseen, "disk errors,over quota"),
     "database-blameless": Mutant(database_blameless, "read only,drop a privilege,kill ship"),

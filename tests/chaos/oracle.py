@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import math
 import re
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -18,7 +20,9 @@ from edgetally.bill.period import Period
 from edgetally.ledger.database import connect
 from edgetally.ledger.gaps import REFUSED, Gap
 from edgetally.limits import DAY, SLOT_SECONDS
-from edgetally.wire.envelope import content_hash
+from edgetally.wire.batch import Batch
+from edgetally.wire.counters import Counters
+from edgetally.wire.envelope import content_hash, edge_of
 from tests.chaos.world import World
 from tests.chaos.writer import Cell, Line
 
@@ -37,6 +41,7 @@ LOSING = {
 }
 BEFORE, AFTER, TOLD = 12.0, 4.0, 15  # what is told of an edge's history beside a loss: seconds, and events at most
 APART = 5.0  # lines that were written so far apart have not one cause, seconds
+TOLD_BESIDE = "told beside the logs"  # how often edges told what they had counted there
 TRIES = 100_000  # to tell which lines a cell counts
 
 Found = dict[Cell, tuple[int, int]]  # requests, bytes
@@ -330,3 +335,26 @@ def _invariants(world: World) -> Iterator[str]:
         strange = sorted(path.name for path in sent if content_hash(path.read_bytes()) not in known)
         if strange:
             yield f"{len(strange)} batches that {machine.folder.name} takes for counted, and none is: {strange[:3]}"
+    yield from _counters(world)
+
+
+def _counters(world: World) -> Iterator[str]:
+    """What must hold of what the edges tell beside their logs: no time is told twice, and the sums are the bodies'."""
+    told: dict[str, list[Counters]] = defaultdict(list)
+    with closing(connect(world.local)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT body FROM batch_body")
+        for (body,) in cursor.fetchall():
+            batch = Batch.decode(zlib.decompress(body))
+            if batch.counters:
+                told[edge_of(batch.stream)].append(batch.counters)
+        cursor.execute("SELECT edge, SUM(wire) FROM edge_hour GROUP BY edge")
+        sums = {edge.decode(): int(wire) for edge, wire in cursor.fetchall()}
+    for edge, every in told.items():
+        every.sort()
+        for one, other in zip(every, every[1:]):
+            if other.start < one.end and not world.counts.get("fault: two machines"):  # each has an interface
+                yield f"{edge} tells the time from {other.start} to {one.end} twice"
+        wire = sum(one.wire or 0 for one in every)
+        if sums.get(edge) != wire:
+            yield f"{edge} has told {wire} bytes of its interface, and the database has {sums.get(edge)}"
+    world.counts[TOLD_BESIDE] = sum(map(len, told.values()))

@@ -88,6 +88,7 @@ class Cache(threading.Thread):
             linger_timeout=8,  # as long as the writers, asked once and again, may take; runs come every one to three
             quota_bytes=6 << 20,
             reserve_bytes=1 << 20,
+            interface="lo",
         )
         self.logs = folder / "log"
         if len(logs) > 1:

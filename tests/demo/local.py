@@ -74,11 +74,12 @@ SQUID_EDGE = """
 http_port 127.0.0.1:{port} accel vhost
 cache_peer 127.0.0.1 parent %(port)d 0 no-query originserver name=origin
 acl sites dstdomain .example.com
+http_access allow localhost manager
 http_access allow sites
 cache_peer_access origin allow sites
 cache_mem 256 MB
 maximum_object_size_in_memory 8 MB
-access_log daemon:{folder}/access.log squid
+access_log daemon:{folder}/access.log squid !manager
 logfile_rotate 0
 """
 
@@ -181,6 +182,8 @@ def edge_config(folder: Path, server: servers.Server, kind: str, log_format: str
         "channels": str(write_json(folder / "channels.json", CHANNELS)),
         "splay": 0,
         "receipt_wait": 10,
+        "interface": "lo",
+        "counters": [{"program": "squid", "at": server.address}] if kind == "squid" else [],
         "logs": [log],
     }
     return write_json(folder / "edge.json", data)

@@ -1,11 +1,11 @@
-"""What both demos end with: the wait for the last batches, the bill, the reconciliation."""
+"""What both demos end with: the wait for the last batches, the bill, what is beside it, the reconciliation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.demo import reconcile
+from tests.demo import beside, reconcile
 from tests.demo.steps import heading, say, step
 
 CONFIRM_SECONDS = 180.0
@@ -21,5 +21,7 @@ def show(
         )
     heading("The bill over the demo's own minutes")
     print(bill(*reconcile.Sent(str(sent_file)).slots), flush=True)
+    heading("What the logs do not see, since the demo began")
+    print(beside.text(database), flush=True)
     heading("The reconciliation: load generator, raw logs counted by awk, MariaDB")
     return reconcile.compare(str(sent_file), edges, database, missing)

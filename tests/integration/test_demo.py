@@ -21,6 +21,10 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def number(text: str) -> int:
+    return int(text.replace(",", ""))
+
+
 def test_the_local_demo(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It is equal, notices when it is not, and ends all that it started."""
     subprocess.run([local.ROOT / "bin" / "build"], check=True, stdout=subprocess.DEVNULL)
@@ -30,6 +34,11 @@ def test_the_local_demo(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
         out = capsys.readouterr().out
         assert "EQUAL on 2 edges" in out
         assert "Completeness: complete" in out
+        beside = {row[0]: row[1:] for line in out.splitlines() if (row := line.split()) and len(row) == 5}
+        for edge, counts in (("edge1", False), ("edge2", True)):
+            logged, server, wire = beside[edge][:3]
+            assert number(wire) > number(logged) > 0
+            assert (number(server) >= number(logged)) if counts else server == "-"
         assert sum(json.loads(sent_file.read_text())["kinds"].values()) > 100
         logs = list((folder / "edge2/spool/raw/access").glob("*.gz"))
         assert len(logs) > 2, "it rotated in mid-traffic"

@@ -62,6 +62,8 @@ def test_the_rules_know_no_metric_that_is_not_written(
         "edgetally_stream_covered_timestamp_seconds",
         "edgetally_stream_gap_seconds",
         *(f"edgetally_stream_{what}lines" for what in ("", "rejected_", "skewed_")),
+        "edgetally_edge_unseen",
+        *(f"edgetally_contract_{what}" for what in ("certain", "commit", "projected", "slots_left")),  # the bill writes
     }
     used = set(re.findall(r"\bedgetally_\w+", " ".join(rule["expr"] for rule in rules()))) - {"edgetally_"}
     assert used - written == others

@@ -55,6 +55,7 @@ def test_a_database_elsewhere_is_spoken_to_in_clear_only_where_that_is_said(tmp_
 def test_defaults_are_filled_in(tmp_path: Path) -> None:
     config = load_edge(written(tmp_path, EDGE))
     assert (config.spool, config.splay, config.logs[0].reopen) == ("/var/spool/edgetally", 60, "")
+    assert (config.interface, config.counters, config.region) == ("", (), "")
     database = load_aggregator(written(tmp_path, AGGREGATOR)).database
     assert (database.name, database.address) == ("edgetally", "localhost:3306")
 
@@ -77,6 +78,11 @@ def test_defaults_are_filled_in(tmp_path: Path) -> None:
         ({"logs": [{"name": "access", "format": "combined"}]}, "key 'logs[1].path' is missing"),
         ({"logs": EDGE["logs"] * 2}, "two logs are named 'access'"),
         ({"logs": [{**EDGE["logs"][0], "private": "private"}]}, "write the whole path"),
+        ({"interface": "eth0/1"}, "write the interface's name as `ip link` shows it"),
+        ({"interface": "a-name-of-16-cha"}, "write the interface's name as `ip link` shows it"),
+        ({"counters": [{"program": "nginx"}]}, "of these alone counters are read: haproxy, squid, varnish"),
+        ({"counters": [{"at": "127.0.0.1:3128"}]}, "key 'counters[1].program' is missing"),
+        ({"region": "eu west"}, "letters, digits"),
     ],
 )
 def test_a_wrong_edge_file_says_what_is_wrong(tmp_path: Path, change: Any, words: str) -> None:

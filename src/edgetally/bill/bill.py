@@ -16,6 +16,7 @@ from typing import Any
 
 from edgetally import __version__
 from edgetally.bill.aliases import Alias, resolve
+from edgetally.bill.beside import beside
 from edgetally.bill.charge import Charge
 from edgetally.bill.contracts import Contract, Contracts, plain
 from edgetally.bill.counters import Counters, open_counters
@@ -47,6 +48,11 @@ class Bill:
         self.data = data
         self._counters = counters
         self._ids = ids
+
+    @property
+    def counters(self) -> Counters:
+        """The counters that it is made of."""
+        return self._counters
 
     def series(self, channel: str) -> Series:
         """One channel's series."""
@@ -260,6 +266,11 @@ def _billed_names(counters: Counters, pattern: str) -> tuple[list[Alias], dict[s
     return [alias for alias in (Alias(old, billed[old]) for old, _new in aliases) if alias.new in chosen], chosen
 
 
+def channel_ids(counters: Counters, pattern: str) -> list[int]:
+    """The ids of all channels that are billed under a name that fits a glob."""
+    return [number for numbers in _billed_names(counters, pattern)[1].values() for number in numbers]
+
+
 def _whole_groups(counters: Counters, contracts: Contracts, pattern: str) -> set[str]:
     """The names of the groups all of whose channels fit the glob: a part of a group is not what is billed."""
     billed = resolve([Alias(*pair) for pair in counters.aliases()])
@@ -382,4 +393,5 @@ def _object(
             if contract.zone not in ("", zone)
         ],
         "completeness": complete,
+        "beside": beside(counters.cursor, period),
     }

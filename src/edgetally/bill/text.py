@@ -4,30 +4,35 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 from edgetally import table
+from edgetally.bill import events
+from edgetally.bill.beside import beside_text
 from edgetally.bill.bill import remarks
 from edgetally.bill.closed import AnyBill, Closed
 from edgetally.bill.series import canonical
+from edgetally.bill.split import remarks as split_remarks
 from edgetally.ledger.gaps import MISSING, REFUSED
 from edgetally.outside import cell
-
-WIDTH = 110
 
 
 def _json(bill: AnyBill) -> str:
     """The object itself; of a closed month the very bytes that were closed."""
-    return (bill.text if isinstance(bill, Closed) else canonical(bill.data)).decode()
+    return (bill.text if isinstance(bill, Closed) and "split" not in bill.data else canonical(bill.data)).decode()
 
 
 # --- CSV
 
 
 def _csv(bill: AnyBill) -> str:
-    """A line for each channel, each group and the total, for a spreadsheet."""
+    """A line for each channel, each group and the total, for a spreadsheet; of one that is split, for each part."""
     data = bill.data
+    if "split" in data:
+        return _split_csv(data["split"])
     file = io.StringIO()
     charges = {line["channels"][0]: line for line in data["contracts"] if not line["group"]}
     rows = [{**_figures(line), **_terms(charges.get(line["channel"]))} for line in data["channels"]]
@@ -57,6 +62,14 @@ def _terms(line: dict[str, Any] | None) -> dict[str, Any]:
     return {f"contract_{name}" if name in ("low", "high") else name: line[name] if line else None for name in names}
 
 
+def _split_csv(split: dict[str, Any]) -> str:
+    rows = [{split["by"]: line["name"], **_figures({**line, "channel": line["name"]})} for line in split["parts"]]
+    heads = [name for name in (rows[0] if rows else {split["by"]: ""}) if name != "channel"]
+    older = [split["undivided_bytes"] if name == "bytes" else "" for name in heads[1:]]
+    lines = [[row[name] for name in heads] for row in rows]
+    return listed(heads, [*lines, ["not split", *older]] if split["undivided_bytes"] else lines, "csv")
+
+
 # --- the table
 
 
@@ -69,6 +82,7 @@ def _table(bill: AnyBill) -> str:
     text = [f"Bandwidth, {data['title']} ({_count(data['period']['slots'], 'slot')} of five minutes)", ""]
     text += table.render(rows, rules=(0, len(rows) - 2))
     slots = _count(data["period"]["slots"], "slot")
+    text += ["", *_split_text(data["split"], data["total"])] if "split" in data else []
     text += [""]
     for percentile in data["total"]["percentiles"]:
         rank = f"{percentile['rank']:,} of {slots}"
@@ -83,10 +97,20 @@ def _table(bill: AnyBill) -> str:
     ]
     text += ["", *_completeness_text(data["completeness"])]
     for sentence in remarks(data["completeness"]):
-        text += textwrap.wrap(sentence, WIDTH)
+        text += textwrap.wrap(sentence, table.WIDTH)
+    unseen = beside_text(data)
+    text += ["", *unseen] if unseen else []
     if data["state"] == "closed":
         text += ["", f"Closed {data['made_local']}, with all that was committed up to commit {data['commit_no']:,}."]
     return "\n".join(text) + "\n"
+
+
+def _split_text(split: dict[str, Any], total: dict[str, Any]) -> list[str]:
+    """The parts of a bill by edge, region or stream."""
+    head = (split["by"], *_head(total, False)[1:])
+    rows = [head, *(_row({**line, "channel": line["name"]}, False) for line in split["parts"])]
+    notes = (line for sentence in split_remarks(split) for line in textwrap.wrap(sentence, table.WIDTH))
+    return [*table.render(rows, rules=(0,)), *notes]
 
 
 def _head(line: dict[str, Any], bounded: bool) -> tuple[str, ...]:
@@ -146,7 +170,7 @@ def _completeness_text(completeness: dict[str, Any]) -> list[str]:
     gaps = [_gap_text(gap) for gap in completeness["gaps"]]
     missing = f"{completeness['missing']:,} of {_count(expected, 'slot')} of {_count(streams, 'stream')}"
     accepted = ["The month was closed with these gaps."] if completeness.get("accepted") else []
-    bounds = textwrap.wrap(f"At least, at most: {completeness['bounds']}", WIDTH)
+    bounds = textwrap.wrap(f"At least, at most: {completeness['bounds']}", table.WIDTH)
     return [f"Completeness: {missing} missing:", *gaps, *accepted, "", *bounds]
 
 
@@ -163,4 +187,24 @@ def _count(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
-OUTPUTS = {"table": _table, "csv": _csv, "json": _json}
+def listed(head: Sequence[str], rows: Sequence[Sequence[Any]], output: str) -> str:
+    """Rows as a table, as CSV or as JSON. head: the names of their columns."""
+    if output == "json":
+        return json.dumps([dict(zip(head, row)) for row in rows], indent=2) + "\n"
+    if output == "csv":
+        file = io.StringIO()
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(head)
+        writer.writerows([cell(value) if isinstance(value, str) else value for value in row] for row in rows)
+        return file.getvalue()
+    shown = [tuple(map(_shown, row)) for row in rows]
+    return "\n".join(table.render([tuple(head), *shown], rules=(0,))) + "\n"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:,.3f}"
+    return f"{value:,}" if isinstance(value, int) else "-" if value is None else str(value)
+
+
+OUTPUTS = {"table": _table, "csv": _csv, "json": _json, "events": events.text}

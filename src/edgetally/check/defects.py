@@ -119,6 +119,15 @@ SEVERAL_LOGS = Defect(
 )
 REOPEN_PROGRAM = Defect("reopen_program", "risk", "the log may not be reopened, and batches come late", "correct it")
 UNASSIGNED = Defect("unassigned", "risk", "nobody is billed for it", "add a rule for its hosts")
+SILENT_LOG = Defect(
+    "silent_log", "risk", "if its server serves, that is not billed", "see that the server writes this very file"
+)
+UNSEEN = Defect(
+    "unseen",
+    "risk",
+    "what nobody logs is not billed",
+    "look for a site or log that is left out, a format of body bytes, or other traffic of the host",
+)
 CLOCK_FREE = Defect(
     "clock_free", "risk", "a clock that runs off puts traffic in other slots", "set up a time service such as chrony"
 )

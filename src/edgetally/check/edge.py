@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from edgetally.check import defects
 from edgetally.check import log as logs
+from edgetally.check.beside import check_beside
 from edgetally.check.format import check_format
 from edgetally.config import EdgeConfig, LogConfig
 from edgetally.edge.place import PIN, Place
@@ -63,6 +64,7 @@ def check(config: EdgeConfig, etc: str = "/etc") -> Edge:
     for stream in streams:
         edge.findings += _other_rotators(stream, etc)
         edge.findings += _stream(stream, rules, config, edge)
+    edge.findings += check_beside(config)
     edge.findings += _clock()
     for folder in (config.spool, *(str(stream.path.parent) for stream in streams)):
         edge.findings += _disk(folder, edge.disks)

@@ -5,10 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from edgetally.cli.options import CONTRACTS_HELP, add_config
-from edgetally.config import load_aggregator
+from edgetally.config import AggregatorConfig, load_aggregator
 from edgetally.errors import EdgetallyError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from edgetally.bill.closed import AnyBill
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,11 +27,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--channel", default="*", metavar="GLOB")
     parser.add_argument(
+        "--by", choices=("edge", "region", "stream"), help="split the bill: what of it each of these had"
+    )
+    parser.add_argument(
         "--percentile", action="append", default=[], metavar="P", help="one more beside the 95th, such as 99.9"
     )
     parser.add_argument("--contracts", metavar="FILE", help=CONTRACTS_HELP)
     parser.add_argument("--check-contracts", metavar="FILE", help="only check a file of contracts")
-    parser.add_argument("--output", choices=("table", "csv", "json", "html"), default="table")
+    parser.add_argument("--output", choices=("table", "csv", "json", "html", "parquet", "events"), default="table")
+    parser.add_argument(
+        "--metrics",
+        metavar="FILE",
+        help="write how the contracts stand for node_exporter: NAME.prom",
+    )
+    parser.add_argument(
+        "--trend",
+        action="store_true",
+        help="what the contracts came to in the last 13 months, those that are closed",
+    )
     parser.add_argument(
         "--out", metavar="FILE", help="write to a file; of html a folder of pages too, unless it ends in .html"
     )
@@ -60,13 +78,15 @@ def _link(text: str) -> tuple[str, str]:
 def _report(options: argparse.Namespace) -> int:
     from edgetally.bill.adjustments import adjusted_text
     from edgetally.bill.closed import Closed
-    from edgetally.bill.find import find_bill
+    from edgetally.bill.find import find_bill, parse_percents
+    from edgetally.bill.split import split
     from edgetally.bill.text import OUTPUTS
 
     if options.output == "html":
         from edgetally.bill.page import publish
+    config = load_aggregator(options.config)
     with find_bill(
-        load_aggregator(options.config),
+        config,
         month=options.month,
         start=options.start,
         end=options.end,
@@ -78,11 +98,46 @@ def _report(options: argparse.Namespace) -> int:
         later = adjusted_text(bill) if isinstance(bill, Closed) else ""
         if later:
             print(f"edgetally: {later}", file=sys.stderr)
-        if options.output == "html":
+        if options.by:
+            bill.data["split"] = split(config, bill, options.by, options.channel, parse_percents(options.percentile))
+        if options.metrics:
+            _write_metrics(bill.data, options.metrics)
+        elif options.trend:
+            _put(_trend(config, bill.data, options.output), options.out)
+        elif options.output == "parquet":
+            _write_parquet(bill, options.out)
+        elif options.output == "html":
             publish.write(bill, options.out, options.link)
         else:
             _put(OUTPUTS[options.output](bill), options.out)
         return 0 if bill.data["completeness"]["complete"] else 1
+
+
+def _write_parquet(bill: AnyBill, out: str | None) -> None:
+    from edgetally.bill.parquet import write_folder
+
+    if out is None:
+        raise EdgetallyError("--output parquet writes several files: name a folder for them with --out")
+    write_folder(bill, out)
+
+
+def _write_metrics(bill: dict[str, Any], path: str) -> None:
+    from edgetally.bill.commit_watch import metrics
+    from edgetally.health.metrics import Figures
+
+    figures = Figures()
+    for metric in metrics(bill):
+        figures.set(metric.name, metric.what, metric.value, **metric.labels)
+    figures.write(path)
+
+
+def _trend(config: AggregatorConfig, bill: dict[str, Any], output: str) -> str:
+    from edgetally.bill.commit_watch import Month, trend
+    from edgetally.bill.text import listed
+
+    if not bill["period"]["name"]:
+        raise EdgetallyError("--trend is of months: name one with --month, or none for this month")
+    return listed(Month._fields, trend(config, bill), output)
 
 
 def _put(text: str, out: str | None) -> None:

@@ -8,7 +8,7 @@ import time
 from edgetally import table
 from edgetally.edge.archive import mib
 from edgetally.health.host import host_status
-from edgetally.health.status import AggregatorStatus, EdgeStatus, JobServer, Status
+from edgetally.health.status import AggregatorStatus, BesideStatus, EdgeStatus, JobServer, Status
 from edgetally.times import age
 from edgetally.wire import clock_offset
 
@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
+SHOWN_EDGES = 20
 DEFAULTS = {"config": None, "output": "table", "nagios": False, "metrics": None}
 PLAIN = ("config", "metrics")
 
@@ -93,8 +94,21 @@ def _aggregator_lines(status: AggregatorStatus) -> list[str]:
         f"batches     about {status['batches']} of {status['streams']} streams, "
         f"the last {age(status['last_commit'])} ago",
         *(f"job server  {_job_server_line(server)}" for server in status["job_servers"]),
+        *(f"edge        {_beside_line(edge)}" for edge in status["beside"][:SHOWN_EDGES]),
         f"quarantine  {', '.join(f'{count} {reason}' for reason, count in status['quarantine'].items()) or 'empty'}",
     ]
+
+
+def _beside_line(edge: BesideStatus) -> str:
+    """What an edge counted in the last day."""
+    return (
+        f"{edge['edge']}: logged {edge['logged']:,} bytes in the last day, servers counted {_bytes(edge['server'])}, "
+        f"on the wire {_bytes(edge['wire'])}" + (f" ({edge['of_wire']:.1%} logged)" if edge["of_wire"] else "")
+    )
+
+
+def _bytes(size: int | None) -> str:
+    return "-" if size is None else f"{size:,}"
 
 
 def _job_server_line(server: JobServer) -> str:

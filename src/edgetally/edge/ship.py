@@ -18,6 +18,7 @@ from pathlib import Path
 from edgetally.config import EdgeConfig
 from edgetally.edge.archive import archive, make_room, prune
 from edgetally.edge.closing import is_closed, reopen, wait_closed
+from edgetally.edge.counters import Meter
 from edgetally.edge.live_log import note_full
 from edgetally.edge.place import PIN
 from edgetally.edge.renamed import Renamed
@@ -122,6 +123,7 @@ class Ship:
         self.full = False
         self._said: set[str] = set()
         self._maker: BatchMaker | None = None
+        self._meter: Meter | None = None
 
     def warn(self, text: str) -> None:
         """Say, once, that something is wrong."""
@@ -166,6 +168,7 @@ class Ship:
         for problem in problems:
             self.warn(problem)
         self.spool.recover()
+        meter = self._meter = Meter(self.config, self.spool)
         no_room = self._no_room()
         with ExitStack() as places:
             rotations = [rotation for stream in streams if (rotation := self._begin(stream, places))]
@@ -177,6 +180,8 @@ class Ship:
                     rotation.run()
                     noted.append(rotation)
             self._reopen(rotations)
+            with self.guard():
+                self._read_counters(meter)
             for rotation in noted:
                 for item in rotation.place.batches():
                     with self.guard():
@@ -221,6 +226,12 @@ class Ship:
         wait_closed(items, opening, self.config.close_timeout)
         for place in opening:
             place.pin()
+
+    def _read_counters(self, meter: Meter) -> None:
+        """Look at what interface and servers have counted, now that the logs are rotated."""
+        meter.read()
+        for problem in meter.problems:
+            self.warn(problem)
 
     def _finish_or_leave(self, stream: Stream, item: Renamed, mine: bool) -> None:
         if is_closed(item.path):
@@ -282,7 +293,10 @@ class Ship:
     def _publish_and_archive(self, stream: Stream, item: Renamed) -> None:
         name = _batch_name(stream, item)
         if self.spool.find(name) is None:
-            self.spool.publish(name, self._batch(stream, item).encode())
+            batch = self._batch(stream, item)
+            if self._meter:
+                batch = self._meter.give_to(name, batch)
+            self.spool.publish(name, batch.encode())
         archive(item.path, self.spool.raw / stream.log)
 
     def _batch(self, stream: Stream, item: Renamed) -> Batch:

@@ -3,6 +3,7 @@
     outbox/  bodies not yet confirmed      sent/   confirmed by the ledger      held/  refused: a person must look
     raw/     archived raw logs, by log     state/  one small file a log
     wire/    the pinned ledger's id, how far our clock is from the database's, and what a ledger has lost for good
+    counters what interface and servers had counted when the last batch that says so was made
 
 The first line's folders and wire/ belong to the user who delivers: root takes nothing that lies there on trust.
 
@@ -71,6 +72,7 @@ class Spool:
         self.ledger = self.wire / "ledger"
         self.clock = self.wire / "clock"
         self.lost = self.wire / "lost"
+        self.counters = self.root / "counters"
 
     def prepare(self) -> None:
         """Make the folders that are missing; those that the delivery changes are the user's."""

@@ -12,6 +12,7 @@ from edgetally.health import gearman_queue_info
 from edgetally.health.gearman_queue_info import ServerError
 from edgetally.health.status import (
     AggregatorStatus,
+    BesideStatus,
     Books,
     GapStatus,
     JobServer,
@@ -20,6 +21,7 @@ from edgetally.health.status import (
     TwinStatus,
     WriterStatus,
 )
+from edgetally.ledger.beside import EdgeDay, days_before, edge_days, odd_text
 from edgetally.ledger.database import (
     DatabaseError,
     check_schema,
@@ -32,7 +34,7 @@ from edgetally.ledger.database import (
 from edgetally.ledger.gaps import gaps_of, notable_covers, other_gaps, streams
 from edgetally.ledger.machines import machine_text, twins, twins_text
 from edgetally.ledger.writer import read_writer
-from edgetally.limits import DAY, LATE_SLOT_SECONDS
+from edgetally.limits import DAY, HOUR, LATE_SLOT_SECONDS
 from edgetally.wire import clock_offset
 from edgetally.wire.batch import CANARY_STREAM, FUNCTION
 from edgetally.wire.receipts import RECEIPT_FUNCTION
@@ -126,6 +128,7 @@ def _books(cursor: Any, config: AggregatorConfig) -> Books:
         "gaps": _gaps(cursor, expected),
         "twins": _twins(cursor),
         "lines": _lines(cursor, expected),
+        "beside": _beside(cursor),
         "last_commit": _last_commit(cursor),
         "quarantine": quarantine,
     }
@@ -198,6 +201,26 @@ def _lines(cursor: Any, names: dict[int, str]) -> dict[str, LineCounts]:
     }
 
 
+def _beside(cursor: Any) -> list[BesideStatus]:
+    """What every edge counted beside its logs in the last 24 hours, up to this one, judged by the two weeks before."""
+    cursor.execute("SELECT UNIX_TIMESTAMP()")
+    until = int(cursor.fetchone()[0]) // HOUR * HOUR
+    days = edge_days(cursor, [*days_before(until - DAY), until - DAY, until])
+    return [_beside_of(edge, judged[-1]) for edge, judged in days.items()]
+
+
+def _beside_of(edge: str, day: EdgeDay) -> BesideStatus:
+    return {
+        "edge": edge,
+        "logged": day.sums.logged,
+        "server": day.sums.server if day.sums.server_seconds else None,
+        "wire": day.sums.wire if day.sums.wire_seconds else None,
+        "of_server": day.server.part,
+        "of_wire": day.wire.part,
+        "text": odd_text(edge, day) if day.is_odd else "",
+    }
+
+
 def _each(cursor: Any, names: dict[int, str], query: str) -> list[Any]:
     """The rows of one query for each stream, many streams in one statement. {0} is the stream's number."""
     numbers = list(names)
@@ -267,6 +290,7 @@ def _judge(books: Books, job_servers: list[JobServer]) -> tuple[list[str], list[
     if gaps:
         warnings.append(f"{_streams(gaps)} had gaps in the last day: `edgetally report` names them")
     warnings += _lines_problems(books["lines"])
+    warnings += [f"in the last day {edge['text']}" for edge in books["beside"] if edge["text"]]
     if books["quarantine"]:
         warnings.append(
             f"{sum(books['quarantine'].values())} payloads are in quarantine and not counted: look at "

@@ -1,4 +1,4 @@
-"""`edgetally status --metrics FILE`: the status for node_exporter's textfile collector.
+"""`edgetally status --metrics FILE`: the status for node_exporter's textfile collector, and a bill's metrics.
 
 monitoring/edgetally.rules.yml judges these; docs/how-to/monitor.md lists them. When something happened is a time
 and not an age, so that a file that is not written any more does not look young for ever.
@@ -13,32 +13,45 @@ from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
 from edgetally import __version__
 from edgetally.errors import EdgetallyError
-from edgetally.health.status import STATES, AggregatorStatus, EdgeStatus, JobServer, LostStatus, Status, clock_of
+from edgetally.health.status import (
+    STATES,
+    AggregatorStatus,
+    BesideStatus,
+    EdgeStatus,
+    JobServer,
+    LostStatus,
+    Status,
+    clock_of,
+)
 
 
 def write(path: str, statuses: list[Status]) -> None:
     """Write the metrics of a host, atomically."""
-    if not path.endswith(".prom"):
-        raise EdgetallyError(f"--metrics {path}: node_exporter reads only files that end in .prom: name one")
     figures = Figures()
     for status in statuses:
         figures.add(status)
-    try:
-        write_to_textfile(path, figures.registry)
-    except OSError as error:
-        raise EdgetallyError(
-            f"{path} cannot be written ({error.strerror}): see that its folder is there, "
-            "edge_shipper_metrics_dir or aggregator_metrics_dir"
-        ) from None
-    os.chmod(path, 0o644)  # the exporter is another user, whatever our umask is
+    figures.write(path)
 
 
 class Figures:
-    """The metrics of one host."""
+    """The metrics of one file."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._gauges: dict[str, Gauge] = {}
+
+    def write(self, path: str) -> None:
+        """Write them, atomically."""
+        if not path.endswith(".prom"):
+            raise EdgetallyError(f"--metrics {path}: node_exporter reads only files that end in .prom: name one")
+        try:
+            write_to_textfile(path, self.registry)
+        except OSError as error:
+            raise EdgetallyError(
+                f"{path} cannot be written ({error.strerror}): see that its folder is there, "
+                "edge_shipper_metrics_dir or aggregator_metrics_dir"
+            ) from None
+        os.chmod(path, 0o644)  # the exporter is another user, whatever our umask is
 
     def set(self, name: str, what: str, value: float | None, **labels: str) -> None:
         """Give a metric a value; one without a value is left out."""
@@ -107,8 +120,18 @@ class Figures:
             self.set("stream_lines", "Lines of its logs of the last day", lines["lines"], stream=stream)
             self.set("stream_rejected_lines", "Of these those that fit no format", lines["rejected"], stream=stream)
             self.set("stream_skewed_lines", "And those outside their log's time", lines["skewed"], stream=stream)
+        for beside in status["beside"]:
+            self._beside(beside)
         for stream, seconds in gaps.items():
             self.set("stream_gap_seconds", "Time of the last day that no batch vouches for", seconds, stream=stream)
+
+    def _beside(self, beside: BesideStatus) -> None:
+        edge = beside["edge"]
+        self.set("edge_logged_bytes", "Bytes of an edge's logs of the last day", beside["logged"], edge=edge)
+        self.set("edge_server_bytes", "Bytes that its servers counted then", beside["server"], edge=edge)
+        self.set("edge_wire_bytes", "Bytes that its interface sent then", beside["wire"], edge=edge)
+        odd = int(bool(beside["text"]))
+        self.set("edge_unseen", "1 where its logs have an unusual part of these, else 0", odd, edge=edge)
 
     def _job_server(self, server: JobServer) -> None:
         name = server["server"]

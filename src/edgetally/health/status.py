@@ -128,6 +128,19 @@ class LineCounts(TypedDict):
     skewed: int
 
 
+class BesideStatus(TypedDict):
+    """What an edge counted in the last day, bytes, and the parts of it that its logs have; None where it has told
+    nothing. text: what is odd of it, empty where all is as usual."""
+
+    edge: str
+    logged: int
+    server: int | None
+    wire: int | None
+    of_server: float | None
+    of_wire: float | None
+    text: str
+
+
 class Books(TypedDict):
     """The part of an aggregator's status that its tables tell.
 
@@ -144,6 +157,7 @@ class Books(TypedDict):
     gaps: list[GapStatus]
     twins: list[TwinStatus]
     lines: dict[str, LineCounts]
+    beside: list[BesideStatus]
     last_commit: float | None
     quarantine: dict[str, int]
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from edgetally.config import AggregatorConfig
-from edgetally.limits import MAX_CHANNELS
+from edgetally.limits import MAX_CHANNELS, SLOT_SECONDS
 from edgetally.wire.batch import Batch
 from edgetally.wire.envelope import BatchError, Envelope, content_hash, open_envelope
 
@@ -85,6 +85,13 @@ class Admitted(NamedTuple):
         """When the time that it covers begins, epoch seconds."""
         low, high = self.batch.covers
         return high if low is None else low
+
+    @property
+    def first_slot(self) -> int:
+        """The first slot of the time that it covers."""
+        low, _high = self.batch.covers
+        begin = min((row[0] for row in self.batch.rows), default=self.begin) if low is None else low
+        return int(begin) // SLOT_SECONDS * SLOT_SECONDS
 
 
 def _pack(body: bytes) -> bytes:

@@ -22,12 +22,13 @@ class LedgerMemory:
 
     It is true as long as all of them were committed and nobody else has written, which their numbers tell.
     ids: name to id, by table. streams: those whose batches were looked at, by stream_id. refused: the payloads
-    that were put aside, also in transactions that came to nothing.
+    that were put aside, also in transactions that came to nothing. regions: what each edge said last of where it is.
     """
 
     ids: defaultdict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     streams: dict[int, Newest] = field(default_factory=dict)
     refused: int = 0
+    regions: dict[str, str] = field(default_factory=dict)
     _commit_no: int = 0
 
     def follow(self, commit_no: int) -> None:
@@ -40,4 +41,5 @@ class LedgerMemory:
         """Forget all."""
         self.ids.clear()
         self.streams.clear()
+        self.regions.clear()
         self._commit_no = 0

@@ -28,6 +28,7 @@ QUARANTINE_ROWS = 1_000  # payloads of each edge
 QUARANTINE_BYTES = 256 << 20  # of each edge, together
 STRANGERS_PAYLOAD = 4096  # kept of each payload whose signature is not good, so anybody's
 STRANGERS_ROWS = 100  # all of those
+EDGE_COUNTERS = ("wire", "wire_seconds", "server", "server_seconds")
 HOST_SECONDS = 62 * DAY
 CANARY_SECONDS = DAY
 
@@ -181,6 +182,7 @@ class Statements:
         """Add to the counters, in key order; slots older than the detail to those of all streams alone."""
         self._upsert("traffic", ("channel_id", "slot", "stream_id"), changes.by_stream(detail_from))
         self._upsert("channel_traffic", ("channel_id", "slot"), changes.by_channel())
+        self._add_hours(changes)
         if changes.hosts:
             self.cursor.executemany(
                 "INSERT INTO unassigned_host (day, host, requests, bytes) VALUES (%s, %s, %s, %s) "
@@ -225,6 +227,36 @@ class Statements:
             size += len(row) + 1
         if group:
             self.cursor.execute(head + ",".join(group))
+
+    def _add_hours(self, changes: CounterChanges) -> None:
+        """Add to what was logged and counted beside the logs, by the hour."""
+        hours = [(hour, stream_id, size) for (hour, stream_id), size in sorted(changes.logged.items())]
+        if hours:
+            self.cursor.executemany(
+                "INSERT INTO stream_hour (hour, stream_id, bytes) VALUES (%s, %s, %s) "
+                "ON DUPLICATE KEY UPDATE bytes = bytes + VALUES(bytes)",
+                hours,
+            )
+        if changes.counted:
+            sums = ", ".join(f"{name} = {name} + VALUES({name})" for name in EDGE_COUNTERS)
+            self.cursor.executemany(
+                f"INSERT INTO edge_hour (hour, edge, {', '.join(EDGE_COUNTERS)}) "  # noqa: S608
+                f"VALUES (%s, %s, %s, %s, %s, %s) ON DUPLICATE KEY UPDATE {sums}",
+                [(hour, edge.encode(), *told) for (hour, edge), told in sorted(changes.counted.items())],
+            )
+
+    def note_region(self, edge: str, slot: int, region: str) -> None:
+        """Note where an edge is from a slot on, where the newest note before it says otherwise."""
+        self.cursor.execute(
+            "SELECT region FROM edge_region WHERE edge = %s AND slot <= %s ORDER BY slot DESC LIMIT 1",
+            (edge.encode(), slot),
+        )
+        known = self.cursor.fetchone()
+        if known is None or known[0].decode() != region:
+            self.cursor.execute(
+                "REPLACE INTO edge_region (edge, slot, region) VALUES (%s, %s, %s)",
+                (edge.encode(), slot, region.encode()),
+            )
 
     # --- the quarantine
 
@@ -325,6 +357,8 @@ class Statements:
     def forget_detail(self, first: int) -> None:
         """Keep the detail of a first slot on; the partitions before it are dropped later."""
         self.cursor.execute("UPDATE detail SET from_slot = GREATEST(from_slot, %s)", (first,))
+        for table in ("stream_hour", "edge_hour"):
+            self.cursor.execute(f"DELETE FROM {table} WHERE hour < %s", (first,))  # noqa: S608
 
 
 def _sql_key(item: Admitted) -> str:

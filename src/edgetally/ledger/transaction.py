@@ -46,6 +46,7 @@ class Transaction:
         changes = CounterChanges()
         for item in following:
             self._add(item, changes)
+            self._note_edge(item, changes)
             states[item.place] = "committed"
         for item in others:
             try:
@@ -155,6 +156,7 @@ class Transaction:
             if self.sql.content(item) == item.incoming.sha256:
                 return "already"
             raise BatchError("conflict", "the ledger has another batch of the same number")
+        self._note_edge(item, changes)  # whatever revision tells of it: no other does
         if not superseded:
             self._replace(older, item, changes)
             self._add(item, changes)
@@ -172,6 +174,14 @@ class Transaction:
 
     def _add(self, item: Admitted, changes: CounterChanges) -> None:
         changes.add(item.stream_id, self._channel_ids(item.batch), item.batch)
+
+    def _note_edge(self, item: Admitted, changes: CounterChanges) -> None:
+        """Note what a batch that is new to the ledger tells of its edge."""
+        changes.add_counted(item.batch)
+        edge, region = edge_of(item.batch.stream), item.batch.region
+        if region and self.memory.regions.get(edge) != region:
+            self.sql.note_region(edge, item.first_slot, region)
+            self.memory.regions[edge] = region
 
     def _channel_ids(self, batch: Batch) -> list[int]:
         return list(map(self.memory.ids["channel"].__getitem__, batch.channels))

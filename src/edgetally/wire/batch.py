@@ -17,6 +17,7 @@ from edgetally.digest import sha256
 from edgetally.limits import MAX_BATCH_BYTES, SLOT_SECONDS, UNASSIGNED_HOSTS
 from edgetally.record import NamedTuple
 from edgetally.wire.bounded import read_json
+from edgetally.wire.counters import Counters, read_counters
 from edgetally.wire.envelope import NOBODY, BatchError, edge_of
 
 TYPE_CHECKING = False
@@ -64,6 +65,8 @@ class _Fields(NamedTuple):
     part: int = 0
     parts: int = 1
     missing: tuple[float, float] | None = None
+    counters: Counters | None = None
+    region: str = ""
 
 
 class Batch(_Fields):
@@ -72,7 +75,8 @@ class Batch(_Fields):
     covers: (from, to) in epoch seconds; from is None in a generation's first batch. continuity: `ok` or `broken`;
     log: `ok`, `absent` or `disk_full`. missing: a time (from, to), epoch seconds, that is missing besides, as the clock
     was set since. lines = requests in rows + rejected.
-    unassigned_hosts: (host, requests, bytes), the biggest only.
+    unassigned_hosts: (host, requests, bytes), the biggest only. counters: what the edge counted beside its logs;
+    region: where the edge is, empty where it does not say.
     """
 
     @cached_property
@@ -107,6 +111,7 @@ class Batch(_Fields):
                 skewed=0,
                 unassigned_hosts=(),
                 missing=None,
+                counters=None,
                 part=number,
             )
             for number in range(1, parts)
@@ -132,9 +137,17 @@ class Batch(_Fields):
         }
         if self.missing:
             data.update(missing=self.missing)
+        extra = self._extra()
+        if extra:
+            data.update(extra=extra)
         if self.parts > 1:
             data.update(part=self.part, parts=self.parts)
         return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+
+    def _extra(self) -> dict[str, Any]:
+        """What no sum needs. A reader leaves out what it does not know of it, so that it may grow."""
+        counters = {"counters": self.counters.data()} if self.counters else {}
+        return {**counters, "region": self.region} if self.region else counters
 
     @classmethod
     def decode(cls, body: bytes) -> Batch:
@@ -161,7 +174,7 @@ def is_name(value: Any) -> bool:
 
 def _from_json(data: dict[str, Any]) -> Batch:
     """Check every field of a decoded body, and its sums."""
-    optional = {"part", "parts", "missing"}
+    optional = {"part", "parts", "missing", "extra"}
     names = {name for name in data if name not in optional}
     wanted = set(_FIELDS)
     if names != wanted or ("part" in data) != ("parts" in data):
@@ -170,6 +183,7 @@ def _from_json(data: dict[str, Any]) -> Batch:
     rows: tuple[Row, ...] = tuple(map(tuple, data["rows"]))
     hosts = tuple((host, requests, size) for host, requests, size in data["unassigned_hosts"])
     low, high = data["covers"]
+    extra = dict(data.get("extra", {}))
     batch = Batch(
         stream=data["stream"],
         generation=data["generation"],
@@ -186,6 +200,8 @@ def _from_json(data: dict[str, Any]) -> Batch:
         part=data.get("part", 0),
         parts=data.get("parts", 1),
         missing=tuple(data["missing"]) if "missing" in data else None,
+        counters=read_counters(extra.get("counters")),
+        region=extra.get("region", ""),
     )
     for what, fine in _checks(batch):
         if not fine:
@@ -244,6 +260,7 @@ def _checks(batch: Batch) -> list[tuple[str, bool]]:
         ("covers[0] is null in a generation's first batch alone", (low is None) == (batch.seq == 1)),
         ("its continuity is neither ok nor broken", batch.continuity in ("ok", "broken")),
         ("its missing time is not two times", batch.missing is None or _is_span(batch.missing)),
+        ("its region has no usable name", batch.region == "" or is_name(batch.region)),
         ("its log is neither ok, absent nor disk_full", batch.log in ("ok", "absent", "disk_full")),
         ("a channel has no usable name", all(map(is_name, batch.channels)) and len(set(batch.channels)) == names),
         ("a row is not a row", _are_rows(batch.rows, names)),

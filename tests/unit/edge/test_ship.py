@@ -33,7 +33,7 @@ GENERATION = "0123456789abcdef"
 @pytest.fixture
 def edge(tmp_path: Path) -> Edge:
     """An edge that was installed an hour ago."""
-    edge = Edge(tmp_path)
+    edge = Edge(tmp_path, interface="lo")
     (tmp_path / "installed").mkdir()
     marker = tmp_path / "installed" / "access"
     marker.touch()
@@ -558,6 +558,15 @@ def check_whole(edge: Edge, server: Writer) -> None:
     assert archived.count(b"\n") == server.number
     assert not list(edge.spool.root.rglob("*.tmp"))
     assert edge.files() == ["access.log"]
+    check_counters(edge, bodies)
+
+
+def check_counters(edge: Edge, bodies: list[dict[str, Any]]) -> None:
+    """What was counted beside the log is told without a hole and without doubling, up to the last batch."""
+    told = sorted(body["extra"]["counters"]["time"] for body in bodies if "extra" in body)
+    assert told
+    assert all(one[1] == other[0] for one, other in zip(told, told[1:]))
+    assert json.loads(edge.spool.counters.read_text())["next"]["time"] == told[-1][1]
 
 
 def test_killed_at_every_step(edge: Edge, server: Writer) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from edgetally import limits
 from edgetally.wire.batch import Batch, unique_id
+from edgetally.wire.counters import Counters
 from edgetally.wire.envelope import BatchError, Key, content_hash, derive_key, edge_of, seal, unseal
 
 MASTER = "a master key of at least 32 characters"
@@ -51,6 +52,28 @@ def test_a_batch_that_calls_another_time_missing_survives_it_too() -> None:
     assert [part.missing for part in parts] == [wrong.missing, *[None] * (len(parts) - 1)]
     assert len(parts) > 1
     assert b"missing" not in BODY
+
+
+def test_a_batch_that_tells_of_its_edge_survives_it_too() -> None:
+    """Its first part alone has the counters; a batch of an edge that tells nothing is the same bytes as ever."""
+    counters = Counters(1_780_000_000.5, 1_780_000_300.0, 12_000, None, "eth0")
+    telling = BATCH._replace(counters=counters, region="eu-west")
+    (body,) = telling.encode()
+    assert Batch.decode(body) == telling
+    parts = [Batch.decode(part) for part in telling._replace(rows=BATCH.rows * 100).encode(max_bytes=2000)]
+    assert len(parts) > 1
+    assert [part.counters for part in parts] == [counters, *[None] * (len(parts) - 1)]
+    assert {part.region for part in parts} == {"eu-west"}
+    assert b"extra" not in BODY
+    assert Batch.decode(BODY)._replace(counters=counters, region="eu-west") == telling
+
+
+def test_what_a_newer_edge_tells_besides_is_left_out() -> None:
+    """So that `extra` may grow without a batch being refused; the sums are never in it."""
+    counters = {"version": 2, "anything": [1, {"else": 2}]}
+    assert Batch.decode(altered(extra={"counters": counters, "weather": "fine"})) == BATCH
+    known = {"version": 1, "time": [1, 2.5], "wire": 3, "server": 4, "device": "", "loss": 7}
+    assert Batch.decode(altered(extra={"counters": known})).counters == Counters(1, 2.5, 3, 4)
 
 
 def test_the_body_is_the_designs() -> None:
@@ -102,7 +125,21 @@ def altered(**fields: Any) -> bytes:
         b"null",
         b"\xff",
         b"[" * 100_000,
+        altered(another=1),
         altered(extra=1),
+        altered(extra={"region": 1}),
+        altered(extra={"region": ["eu"]}),
+        altered(extra={"region": "e" * 256}),
+        altered(extra={"counters": 1}),
+        altered(extra={"counters": {}}),
+        altered(extra={"counters": {"version": 1}}),
+        altered(extra={"counters": {"version": 1, "time": [2, 1], "wire": 1, "server": 1, "device": ""}}),
+        altered(extra={"counters": {"version": 1, "time": [1, 1 << 40], "wire": 1, "server": 1, "device": ""}}),
+        altered(extra={"counters": {"version": 1, "time": [1, 2], "wire": -1, "server": 1, "device": ""}}),
+        altered(extra={"counters": {"version": 1, "time": [1, 2], "wire": 1, "server": 1 << 63, "device": ""}}),
+        altered(extra={"counters": {"version": 1, "time": [1, 2], "wire": 1.5, "server": 1, "device": ""}}),
+        altered(extra={"counters": {"version": 1, "time": [1, 2], "wire": 1, "server": 1, "device": "e\n"}}),
+        altered(extra={"counters": {"version": 1, "time": [1, 2], "wire": 1, "server": 1, "device": 7}}),
         altered(lines=7),
         altered(bytes=1001),
         altered(seq=0),

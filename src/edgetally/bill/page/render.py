@@ -14,8 +14,10 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from edgetally import __version__
+from edgetally.bill.beside import WHY, odd_days
 from edgetally.bill.bill import remarks
 from edgetally.bill.page.channel_page import Sheet
+from edgetally.bill.split import remarks as split_remarks
 from edgetally.bill.zones import zone_named
 from edgetally.errors import EdgetallyError
 
@@ -55,6 +57,9 @@ class Renderer:
                 f"{bill['period']['slots']:,} the one at rank {rule['rank']:,} (nearest rank), without interpolation. "
                 "Mbit/s are bytes × 8 / 300 / 10⁶, summed over all edges."
             ),
+            "split_remarks": list(split_remarks(bill["split"])) if "split" in bill else [],
+            "beside_why": WHY,
+            "odd_days": odd_days(bill.get("beside", [])),
             "completeness": [*_completeness(bill["completeness"]), *remarks(bill["completeness"])],
         }
         self.contracts: dict[str, list[dict[str, Any]]] = {}
