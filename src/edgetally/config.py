@@ -64,7 +64,7 @@ class EdgeConfig(NamedTuple):
     linger_timeout: so long after another program's rotation an old process of the server may write to a file that
     nobody knows. quota_bytes: what the spool may take; reserve_bytes: what it leaves free on its file system. user: who
     tallies and talks to the network, where root runs it; empty for root itself. engine: what reads the logs, one of
-    ENGINES.
+    ENGINES. tls: the folder of what TLS to the job servers needs, as wire/tls says; empty for plain TCP.
     """
 
     edge: str
@@ -84,6 +84,7 @@ class EdgeConfig(NamedTuple):
     include_existing: bool = False
     user: str = "edgetally"
     engine: str = "auto"
+    tls: str = ""
     path: str = EDGE_CONFIG
 
 
@@ -118,6 +119,7 @@ class AggregatorConfig(NamedTuple):
     detail_days: how long the counters of each stream are kept, 0 for good; those of all streams are kept for good.
     edges: the names of the edges that may send; none given: every edge whose key comes from a master key.
     max_slot_bytes: what a batch may count at most in one slot, channel and kind: by default, what 10 Tbit/s send.
+    tls: as an edge's.
     """
 
     job_servers: tuple[str, ...]
@@ -129,6 +131,7 @@ class AggregatorConfig(NamedTuple):
     detail_days: int = 400
     edges: frozenset[str] = frozenset()
     max_slot_bytes: int = 375 * 10**12
+    tls: str = ""
     path: str = AGGREGATOR_CONFIG
 
 
@@ -298,6 +301,7 @@ _RULES: dict[str, Check] = {
     "spool": _path,
     "path": _path,
     "private": lambda value: _path(value) if value else None,
+    "tls": lambda value: _path(value) if value else None,
     "engine": _engine,
     "splay": _at_least(0),
     "close_timeout": _at_least(0),
