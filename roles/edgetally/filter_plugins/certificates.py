@@ -7,6 +7,7 @@ that a host holds is still the right one is seen by making it once more, and not
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import re
@@ -25,6 +26,8 @@ RENEWED = timedelta(days=60)
 """A certificate that ends sooner is made anew."""
 
 AUTHORITY_VALID = datetime(2020, 1, 1, tzinfo=timezone.utc), datetime(2049, 12, 31, tzinfo=timezone.utc)
+NAMES = ("authority.pem", "certificate.pem", "key.pem")
+MODES = ("true", "false", "migrate")
 SECRET_LENGTH = 32
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 
@@ -40,8 +43,37 @@ def tls_files(secret: str, name: str, server: bool, held: str = "", now: datetim
     return {"authority.pem": authority.pem, **made}
 
 
-def tls_problems(secret: str, name: str) -> list[str]:
-    """What is wrong with the secret, or with a host's name, a sentence each."""
+def tls_entries(
+    held: str, wanted: bool, folder: str, group: str, secret: str, name: str, server: bool
+) -> list[dict[str, Any]]:
+    """The folder of a host's files and the files themselves, as the module host_files wants them.
+
+    held, secret, name, server: as `tls_files` has them. wanted: else they are to go. group: who reads the key, too.
+    """
+    files = tls_files(secret, name, server, held) if wanted else dict.fromkeys((*NAMES, ""), "")
+    rights = {"owner": "root", "group": group, "mode": "0640", "shown": False}
+    entries = [
+        {
+            "path": f"{folder}/{file}".rstrip("/"),
+            "state": "file" if wanted else "absent",
+            "content": base64.b64encode(text.encode()).decode(),
+            **rights,
+        }
+        for file, text in files.items()
+    ]
+    return [{**rights, "path": folder, "state": "folder", "mode": "0750"}, *entries] if wanted else entries
+
+
+def tls_problems(mode: Any, secret: str, name: str, revoked: list[str]) -> list[str]:
+    """What is wrong with what the inventory says of TLS, a sentence each; nothing where all is plain.
+
+    mode: edgetally_tls. secret: edgetally_ca_key. name: the host's. revoked: edgetally_revoked.
+    """
+    mode = str(mode).lower()
+    if mode not in MODES:
+        return [f"edgetally_tls is {mode}: it is true, false, or, while a fleet comes to TLS, migrate."]
+    if mode == "false":
+        return []
     problems = []
     if len(secret) < SECRET_LENGTH:
         problems.append(
@@ -52,6 +84,11 @@ def tls_problems(secret: str, name: str) -> list[str]:
         problems.append(
             f"{name} cannot stand in a certificate: give the host a name of at most 64 letters, digits, dots, dashes "
             "and underscores in the inventory, and its address as ansible_host."
+        )
+    if name in revoked:
+        problems.append(
+            f"{name} is in edgetally_revoked, so it gets no certificate, and nothing was changed there: take it out of "
+            "that list, or of the inventory."
         )
     return problems
 
@@ -152,4 +189,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """By name."""
-        return {"tls_files": tls_files, "tls_problems": tls_problems}
+        return {"tls_entries": tls_entries, "tls_problems": tls_problems}
