@@ -51,7 +51,11 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--runs", type=int, default=3, metavar="N", help="rounds; medians are shown (%(default)s)")
     report.add_argument("--channels", type=int, default=1_000, metavar="N", help="channels (%(default)s)")
     report.set_defaults(run=_report)
-    for command in (tally, aggregate, report):
+    wire = commands.add_parser("wire", help="jobs to a job server and back, over plain TCP and over TLS")
+    wire.add_argument("--runs", type=int, default=5, metavar="N", help="rounds; medians are shown (%(default)s)")
+    wire.add_argument("--jobs", type=int, default=3_000, metavar="N", help="jobs of a round (%(default)s)")
+    wire.set_defaults(run=_wire)
+    for command in (tally, aggregate, report, wire):
         command.add_argument("--edgetally", type=Path, default=Edgetally.pyz, metavar="FILE", help="another .pyz")
         command.add_argument("--out", type=Path, metavar="FILE", help="write all figures as JSON")
     return parser
@@ -80,6 +84,13 @@ def _report(options: argparse.Namespace) -> int:
 
     say(f"{_cpu()}, {os.cpu_count()} CPUs; medians of {options.runs} rounds")
     return report.main(options)
+
+
+def _wire(options: argparse.Namespace) -> int:
+    from tests.bench import wire  # as above
+
+    say(f"{_cpu()}, {os.cpu_count()} CPUs; medians of {options.runs} rounds")
+    return wire.main(options)
 
 
 def _some(known: Collection[str]) -> Any:

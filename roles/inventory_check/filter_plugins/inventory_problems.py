@@ -139,8 +139,8 @@ def _ports(fleet: Fleet) -> Iterator[str]:
         elif not ports & (named or strange):
             yield (
                 f"{host} is to listen on port {' and '.join(sorted(ports))} ({variable}), and "
-                f"edgetally_gearmand_servers has {', '.join(sorted(named or strange))}: nobody would reach it; give both "
-                "the same port."
+                f"edgetally_gearmand_servers has {', '.join(sorted(named or strange))}: nobody would reach it; give "
+                "both the same port."
             )
 
 
