@@ -34,6 +34,12 @@ options:
       - More than 0 and at most 3600.
     type: float
     default: 5.0
+  tls:
+    description:
+      - The folder on the managed host that holds authority.pem, certificate.pem and key.pem, to ask over TLS.
+      - Empty for plain TCP.
+    type: str
+    default: ""
   queues:
     description:
       - The queues (gearman calls them functions) to look at.
@@ -120,6 +126,11 @@ server:
       returned: always
       type: str
       sample: "0.14"
+    certificate_ends:
+      description: When the server's certificate ends, in seconds since 1970. Null where it was not asked over TLS.
+      returned: always
+      type: float
+      sample: 1858982400.0
 queues:
   description:
     - One entry for each queue looked at, by name.
@@ -246,6 +257,11 @@ try:
 except ImportError:  # the program edgetally asks its job servers with the same code, where there is no Ansible
     AnsibleModule = None
 
+try:
+    from ansible.module_utils.edgetally_tls import peer_ends, secure
+except ImportError:
+    from edgetally.wire.tls import peer_ends, secure
+
 MAX_ANSWER = 16 * 1024 * 1024
 """Bytes of one answer. A queue takes some 40 bytes, so this is room for 400,000."""
 
@@ -278,15 +294,22 @@ class ServerError(Exception):
 class Connection:
     """A connection to a job server. All that it does, from the look-up of the name on, ends by one deadline."""
 
-    def __init__(self, host: str, port: int, timeout: float) -> None:
+    def __init__(self, host: str, port: int, timeout: float, tls: str = "") -> None:
         """Look `host` up and connect; `timeout` is in seconds and for everything together.
 
-        Raises ServerError when the name has no address or no address accepts.
+        tls: the folder of what TLS needs. Raises ServerError when the name has no address, or no address accepts.
         """
         self.where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self.timeout = timeout
         self.deadline = time.monotonic() + timeout
         self.socket = self._connect(self._look_up(host, port))
+        if tls:
+            self.socket = self._secure(tls)
+
+    def certificate_ends(self) -> float | None:
+        """Return when the server's certificate ends, in epoch seconds; None where there is no TLS."""
+        ends: float | None = peer_ends(self.socket)
+        return ends
 
     def close(self) -> None:
         """Hang up."""
@@ -385,6 +408,14 @@ class Connection:
             else:
                 return candidate
         raise ServerError(self._why_not_connected(cause)) from cause
+
+    def _secure(self, tls: str) -> socket.socket:
+        """Speak TLS from now on."""
+        try:
+            secured: socket.socket = secure(self.socket, tls, max(self._left(), 0.001))
+        except OSError as error:
+            raise ServerError(f"The job server {self.where} is not reached over TLS: {error.strerror}.") from error
+        return secured
 
     def _why_not_connected(self, cause: OSError) -> str:
         if cause.errno == errno.ECONNREFUSED:
@@ -604,8 +635,9 @@ def listening(port: int) -> str:
 def examine(options: dict[str, Any]) -> dict[str, Any]:
     """Ask the server and judge its queues: the module's return values. Raises ServerError."""
     wanted = [one for one in options["queues"] if one]
-    connection = Connection(options["host"], options["port"], options["timeout"])
+    connection = Connection(options["host"], options["port"], options["timeout"], options["tls"])
     try:
+        ends = connection.certificate_ends()
         version = connection.version()
         queues = select(connection.status(), wanted)
         for name, waiting in connection.priorities().items():
@@ -615,7 +647,7 @@ def examine(options: dict[str, Any]) -> dict[str, Any]:
     finally:
         connection.close()
     problems = judge(queues, wanted, options["max_waiting"], options["min_workers"])
-    return result(options, problems, version, queues, workers)
+    return result(options, problems, version, queues, workers, ends)
 
 
 def result(
@@ -624,11 +656,17 @@ def result(
     version: str = "",
     queues: dict[str, Queue] | None = None,
     workers: list[dict[str, Any]] | None = None,
+    certificate_ends: float | None = None,
 ) -> dict[str, Any]:
     """Return the module's return values; the keys are the same in every case."""
     queues = queues or {}
     return {
-        "server": {"host": options["host"], "port": options["port"], "version": version},
+        "server": {
+            "host": options["host"],
+            "port": options["port"],
+            "version": version,
+            "certificate_ends": certificate_ends,
+        },
         "queues": queues,
         "workers": workers or [],
         "totals": {count: sum(queue[count] for queue in queues.values()) for count in COUNTS},
@@ -644,6 +682,7 @@ def main() -> None:
             "host": {"type": "str"},
             "port": {"type": "int", "default": 7003},
             "timeout": {"type": "float", "default": 5.0},
+            "tls": {"type": "str", "default": ""},
             "queues": {"type": "list", "elements": "str", "default": []},
             "max_waiting": {"type": "int"},
             "min_workers": {"type": "int"},

@@ -30,7 +30,7 @@ _TAKEN = (
     "playbooks",
     "roles",
 )
-_PLUGINS = {"library": "plugins/modules", "filter_plugins": "plugins/filter"}
+_PLUGINS = {"library": "plugins/modules", "module_utils": "plugins/module_utils", "filter_plugins": "plugins/filter"}
 
 
 def build(root: Path, version: str) -> Path:
@@ -49,7 +49,10 @@ def content(root: Path) -> dict[str, bytes]:
     names = sorted(
         name for path, data in files.items() if path.startswith("plugins/filter/") for name in _filters(data)
     )
+    shared = f"ansible_collections.{NAMESPACE}.{NAME}.plugins.module_utils.edgetally_tls".encode()
     for path in files:
+        if path.startswith("plugins/modules/"):
+            files[path] = files[path].replace(b"ansible.module_utils.edgetally_tls", shared)
         if path.startswith("roles/") and path.endswith((".yml", ".j2")):
             files[path] = _with_full_names(files[path], names)
     site = (root / "site.yml").read_text("utf-8")
@@ -69,7 +72,7 @@ def oldest_ansible(root: Path) -> str:
 
 def _sources(root: Path) -> Iterator[tuple[str, Path]]:
     """Each file with its place in the collection."""
-    for top in (*_TAKEN, "library"):
+    for top in (*_TAKEN, "library", "module_utils"):
         for path in sorted([root / top, *(root / top).rglob("*")]):
             if path.is_file() and path.suffix != ".pyc":
                 folder = _PLUGINS.get(path.parent.name)

@@ -74,7 +74,8 @@ class EdgeConfig(NamedTuple):
     nobody knows. quota_bytes: what the spool may take; reserve_bytes: what it leaves free on its file system. user: who
     tallies and talks to the network, where root runs it; empty for root itself. engine: what reads the logs, one of
     ENGINES. interface: whose transmit counter is read, empty for the default route's; counters: the servers whose own
-    are; region: where the edge is, empty where no bill asks.
+    are; region: where the edge is, empty where no bill asks. tls: the folder of what TLS to the job servers needs, as
+    wire/tls says; empty for plain TCP.
     """
 
     edge: str
@@ -97,6 +98,7 @@ class EdgeConfig(NamedTuple):
     interface: str = ""
     counters: tuple[CounterConfig, ...] = ()
     region: str = ""
+    tls: str = ""
     path: str = EDGE_CONFIG
 
 
@@ -136,7 +138,7 @@ class AggregatorConfig(NamedTuple):
     detail_days: how long the counters of each stream are kept, 0 for good; those of all streams are kept for good.
     edges: the names of the edges that may send; none given: every edge whose key comes from a master key.
     max_slot_bytes: what a batch may count at most in one slot, channel and kind: by default, what 10 Tbit/s send.
-    max_waiting: how many batches may wait in a job server, as its unit tells it.
+    max_waiting: how many batches may wait in a job server, as its unit tells it. tls: as an edge's.
     """
 
     job_servers: tuple[str, ...]
@@ -149,6 +151,7 @@ class AggregatorConfig(NamedTuple):
     edges: frozenset[str] = frozenset()
     max_slot_bytes: int = 375 * 10**12
     max_waiting: int = 200_000
+    tls: str = ""
     path: str = AGGREGATOR_CONFIG
 
 
@@ -341,6 +344,7 @@ _RULES: dict[str, Check] = {
     "spool": _path,
     "path": _path,
     "private": lambda value: _path(value) if value else None,
+    "tls": lambda value: _path(value) if value else None,
     "engine": _engine,
     "interface": _interface,
     "program": _program,

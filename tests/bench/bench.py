@@ -56,7 +56,11 @@ def _parser() -> argparse.ArgumentParser:
     rollout.add_argument("playbook", metavar="PLAYBOOK", help="it changes what it changes")
     rollout.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENT", help="as for ansible-playbook")
     rollout.set_defaults(run=lambda options: playbook.main([options.playbook, *options.arguments]))
-    for command in (tally, aggregate, report):
+    wire = commands.add_parser("wire", help="jobs to a job server and back, over plain TCP and over TLS")
+    wire.add_argument("--runs", type=int, default=5, metavar="N", help="rounds; medians are shown (%(default)s)")
+    wire.add_argument("--jobs", type=int, default=3_000, metavar="N", help="jobs of a round (%(default)s)")
+    wire.set_defaults(run=_wire)
+    for command in (tally, aggregate, report, wire):
         command.add_argument("--edgetally", type=Path, default=Edgetally.pyz, metavar="FILE", help="another .pyz")
         command.add_argument("--out", type=Path, metavar="FILE", help="write all figures as JSON")
     return parser
@@ -85,6 +89,13 @@ def _report(options: argparse.Namespace) -> int:
 
     say(f"{_cpu()}, {os.cpu_count()} CPUs; medians of {options.runs} rounds")
     return report.main(options)
+
+
+def _wire(options: argparse.Namespace) -> int:
+    from tests.bench import wire  # as above
+
+    say(f"{_cpu()}, {os.cpu_count()} CPUs; medians of {options.runs} rounds")
+    return wire.main(options)
 
 
 def _some(known: Collection[str]) -> Any:

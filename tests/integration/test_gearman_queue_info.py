@@ -74,7 +74,7 @@ def server() -> Iterator[servers.Server]:
 
 def ask(server: servers.Server, **options: Any) -> dict[str, Any]:
     """What the module makes of the server. Raises info.ServerError."""
-    defaults = {"host": server.host, "port": server.port, "timeout": 5.0, "queues": []}
+    defaults = {"host": server.host, "port": server.port, "timeout": 5.0, "queues": [], "tls": ""}
     found: dict[str, Any] = info.examine({**defaults, "max_waiting": None, "min_workers": None, **options})
     return found
 

@@ -19,6 +19,7 @@ from edgetally.ledger.ledger import Ledger
 from tests.integration.conftest import aggregator_file, run
 from tests.support import ROOT, servers
 from tests.support.edge import Edge, wait_for
+from tests.support.tls import stunnel, tls_folder
 
 RULES = ROOT / "monitoring" / "edgetally.rules.yml"
 CASES = Path(__file__).parent / "edgetally.rules.test.yml"
@@ -47,14 +48,16 @@ def test_every_alert_has_a_test_and_a_runbook_with_a_command() -> None:
 def test_the_rules_know_no_metric_that_is_not_written(
     tmp_path: Path, database: DatabaseConfig, gearmand: servers.Server, ledger: Ledger
 ) -> None:
-    edge = Edge(tmp_path)
+    edge = Edge(tmp_path, tls=str(tls_folder(tmp_path / "edge1", "edge1")))
     edge.log.touch()
     assert edge.rotate() == 0
     texts = []
-    for config in (edge.file, aggregator_file(tmp_path, database, gearmand.address)):
-        out = tmp_path / f"{config.stem}.prom"
-        assert run("status", "--config", str(config), "--metrics", str(out)).returncode == 0
-        texts.append(out.read_text())
+    with stunnel(gearmand, tls_folder(tmp_path / "jobs1", "jobs1", server=True), ["agg1"]) as front:
+        agg1 = str(tls_folder(tmp_path / "agg1", "agg1"))
+        for config in (edge.file, aggregator_file(tmp_path, database, front.address, tls=agg1)):
+            out = tmp_path / f"{config.stem}.prom"
+            assert run("status", "--config", str(config), "--metrics", str(out)).returncode == 0
+            texts.append(out.read_text())
     written = set(re.findall(r"^# HELP (\w+)", "".join(texts), re.MULTILINE))
     # of streams and commits, which there are none of here, and of the node_exporter
     others = {

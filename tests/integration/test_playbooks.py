@@ -71,10 +71,10 @@ def test_a_missing_variable_is_named(inventory: Path, file: str, variable: str) 
 @pytest.mark.parametrize("limit", [[], ["--limit", "edge1"]])
 def test_a_port_that_nobody_calls_is_named(inventory: Path, limit: list[str]) -> None:
     with (inventory / "group_vars" / "gearmand.yml").open("a") as file:
-        file.write("gearmand_port: 7004\n")
+        file.write("gearmand_tls_port: 7005\n")
     done = site(inventory, *limit)
     assert done.returncode != 0
-    assert "jobs1 is to listen on port 7004 (gearmand_port)" in one_line(done)
+    assert "jobs1 is to listen on port 7005 (gearmand_tls_port" in one_line(done)
     assert "UNREACHABLE" not in done.stdout, "no host was touched"
 
 

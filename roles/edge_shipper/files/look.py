@@ -1,10 +1,12 @@
 """What the role asks an edge, once, before anything is changed: what it is, how it ships, and what it lacks.
 
-usage: python3 - JSON       {"logs": [path], "packages": [name], "users": [name], "files": [path], "services": [unit]}
+usage: python3 - JSON       {"logs": [path], "packages": [name], "users": [name], "files": [path], "services": [unit],
+                             "certificate": path}
 
 The logs are files or globs. It prints {"debian": whether it is one or made from it, "system": its name, "edge": the
 name it ships under or null, "missing": the new logs that are not there, "lacks": what is not there of packages and
-users, "there": what is there of files, "stopped": the services that do not run, or not after the next boot}. A log
+users, "there": what is there of files, "stopped": the services that do not run, or not after the next boot,
+"certificate": what that file holds}. A log
 that edgetally has known before may be away for a moment, because its server is stopped: that is the health check's.
 """
 
@@ -16,6 +18,7 @@ import pwd
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 CONFIG = Path("/etc/edgetally/edge.json")
 RELEASE = Path("/etc/os-release")
@@ -59,6 +62,11 @@ def stopped(services: list[str]) -> list[str]:
     ]
 
 
+def text_of(path: Path) -> str:
+    """What a file holds; nothing where there is none."""
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
 def _said(*command: str) -> str:
     """What a command prints; nothing where there is no such command."""
     try:
@@ -67,11 +75,12 @@ def _said(*command: str) -> str:
         return ""
 
 
-def main(asked: dict[str, list[str]]) -> dict[str, object]:
+def main(asked: dict[str, Any]) -> dict[str, object]:
     """All of it."""
     found = {**system(), **look(asked["logs"]), "lacks": lacks(asked["packages"], asked["users"])}
     there = [path for path in asked["files"] if Path(path).exists()]
-    return {**found, "there": there, "stopped": stopped(asked["services"])}
+    certificate = text_of(Path(asked["certificate"]))
+    return {**found, "there": there, "stopped": stopped(asked["services"]), "certificate": certificate}
 
 
 if __name__ == "__main__":

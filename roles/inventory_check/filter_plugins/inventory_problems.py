@@ -18,6 +18,7 @@ ROLES = {"gearmand": "gearmand", "aggregator": "aggregator", "edges": "edge_ship
 """The groups, each with the role whose argument_specs say what its hosts need."""
 
 PORT = 7003
+TLS_PORT = 7004
 SECRET = re.compile(r"(password|keys?)$")
 SUFFIXES = {".py", ".sql", ".html", ".css", ".js"}  # what bin/build takes of the sources
 HERE = {"localhost", "127.0.0.1", "::1"}
@@ -41,7 +42,8 @@ def inventory_problems(
     wanted = [group for group in ROLES if group in set(wanted)]
     problems = [one for group in wanted for one in _lacking(group, fleet[group], _options(roles, ROLES[group]))]
     if not problems and program:
-        problems += [*_twins(fleet), *_ports(fleet), *_ledgers(fleet)]
+        problems += [*_authority(fleet), *_modes(fleet)] or [*_ports(fleet)]
+        problems += [*_twins(fleet), *_ledgers(fleet)]
         if {"aggregator", "edges"} & set(wanted):
             problems += _programs(fleet, program)
     return problems
@@ -68,7 +70,7 @@ def _lacking(group: str, hosts: Mapping[str, Variables], options: Mapping[str, A
                 f"{name} is not set for {', '.join(missing)} ({what}): set it in the inventory's {where}, "
                 f"roles/{ROLES[group]}/README.md and inventory.example/ show how."
             )
-    yield from _sealed(hosts, [name for name in options if SECRET.search(name)])
+    yield from _sealed(hosts, [*(name for name in options if SECRET.search(name)), "edgetally_ca_key"])
 
 
 def _sealed(hosts: Mapping[str, Variables], names: list[str]) -> Iterator[str]:
@@ -127,18 +129,57 @@ def _ports(fleet: Fleet) -> Iterator[str]:
     told = {entry for group in ("aggregator", "edges") for one in fleet[group].values() for entry in _servers(one)}
     strange = {port for name, port in told if not any(name in names for names in known.values())}
     for host, variables in jobs.items() if told else ():
-        port = str(variables.get("gearmand_port", PORT))
+        ports, variable = _listens(variables)
         named = {at for name, at in told if name in known[host]}
         if not named and not strange:
             yield (
                 f"No entry of edgetally_gearmand_servers names {host}, which is in the group gearmand: nobody would "
                 "use it."
             )
-        elif port not in (named or strange):
+        elif not ports & (named or strange):
             yield (
-                f"{host} is to listen on port {port} (gearmand_port), and edgetally_gearmand_servers has "
-                f"{', '.join(sorted(named or strange))}: nobody would reach it; give both the same port."
+                f"{host} is to listen on port {' and '.join(sorted(ports))} ({variable}), and "
+                f"edgetally_gearmand_servers has {', '.join(sorted(named or strange))}: nobody would reach it; give "
+                "both the same port."
             )
+
+
+def _listens(variables: Variables) -> tuple[set[str], str]:
+    """The ports at which others reach a job server, and the variable that the last of them is from."""
+    mode = _tls(variables)
+    plain, tls = str(variables.get("gearmand_port", PORT)), str(variables.get("gearmand_tls_port", TLS_PORT))
+    if mode == "false":
+        return {plain}, "gearmand_port"
+    return {tls} | ({plain} if mode == "migrate" else set()), "gearmand_tls_port, because edgetally_tls is on"
+
+
+def _tls(variables: Variables) -> str:
+    return str(variables.get("edgetally_tls", False)).lower()
+
+
+def _modes(fleet: Fleet) -> Iterator[str]:
+    """Hosts that speak plain TCP to job servers that take TLS alone, or the other way round."""
+    jobs = {_tls(variables) for variables in fleet["gearmand"].values()}
+    others = {host: _tls(one) for group in ("aggregator", "edges") for host, one in fleet[group].items()}
+    plain = [host for host, mode in others.items() if mode == "false"]
+    tls = [host for host, mode in others.items() if mode != "false"]
+    for hosts, has, mode, takes in ((plain, "false", "true", "TLS alone"), (tls, "true", "false", "plain TCP")):
+        if mode in jobs and hosts:
+            yield (
+                f"edgetally_tls is {has} for {', '.join(hosts)}, and the job servers are to take {takes}: set it for "
+                "all hosts together, in group_vars/all.yml; `migrate` is for while some are still as before."
+            )
+
+
+def _authority(fleet: Fleet) -> Iterator[str]:
+    """Hosts that are to speak TLS, without the secret of the authority."""
+    hosts = {host: one for group in fleet.values() for host, one in group.items()}
+    missing = [host for host, one in hosts.items() if _tls(one) != "false" and not one.get("edgetally_ca_key")]
+    if missing:
+        yield (
+            f"edgetally_ca_key is not set for {', '.join(missing)}, and edgetally_tls is on: make one with `openssl "
+            "rand -hex 32` and keep it in group_vars/all.yml with ansible-vault."
+        )
 
 
 def _addresses(variables: Variables) -> list[str]:

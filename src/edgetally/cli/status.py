@@ -9,7 +9,7 @@ from edgetally import table
 from edgetally.edge.archive import mib
 from edgetally.health.host import host_status
 from edgetally.health.status import AggregatorStatus, BesideStatus, EdgeStatus, JobServer, Status
-from edgetally.times import age
+from edgetally.times import age, utc
 from edgetally.wire import clock_offset
 
 TYPE_CHECKING = False
@@ -81,6 +81,7 @@ def _edge_lines(status: EdgeStatus) -> list[str]:
         f"clock {clock_offset.say(status['clock'])}"
         + (f", spool {mib(room['used'])} of {mib(room['quota'])}, {mib(room['free'])} free" if room else ""),
         f"engine: {status['engine']}",
+        f"job servers: {_way(status)}",
         *table.render(rows),
     ]
 
@@ -93,6 +94,7 @@ def _aggregator_lines(status: AggregatorStatus) -> list[str]:
         f"writer      {writer['holder'] or 'none'}, epoch {writer['epoch']}, renewed {age(writer['age'])} ago",
         f"batches     about {status['batches']} of {status['streams']} streams, "
         f"the last {age(status['last_commit'])} ago",
+        f"link        {_way(status)}",
         *(f"job server  {_job_server_line(server)}" for server in status["job_servers"]),
         *(f"edge        {_beside_line(edge)}" for edge in status["beside"][:SHOWN_EDGES]),
         f"quarantine  {', '.join(f'{count} {reason}' for reason, count in status['quarantine'].items()) or 'empty'}",
@@ -109,6 +111,14 @@ def _beside_line(edge: BesideStatus) -> str:
 
 def _bytes(size: int | None) -> str:
     return "-" if size is None else f"{size:,}"
+
+
+def _way(status: EdgeStatus | AggregatorStatus) -> str:
+    """How the job servers are spoken to."""
+    if not status["tls"]:
+        return "plain TCP, in which anybody who reaches them can take part; edgetally_tls keeps strangers out"
+    own = status["certificate"]
+    return f"TLS, as {own['name']} until {utc(own['ends'])}" if own else "TLS, without a certificate"
 
 
 def _job_server_line(server: JobServer) -> str:

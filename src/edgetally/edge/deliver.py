@@ -132,7 +132,7 @@ class Delivery:
         accepted: set[str] = set()
         try:
             for jobs in self._jobs(items):
-                accepted |= submit(self.servers, FUNCTION, jobs, SUBMIT_SECONDS)
+                accepted |= submit(self.servers, FUNCTION, jobs, SUBMIT_SECONDS, self.config.tls)
         except LinkError as error:
             self.warn(str(error))
             return False
@@ -228,7 +228,7 @@ class Delivery:
         asked = [(item.name.generation, item.name.seq, item.name.revision, item.sha256) for item in group]
         before = time.time()
         request = seal_request(stream, self.key, nonce, asked, self._machine)
-        server, answer = ask(self.servers, RECEIPT_FUNCTION, request, timeout)
+        server, answer = ask(self.servers, RECEIPT_FUNCTION, request, timeout, self.config.tls)
         after = time.time()
         self.servers.sort(key=lambda name: name != server)
         try:

@@ -9,6 +9,7 @@ import pymysql
 
 from edgetally.config import AggregatorConfig, load_aggregator, parse_server
 from edgetally.health import gearman_queue_info
+from edgetally.health.certificate import own_certificate
 from edgetally.health.gearman_queue_info import ServerError
 from edgetally.health.status import (
     AggregatorStatus,
@@ -38,6 +39,7 @@ from edgetally.limits import DAY, HOUR, LATE_SLOT_SECONDS
 from edgetally.wire import clock_offset
 from edgetally.wire.batch import CANARY_STREAM, FUNCTION
 from edgetally.wire.receipts import RECEIPT_FUNCTION
+from edgetally.wire.tls import ends_soon
 
 UNION_STREAMS = 200
 SHOWN = 3  # streams that a sentence names
@@ -63,10 +65,11 @@ def aggregator_status(path: str) -> AggregatorStatus:
         ) from None
     finally:
         connection.close()
-    job_servers = [job_server(server) for server in config.job_servers]
+    job_servers = [job_server(server, config.tls) for server in config.job_servers]
     critical, warnings = _judge(books, job_servers)
     critical += _full_problems(job_servers, config.max_waiting)
-    warnings += [unsynced] if unsynced else []
+    certificate, wrongs = own_certificate(config.tls)
+    warnings += [*wrongs, *([unsynced] if unsynced else [])]
     if refusal:
         critical.insert(
             0,
@@ -80,6 +83,8 @@ def aggregator_status(path: str) -> AggregatorStatus:
         "time": round(time.time(), 3),
         "database": config.database.address,
         **books,
+        "tls": bool(config.tls),
+        "certificate": certificate,
         "job_servers": job_servers,
     }
 
@@ -93,7 +98,9 @@ def lost_status(path: str, error: DatabaseError) -> LostStatus:
         "problems": [str(error)],
         "time": round(time.time(), 3),
         "database": config.database.address,
-        "job_servers": [job_server(server) for server in config.job_servers],
+        "tls": bool(config.tls),
+        "certificate": own_certificate(config.tls)[0],
+        "job_servers": [job_server(server, config.tls) for server in config.job_servers],
     }
 
 
@@ -234,19 +241,21 @@ def _each(cursor: Any, names: dict[int, str], query: str) -> list[Any]:
 # --- the job servers
 
 
-def job_server(server: str) -> JobServer:
+def job_server(server: str, tls: str = "") -> JobServer:
     """The status of one job server: the aggregator's queues there, and their workers."""
     host, port = parse_server(server)
-    options = {"host": host, "port": port, "timeout": JOB_SERVER_SECONDS, "queues": [FUNCTION, RECEIPT_FUNCTION]}
+    where = {"host": host, "port": port, "tls": tls, "timeout": JOB_SERVER_SECONDS}
+    wanted = {"queues": [FUNCTION, RECEIPT_FUNCTION], "max_waiting": None, "min_workers": None}
     try:
-        answer = gearman_queue_info.examine({**options, "max_waiting": None, "min_workers": None})
+        answer = gearman_queue_info.examine({**where, **wanted})
     except ServerError as error:
-        return {"server": server, "up": False, "version": "", "problem": str(error), "queues": {}, "workers": []}
+        return _lost(server, str(error))
     return {
         "server": server,
         "up": True,
         "version": answer["server"]["version"],
         "problem": "",
+        "certificate_ends": answer["server"]["certificate_ends"],
         "queues": {
             name: {"waiting": queue["waiting"], "running": queue["running"], "workers": queue["workers"]}
             for name, queue in answer["queues"].items()
@@ -256,6 +265,19 @@ def job_server(server: str) -> JobServer:
             for worker in answer["workers"]
             if FUNCTION in worker["queues"]
         ],
+    }
+
+
+def _lost(server: str, problem: str) -> JobServer:
+    """The status of one that cannot be asked."""
+    return {
+        "server": server,
+        "up": False,
+        "version": "",
+        "problem": problem,
+        "certificate_ends": None,
+        "queues": {},
+        "workers": [],
     }
 
 
@@ -272,7 +294,7 @@ def _judge(books: Books, job_servers: list[JobServer]) -> tuple[list[str], list[
     down = [server for server in job_servers if not server["up"]]
     (critical if len(down) == len(job_servers) else warnings).extend(server["problem"] for server in down)
     for server in job_servers:
-        warnings += _workers_problems(server, writer)
+        warnings += [*_workers_problems(server, writer), *_certificate_problems(server)]
     wrong = clock_offset.problem(books["clock"])
     warnings += [wrong] if wrong else []
     silent = {stream: lag for stream, lag in books["lag"].items() if lag > LATE_SLOT_SECONDS}
@@ -336,6 +358,12 @@ def _workers_problems(server: JobServer, writer: WriterStatus) -> list[str]:
             f"the active aggregator {writer['holder']} is not registered at {server['server']}: look at "
             "`journalctl -u edgetally-aggregator` on its host"
         )
+    if names.count(mine) > 1:
+        problems.append(
+            f"{names.count(mine)} workers at {server['server']} are called '{mine}', as the active aggregator alone "
+            "is: a connection that it has lost is gone in two minutes, any other takes batches that are not counted: "
+            "look at `ss -tnp` there"
+        )
     for worker in server["workers"]:
         if worker["client_id"] != mine or not writer["active"]:
             problems.append(
@@ -344,6 +372,12 @@ def _workers_problems(server: JobServer, writer: WriterStatus) -> list[str]:
                 "edgetally-aggregator` on its host"
             )
     return problems
+
+
+def _certificate_problems(server: JobServer) -> list[str]:
+    ends = server["certificate_ends"]
+    problem = ends_soon(f"the job server {server['server']}", ends, time.time()) if ends else ""
+    return [problem] if problem else []
 
 
 def _streams(names: list[str]) -> str:

@@ -57,7 +57,7 @@ def _send(config: AggregatorConfig, server: str, moment: int, timeout: int) -> C
         spool.prepare()
         begun = time.monotonic()
         spool.publish(name, batch.encode())
-        delivery = Delivery(sender._replace(spool=folder), spool, said.append)
+        delivery = Delivery(sender._replace(spool=folder, tls=config.tls), spool, said.append)
         delivery.run(time.time() - 1, now=True)
         seconds = round(time.monotonic() - begun, 3)
         if (spool.sent / str(name)).exists():

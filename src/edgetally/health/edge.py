@@ -19,6 +19,7 @@ from edgetally.edge.state import known_logs, read_state
 from edgetally.edge.streams import Stream, find_streams
 from edgetally.errors import EdgetallyError
 from edgetally.files import read_plain
+from edgetally.health.certificate import own_certificate
 from edgetally.health.status import EdgeStatus, LogStatus, SpoolRoom
 from edgetally.limits import DAY
 from edgetally.tally.engines.kernel.load import engine_said
@@ -53,6 +54,8 @@ def edge_status(config: EdgeConfig) -> EdgeStatus:
     offset = clock_offset.load(spool.clock)
     wrong = clock_offset.problem(offset)
     problems += [wrong] if wrong else []
+    certificate, wrongs = own_certificate(config.tls)
+    problems += wrongs
     critical = bool(no_room) or any(log["held"] for log in logs)
     return {
         "role": "edge",
@@ -66,6 +69,8 @@ def edge_status(config: EdgeConfig) -> EdgeStatus:
         "paused": paused,
         "ledger": _pinned(spool),
         "engine": engine_said(config.engine),
+        "tls": bool(config.tls),
+        "certificate": certificate,
         "logs": logs,
     }
 

@@ -69,6 +69,9 @@ class Figures:
         clock = clock_of(status)
         if clock:
             self.set("clock_offset_seconds", "How far the clock is ahead of the database's", clock["offset"], role=role)
+        own = status["certificate"]
+        ends = own["ends"] if own else None
+        self.set("certificate_ends_timestamp_seconds", "When this host's certificate ends", ends, role=role)
         if status["role"] == "edge":
             self._edge(status)
         else:
@@ -140,6 +143,8 @@ class Figures:
         )
         if not server["up"]:
             return
+        ends = server["certificate_ends"]
+        self.set("job_server_certificate_ends_timestamp_seconds", "When its certificate ends", ends, server=name)
         self.set("job_server_info", "The job server's version", 1, server=name, version=server["version"])
         for queue, figures in server["queues"].items():
             for state in ("waiting", "running"):

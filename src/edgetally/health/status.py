@@ -14,6 +14,13 @@ State = Literal["ok", "warning", "critical"]
 STATES: tuple[State, ...] = ("ok", "warning", "critical")
 
 
+class CertificateStatus(TypedDict):
+    """A host's own certificate for the way to the job servers: its name, and when it ends."""
+
+    name: str
+    ends: float
+
+
 # --- an edge
 
 
@@ -53,7 +60,7 @@ class SpoolRoom(TypedDict):
 @final
 class EdgeStatus(TypedDict):
     """The status of an edge. ledger: the id of the one that it is pinned to; spool: None where there is none; engine:
-    what reads its logs, `kernel 2` or `reference, because …`."""
+    what reads its logs, `kernel 2` or `reference, because …`; tls: whether it speaks TLS to the job servers."""
 
     role: Literal["edge"]
     version: str
@@ -66,6 +73,8 @@ class EdgeStatus(TypedDict):
     paused: bool
     ledger: str | None
     engine: str
+    tls: bool
+    certificate: CertificateStatus | None
     logs: list[LogStatus]
 
 
@@ -98,12 +107,13 @@ class QueueWorker(TypedDict):
 
 
 class JobServer(TypedDict):
-    """The status of a job server; where it is not up, `problem` says why."""
+    """The status of a job server; where it is not up, `problem` says why. certificate_ends: None for plain TCP."""
 
     server: str
     up: bool
     version: str
     problem: str
+    certificate_ends: float | None
     queues: dict[str, Queue]
     workers: list[QueueWorker]
 
@@ -170,6 +180,8 @@ class _AggregatorHead(TypedDict):
     problems: list[str]
     time: float
     database: str
+    tls: bool
+    certificate: CertificateStatus | None
     job_servers: list[JobServer]
 
 

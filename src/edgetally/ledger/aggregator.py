@@ -135,7 +135,7 @@ class Aggregator:
         """
         causes = []
         for server in self.config.job_servers:
-            cause = unreachable(server)
+            cause = unreachable(server, self.config.tls)
             if not cause:
                 return ""
             causes.append(f"{server}: {cause}")
@@ -169,6 +169,7 @@ class Aggregator:
             limit=config.jobs_per_transaction,
             limit_bytes=GROUP_BYTES,
             payload_bytes=config.max_batch_bytes,
+            tls=config.tls,
         )
         flight: Future[Answers] | None = None
         reached = time.monotonic()

@@ -5,7 +5,7 @@ What the library does by itself, and what is done instead:
 - connecting has no time-out, and a dead peer is never noticed: here both have one;
 - fail-over between servers is broken: in `submit` each attempt is one client object on one server;
 - one job at a time: in `worker` many jobs are held at once, and completed when their transaction is committed;
-- 4 KB a read: here 256 KB;
+- 4 KB a read, and the rest of what is to be sent copied at every write: here 256 KB, and as much as the socket takes;
 - a packet is kept however long it is, and every update of a job: here the first is cut, and the second ignored.
 The package that brings the library is pygearman: gearman3 0.2.1 fails at its first read on Python 3.9 and later.
 """
@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT = 5.0
 READ_BYTES = 256 << 10
 HEAD_BYTES = 4096  # of a packet beside its payload: a handle, a function and a unique id
+HUNG_UP = (
+    "closed by the server before it said a word, as one does that wants TLS: where its port is for that, roll this "
+    "host out with edgetally_tls"
+)
 
 
 class LinkError(EdgetallyError):
@@ -49,13 +53,17 @@ class Connection(GearmanConnection):
     """A connection with a connect time-out, keepalive and large reads."""
 
     connect_cooldown_seconds = 0.0  # wire/worker has its own pauses
+    tls = ""  # the folder of what TLS needs, empty for plain TCP
+    heard = False  # whether the server has said a word
+    _outgoing_buffer: bytes
     packet_bytes = RECEIPT_BYTES + HEAD_BYTES  # of a longer packet only the beginning is kept
     paused = False  # reads nothing for a while: what comes waits in the kernel and in the job server
 
     def _create_client_socket(self) -> None:
         self._cutter = Cutter(self.packet_bytes)
+        self.heard = False
         try:
-            link = dial(self.gearman_host, self.gearman_port, CONNECT_TIMEOUT)
+            link = open_link(self.gearman_host, self.gearman_port, self.tls)
         except OSError as error:
             self.throw_exception(exception=error)
         self.set_socket(link)
@@ -65,15 +73,34 @@ class Connection(GearmanConnection):
             self.throw_exception(message="disconnected")
         try:
             data = self.gearman_socket.recv(bytes_to_read)
+        except BlockingIOError:
+            return len(self._incoming_buffer)
         except OSError as error:
-            self.throw_exception(exception=error)
+            self._lose(cause_of(error))
         if not data:
-            self.throw_exception(message="closed by the server")
+            self._lose("closed by the server")
+        self.heard = True
         try:
             self._incoming_buffer.frombytes(self._cutter.pass_on(data))
         except NotBinaryError:
             self.throw_exception(message="the answer is not gearman's")
         return len(self._incoming_buffer)
+
+    def send_data_to_socket(self) -> int:
+        data, sent = memoryview(self._outgoing_buffer), 0
+        try:
+            while sent < len(data):
+                sent += self.gearman_socket.send(data[sent:])
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self._lose(cause_of(error))
+        self._outgoing_buffer = bytes(data[sent:])
+        return len(self._outgoing_buffer)
+
+    def _lose(self, cause: str) -> None:
+        """The other end hung up."""
+        self.throw_exception(message=cause if self.heard or self.tls else HUNG_UP)
 
     def readable(self) -> bool:
         return not self.paused and bool(super().readable())
@@ -131,17 +158,28 @@ class Client(Guard, GearmanClient):
             raise
 
 
-def connect(server: str) -> Client:
+def connect(server: str, tls: str = "") -> Client:
     """A client on one server, connected. Raises GearmanConnectionError with the cause."""
     client = Client([parse_server(server)])
+    client.connection_list[0].tls = tls
     client.establish_connection(client.connection_list[0])
     return client
 
 
-def unreachable(server: str) -> str:
-    """Why a job server's port cannot be reached; empty where it can."""
+def open_link(host: str, port: int, tls: str) -> socket.socket:
+    """A connection to a job server. Raises OSError. tls: the folder of what TLS needs, empty for plain TCP."""
+    link = dial(host, port, CONNECT_TIMEOUT)
+    if not tls:
+        return link
+    from edgetally.wire.tls import secure
+
+    return secure(link, tls, CONNECT_TIMEOUT)
+
+
+def unreachable(server: str, tls: str = "") -> str:
+    """Why a job server cannot be reached, over TLS also why it admits nobody of this name; empty where it can."""
     try:
-        dial(*parse_server(server), CONNECT_TIMEOUT).close()
+        open_link(*parse_server(server), tls).close()
     except OSError as error:
         return cause_of(error)
     return ""

@@ -31,11 +31,14 @@ class Job(NamedTuple):
     payload: bytes
 
 
-def submit(servers: Sequence[str], function: str, jobs: Sequence[Job], timeout: float = 30.0) -> set[str]:
+def submit(
+    servers: Sequence[str], function: str, jobs: Sequence[Job], timeout: float = 30.0, tls: str = ""
+) -> set[str]:
     """Submit background jobs to the first job server that accepts them; the others are tried for what is left.
 
     Accepted means: this job's own JOB_CREATED was read. Returns the unique ids of the accepted jobs, which may be
     fewer than were given. Raises LinkError when there were jobs and none was accepted.
+    tls: the folder of what TLS needs, empty for plain TCP.
     """
     left = list(jobs)
     accepted: set[str] = set()
@@ -44,7 +47,7 @@ def submit(servers: Sequence[str], function: str, jobs: Sequence[Job], timeout: 
         if not left:
             break
         try:
-            taken, cause = _submit_to(server, function, left, timeout)
+            taken, cause = _submit_to(server, function, left, timeout, tls)
         except GearmanError as error:
             taken, cause = set(), str(error)
         accepted |= taken
@@ -58,7 +61,7 @@ def submit(servers: Sequence[str], function: str, jobs: Sequence[Job], timeout: 
     return accepted
 
 
-def ask(servers: Sequence[str], function: str, payload: bytes, timeout: float = 10.0) -> Answer:
+def ask(servers: Sequence[str], function: str, payload: bytes, timeout: float = 10.0, tls: str = "") -> Answer:
     """Run one foreground job of high priority on the first job server over which an aggregator answers.
 
     An aggregator that a server has lost, or never had, may answer over the next: each but the last has ASK_SECONDS at
@@ -72,7 +75,7 @@ def ask(servers: Sequence[str], function: str, payload: bytes, timeout: float = 
         room = max(0.1, deadline - time.monotonic())
         try:
             share = room if number == len(servers) else min(ASK_SECONDS, room / 2)
-            return Answer(server, _ask_one(server, function, payload, share))
+            return Answer(server, _ask_one(server, function, payload, share, tls))
         except NoAnswerError as error:
             silent = silent or error
         except GearmanError as error:
@@ -84,12 +87,12 @@ def ask(servers: Sequence[str], function: str, payload: bytes, timeout: float = 
     )
 
 
-def _submit_to(server: str, function: str, jobs: Sequence[Job], timeout: float) -> tuple[set[str], str]:
+def _submit_to(server: str, function: str, jobs: Sequence[Job], timeout: float, tls: str) -> tuple[set[str], str]:
     """Submit to one server, a bounded number of bytes a call. Returns the accepted ids and why others were not."""
     deadline = time.monotonic() + timeout
     accepted: set[str] = set()
     cause = ""
-    client = connect(server)
+    client = connect(server, tls)
     try:
         for group in _groups(jobs):
             requests = client.submit_multiple_jobs(
@@ -126,8 +129,8 @@ def _groups(jobs: Sequence[Job]) -> Iterable[list[Job]]:
         yield group
 
 
-def _ask_one(server: str, function: str, payload: bytes, timeout: float) -> bytes:
-    client = connect(server)
+def _ask_one(server: str, function: str, payload: bytes, timeout: float, tls: str) -> bytes:
+    client = connect(server, tls)
     try:
         request = client.submit_job(
             function,

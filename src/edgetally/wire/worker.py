@@ -124,7 +124,7 @@ class Worker(Guard, GearmanWorker):
 
     `wait` collects jobs until a server has no more, or the group is full; they are held, not lost, until `complete`.
     limit: jobs of a group; limit_bytes: of their payloads, exceeded by a single larger one alone; payload_bytes: a
-    longer payload is cut, but stays longer than this.
+    longer payload is cut, but stays longer than this. tls: the folder of what TLS needs, empty for plain TCP.
     """
 
     connection_class = Connection
@@ -138,10 +138,12 @@ class Worker(Guard, GearmanWorker):
         limit: int,
         limit_bytes: int,
         payload_bytes: int = MAX_BATCH_BYTES,
+        tls: str = "",
     ) -> None:
         super().__init__([parse_server(server) for server in servers])
         for connection in self.connection_list:
             connection.packet_bytes = payload_bytes + HEAD_BYTES
+            connection.tls = tls
         self.set_client_id(name)
         for function in functions:
             self.register_task(function.encode(), None)

@@ -22,6 +22,7 @@ from edgetally.health.edge import edge_status
 from edgetally.health.host import host_status
 from edgetally.tally.engines.kernel.structures import VERSION
 from tests.support.edge import Edge
+from tests.support.tls import tls_folder
 
 GENERATION = "0123456789abcdef"
 NAME = BatchName("access", GENERATION, 7)
@@ -150,9 +151,31 @@ def test_the_exit_status_tells(edge: Edge, capsys: pytest.CaptureFixture[str]) -
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("edge edge1: critical, ledger not known yet, clock not measured yet, spool ")
     assert lines[1] == f"engine: kernel {VERSION}"
-    assert lines[2].split() == ["log", "next", "rotated", "unfinished", "outbox", "bytes", "oldest", "sent", "held"]
-    assert lines[3].split()[0] == "access"
-    assert lines[4].startswith("! batch access-")
+    assert lines[2].startswith("job servers: plain TCP, in which anybody who reaches them can take part")
+    assert lines[3].split() == ["log", "next", "rotated", "unfinished", "outbox", "bytes", "oldest", "sent", "held"]
+    assert lines[4].split()[0] == "access"
+    assert lines[5].startswith("! batch access-")
+
+
+def test_the_certificate_of_the_edge(edge: Edge, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is said, and a warning from 30 days before its end on, or where it cannot be read."""
+    folder = tls_folder(edge.folder / "tls", "edge1", now=time.time() - 690 * 86400)
+    edge.set(tls=str(folder))
+    assert status(["--config", str(edge.file)]) == 0
+    assert re.search(r"^job servers: TLS, as edge1 until 20\d\d-", capsys.readouterr().out, re.MULTILINE)
+    for days, words in ((710, r"ends in 1\d days, on"), (740, "has ended on")):
+        tls_folder(folder, "edge1", now=time.time() - days * 86400)
+        found = edge_status(edge.config)
+        assert found["state"] == "warning"
+        (problem,) = found["problems"]
+        assert re.match(f"the certificate of this host {words} 20", problem)
+        assert problem.endswith("roll it out again, which renews it")
+    (folder / "certificate.pem").write_text("nothing")
+    (problem,) = edge_status(edge.config)["problems"]
+    assert (
+        problem
+        == f"this host's certificate {folder}/certificate.pem cannot be read (it holds none): roll the host out again"
+    )
 
 
 def test_a_host_without_any_configuration_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -421,7 +421,7 @@ def test_refused(capsys: pytest.CaptureFixture[str]) -> None:
     found = run(capsys, host=LOOPBACK, port=port)
     assert found["failed"] is True
     assert_sentence(found["msg"], port, "refused", "systemctl status gearmand", "gearmand_listen")
-    assert found["server"] == {"host": LOOPBACK, "port": port, "version": ""}
+    assert found["server"] == {"host": LOOPBACK, "port": port, "version": "", "certificate_ends": None}
     assert found["queues"] == {}
 
 

@@ -70,6 +70,32 @@ def test_a_port_that_is_called_by_any_name(program: Path, servers: list[str]) ->
     assert problems(program, jobs1=jobs, ledger1={**AGGREGATOR, **told}, edge1={**EDGE, **told}) == []
 
 
+TLS = {"edgetally_tls": True, "edgetally_ca_key": KEY, "edgetally_gearmand_servers": ["192.0.2.10:7004"]}
+
+
+def test_tls_at_both_ends_and_at_its_port(program: Path) -> None:
+    ends: dict[str, Any] = {"jobs1": {**JOBS, **TLS}, "ledger1": {**AGGREGATOR, **TLS}, "edge1": {**EDGE, **TLS}}
+    assert problems(program, **ends) == []
+    migrating = {**TLS, "edgetally_tls": "migrate"}
+    assert problems(program, **{**ends, "jobs1": {**JOBS, **migrating}, "edge1": EDGE}) == []
+    (said,) = problems(program, **{**ends, "jobs1": {**JOBS, **TLS, "gearmand_tls_port": 7005}})
+    assert said.startswith("jobs1 is to listen on port 7005 (gearmand_tls_port, because edgetally_tls is on), and")
+    (said,) = problems(program, **{**ends, "edge1": EDGE})
+    assert said.startswith(
+        "edgetally_tls is false for edge1, and the job servers are to take TLS alone: set it for all"
+    )
+    (said,) = problems(program, **{**ends, "jobs1": JOBS})
+    assert said.startswith("edgetally_tls is true for ledger1, edge1, and the job servers are to take plain TCP")
+
+
+def test_tls_without_an_authority(program: Path) -> None:
+    ends: dict[str, Any] = {"jobs1": {**JOBS, **TLS}, "ledger1": {**AGGREGATOR, **TLS}}
+    (said,) = problems(program, **ends, edge1={**EDGE, **TLS, "edgetally_ca_key": ""})
+    assert said.startswith(
+        "edgetally_ca_key is not set for edge1, and edgetally_tls is on: make one with `openssl rand"
+    )
+
+
 def test_a_job_server_that_nobody_names(program: Path) -> None:
     (said,) = problems(program, jobs2={**JOBS, "ansible_host": "192.0.2.11", "gearmand_listen": "192.0.2.11"})
     assert said.startswith("No entry of edgetally_gearmand_servers names jobs2")

@@ -1,0 +1,1 @@
+../../../module_utils/edgetally_tls.py
