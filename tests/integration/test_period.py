@@ -147,11 +147,11 @@ def test_the_same_bytes_after_an_upgrade(config: AggregatorConfig, monkeypatch: 
     before = frozen(config)
     assert json.loads(before)["program"] == edgetally.__version__
     monkeypatch.setattr(bill, "__version__", "7.0.0")
-    monkeypatch.setattr(bill, "FORMAT", 2)
-    monkeypatch.setattr("edgetally.bill.closed.FORMAT", 2)
+    monkeypatch.setattr(bill, "FORMAT", 3)
+    monkeypatch.setattr("edgetally.bill.closed.FORMAT", 3)
     assert frozen(config) == before
     monkeypatch.setattr("edgetally.bill.closed.FORMAT", 0)
-    with pytest.raises(EdgetallyError, match="is of format 1, and this program reads up to 0: upgrade"):
+    with pytest.raises(EdgetallyError, match="is of format 2, and this program reads up to 0: upgrade"):
         find_closed(config, "2026-09", None)
 
 
@@ -169,6 +169,37 @@ def test_a_month_with_gaps_closes_only_if_they_are_accepted(config: AggregatorCo
     commit(config.database, [day_batch("edge1/a", 7)])
     found = json.loads(run("period", "show", "2026-09", "--config", config.path, "--output", "json").stdout)
     assert found["difference"] == [{"channel": "video", "requests": 1, "bytes": 1000}]
+
+
+def test_a_month_with_what_is_not_billed_closes_only_if_that_is_accepted(config: AggregatorConfig) -> None:
+    """A misspelt contract, and what no channel rule assigned: neither is free of charge without a word."""
+    hosts = (("www.example.com", 1, 1000),)
+    stray = [day_batch("edge2/a", n, channels=("unassigned",), unassigned_hosts=hosts) for n in range(1, 32)]
+    commit(config.database, [*september(), *stray])
+    file = Path(config.path).with_name("contracts.json")
+    file.write_text('[{"name": "globex", "channels": ["vidoe*"], "commit": 5}]')
+    said = run("report", "--check-contracts", str(file), "--config", config.path)
+    idle = "Contract globex bills nothing by 'vidoe*', which fits no channel of its own: did you mean video?\n"
+    assert (said.returncode, said.stdout) == (0, idle)
+    refused = close(config)
+    assert refused.returncode == 2
+    for words in ("60,000 bytes in 60 requests: 100.0% of the total", "Channel video has no contract", "--accept-unb"):
+        assert words in refused.stderr
+    done = close(config, "--accept-unbilled")
+    assert (done.returncode, "with 60,000 bytes that are not billed" in done.stdout) == (0, True)
+    table = report(config, "table")
+    for words in (
+        "of it not billed  60,000",
+        f"  {idle}",
+        "host www.example.com, which no channel rule assigns: 29,000 bytes in 29 requests.",
+        "The month was closed with that.",
+    ):
+        assert words in table
+    assert "Channel video has no contract: 30,000 bytes" in report(config, "html")
+    some = json.loads(report(config, "json", "--channel", "video"))["unbilled"]
+    assert (some["bytes"], some["hosts"]) == (30_000, [])
+    file.write_text('[{"name": "all", "channels": ["*"]}]')
+    assert run("report", "--check-contracts", str(file), "--config", config.path).stdout == ""
 
 
 def test_a_month_closes_when_all_of_it_has_come(config: AggregatorConfig) -> None:

@@ -24,11 +24,13 @@ from edgetally.bill.percentile import mbps, rank
 from edgetally.bill.period import Period
 from edgetally.bill.sample import Sample, Span, add_spans
 from edgetally.bill.series import Counts, Series
+from edgetally.bill.unbilled import Host, unbilled
 from edgetally.config import AggregatorConfig
 from edgetally.ledger.machines import machine_text, twins, twins_text
 from edgetally.limits import SLOT_SECONDS
+from edgetally.words import some
 
-FORMAT = 1
+FORMAT = 2
 PERCENTS = (Fraction(95),)
 _NAMED = 3  # streams that a sentence names
 BOUNDS = (
@@ -100,7 +102,10 @@ def make(
         builder.add(name, old, counts, Sample(sizes, missing.spans(ids[name])), series_sha256)
     builder.add_idle(channel)
     complete = {**completeness(covered, period), "twins": _twins(counters, period)}
-    return Bill(_object(period, counters, aliases, builder, complete), counters, ids)
+    hosts = [Host(*row) for row in counters.hosts()]
+    known = _billed_names(counters, "*")[1] if channel == "*" else None
+    left_out = unbilled(builder.lines, contracts, known, hosts, complete)
+    return Bill({**_object(period, counters, aliases, builder, complete), "unbilled": left_out}, counters, ids)
 
 
 class BillBuilder:
@@ -325,8 +330,7 @@ def _mbps(size: int) -> float:
 def _most(completeness: dict[str, Any], what: str) -> str:
     """The streams with the most lines that are `what`, rejected or skewed, and how many."""
     counts = sorted((-stream[what], stream["stream"]) for stream in completeness["by_stream"] if stream[what])
-    more = f" and {len(counts) - _NAMED} more" if len(counts) > _NAMED else ""
-    return ", ".join(f"{stream} {-number:,}" for number, stream in counts[:_NAMED]) + more
+    return some([f"{stream} {-number:,}" for number, stream in counts], _NAMED)
 
 
 def _twins(counters: Counters, period: Period) -> list[dict[str, Any]]:

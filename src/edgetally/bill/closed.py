@@ -16,6 +16,7 @@ from typing import Any, Union
 from edgetally.bill.bill import FORMAT, PERCENTS, Bill, channel_line
 from edgetally.bill.sample import Sample, Span, add_spans
 from edgetally.bill.series import Counts, Series, canonical, uncompress
+from edgetally.bill.unbilled import narrowed
 from edgetally.config import AggregatorConfig
 from edgetally.errors import EdgetallyError
 from edgetally.ledger.database import check_schema, connect
@@ -108,6 +109,8 @@ class Closed:
         data["total"] = channel_line("total", counts, Sample(total, spans), percents)
         data["contracts"] = [line for line in data["contracts"] if names.issuperset(line["channels"])]
         data["aliases"] = [alias for alias in data["aliases"] if alias["new"] in names]
+        if "unbilled" in data:
+            data["unbilled"] = narrowed(data["unbilled"], names)
         self.text = canonical(data)
 
 

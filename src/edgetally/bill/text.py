@@ -11,8 +11,10 @@ from edgetally import table
 from edgetally.bill.bill import remarks
 from edgetally.bill.closed import AnyBill, Closed
 from edgetally.bill.series import canonical
+from edgetally.bill.unbilled import sentences
 from edgetally.ledger.gaps import MISSING, REFUSED
-from edgetally.outside import cell
+from edgetally.outside import cell, visible
+from edgetally.words import count
 
 WIDTH = 110
 
@@ -64,11 +66,16 @@ def _table(bill: AnyBill) -> str:
     """The bill for people."""
     data = bill.data
     bounded = data["completeness"]["missing"] > 0
-    lines = [*data["channels"], data["total"]]
-    rows = [_head(data["total"], bounded), *(_row(line, bounded) for line in lines)]
-    text = [f"Bandwidth, {data['title']} ({_count(data['period']['slots'], 'slot')} of five minutes)", ""]
-    text += table.render(rows, rules=(0, len(rows) - 2))
-    slots = _count(data["period"]["slots"], "slot")
+    rows = [_head(data["total"], bounded), *(_row(line, bounded) for line in [*data["channels"], data["total"]])]
+    channels = len(data["channels"])
+    left_out = data.get("unbilled")  # a bill of format 1 has none
+    if left_out and left_out["bytes"]:
+        rows.append(
+            ("of it not billed", f"{left_out['bytes']:,}", f"{left_out['requests']:,}", *[""] * (len(rows[0]) - 3))
+        )
+    text = [f"Bandwidth, {data['title']} ({count(data['period']['slots'], 'slot')} of five minutes)", ""]
+    text += table.render(rows, rules=(0, channels))
+    slots = count(data["period"]["slots"], "slot")
     text += [""]
     for percentile in data["total"]["percentiles"]:
         rank = f"{percentile['rank']:,} of {slots}"
@@ -81,6 +88,8 @@ def _table(bill: AnyBill) -> str:
         f"Contract {contract['contract']} is of the zone {contract['zone']}: --zone {contract['zone']} bills it."
         for contract in data["not_billed"]
     ]
+    if left_out:
+        text += _unbilled_text(left_out, data["total"]["bytes"])
     text += ["", *_completeness_text(data["completeness"])]
     for sentence in remarks(data["completeness"]):
         text += textwrap.wrap(sentence, WIDTH)
@@ -130,10 +139,21 @@ def _contract_text(line: dict[str, Any]) -> list[str]:
         )
         if forecast["left"] is not None:
             text.append(
-                f"  {_count(forecast['above'], 'slot')} above the commit so far, {forecast['allowed']:,} may be: "
+                f"  {count(forecast['above'], 'slot')} above the commit so far, {forecast['allowed']:,} may be: "
                 f"{forecast['left']:,} left before it costs."
             )
     return text
+
+
+def _unbilled_text(left_out: dict[str, Any], total: int) -> list[str]:
+    first, *others = sentences(left_out, total)
+    accepted = ["  The month was closed with that."] if left_out.get("accepted") else []
+    return [
+        "",
+        f"Not billed: {first[:1].lower()}{first[1:]}",
+        *(f"  {visible(sentence)}" for sentence in others),
+        *accepted,
+    ]
 
 
 def _completeness_text(completeness: dict[str, Any]) -> list[str]:
@@ -142,9 +162,9 @@ def _completeness_text(completeness: dict[str, Any]) -> list[str]:
         return ["Completeness: no stream has delivered anything for this time."]
     late = f", {completeness['late']:,} of them late" if completeness["late"] else ""
     if completeness["complete"]:
-        return [f"Completeness: complete ({_count(streams, 'stream')}, {_count(expected, 'slot')}{late})."]
+        return [f"Completeness: complete ({count(streams, 'stream')}, {count(expected, 'slot')}{late})."]
     gaps = [_gap_text(gap) for gap in completeness["gaps"]]
-    missing = f"{completeness['missing']:,} of {_count(expected, 'slot')} of {_count(streams, 'stream')}"
+    missing = f"{completeness['missing']:,} of {count(expected, 'slot')} of {count(streams, 'stream')}"
     accepted = ["The month was closed with these gaps."] if completeness.get("accepted") else []
     bounds = textwrap.wrap(f"At least, at most: {completeness['bounds']}", WIDTH)
     return [f"Completeness: {missing} missing:", *gaps, *accepted, "", *bounds]
@@ -157,10 +177,6 @@ def _gap_text(gap: dict[str, Any]) -> str:
         numbers = f", batch{'es' if several else ''} {gap['first_seq']}"
         numbers += f" to {gap['last_seq']}" if several else ""
     return f"  {gap['stream']}: {gap['from_local']} to {gap['to_local']} ({gap['reason']}{numbers})"
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 OUTPUTS = {"table": _table, "csv": _csv, "json": _json}

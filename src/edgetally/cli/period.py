@@ -9,7 +9,7 @@ from typing import Any
 
 from edgetally import table
 from edgetally.bill.adjustments import Adjustment, adjustments, total
-from edgetally.bill.close import close
+from edgetally.bill.close import Accept, close
 from edgetally.bill.closed import Closed, Row, find_closed, rows
 from edgetally.cli.options import CONTRACTS_HELP, add_actions, add_output
 from edgetally.config import AggregatorConfig, load_aggregator
@@ -37,6 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions["close"].add_argument(
         "--accept-gaps", action="store_true", help="also where something is missing; the bill says so"
     )
+    actions["close"].add_argument(
+        "--accept-unbilled", action="store_true", help="also where something is not billed; the bill says so"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -46,9 +49,11 @@ def run(options: argparse.Namespace) -> int:
         return _list(config, options.output)
     if options.action == "show":
         return _show(config, options.month, options.zone, options.output)
-    closed = close(config, options.month, options.zone, options.contracts, options.accept_gaps)
-    gaps = ", with gaps that were accepted" if closed.accepted else ""
-    print(f"closed {options.month} ({closed.zone}) at commit {closed.commit_no}{gaps}: sha256 {closed.sha256}")
+    accept = Accept(options.accept_gaps, options.accept_unbilled)
+    closed = close(config, options.month, options.zone, options.contracts, accept)
+    said = ", with gaps that were accepted" if closed.accepted else ""
+    said += f", with {closed.unbilled:,} bytes that are not billed" if closed.unbilled else ""
+    print(f"closed {options.month} ({closed.zone}) at commit {closed.commit_no}{said}: sha256 {closed.sha256}")
     return 0
 
 

@@ -25,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--percentile", action="append", default=[], metavar="P", help="one more beside the 95th, such as 99.9"
     )
     parser.add_argument("--contracts", metavar="FILE", help=CONTRACTS_HELP)
-    parser.add_argument("--check-contracts", metavar="FILE", help="only check a file of contracts")
+    parser.add_argument(
+        "--check-contracts", metavar="FILE", help="only check a file of contracts, and say which fit no channel"
+    )
     parser.add_argument("--output", choices=("table", "csv", "json", "html"), default="table")
     parser.add_argument(
         "--out", metavar="FILE", help="write to a file; of html a folder of pages too, unless it ends in .html"
@@ -42,10 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print a bill, or write it to a file. Exit status 0 when it is complete, else 1."""
-    from edgetally.bill import contracts
-
     if options.check_contracts:
-        contracts.load(options.check_contracts)
+        from edgetally.bill.find import check_contracts
+
+        print("".join(f"{sentence}\n" for sentence in check_contracts(options.config, options.check_contracts)), end="")
         return 0
     return _report(options)
 

@@ -35,6 +35,7 @@ from edgetally.limits import DAY, LATE_SLOT_SECONDS
 from edgetally.wire import clock_offset
 from edgetally.wire.batch import CANARY_STREAM, FUNCTION
 from edgetally.wire.receipts import RECEIPT_FUNCTION
+from edgetally.words import some
 
 UNION_STREAMS = 200
 SHOWN = 3  # streams that a sentence names
@@ -309,5 +310,4 @@ def _workers_problems(server: JobServer, writer: WriterStatus) -> list[str]:
 
 
 def _streams(names: list[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"stream{'s' if len(names) > 1 else ''} {', '.join(names[:SHOWN])}{more}"
+    return f"stream{'s' if len(names) > 1 else ''} {some(names, SHOWN)}"

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from edgetally import __version__
 from edgetally.bill.bill import remarks
 from edgetally.bill.page.channel_page import Sheet
+from edgetally.bill.unbilled import sentences
 from edgetally.bill.zones import zone_named
 from edgetally.errors import EdgetallyError
 
@@ -55,6 +56,7 @@ class Renderer:
                 f"{bill['period']['slots']:,} the one at rank {rule['rank']:,} (nearest rank), without interpolation. "
                 "Mbit/s are bytes × 8 / 300 / 10⁶, summed over all edges."
             ),
+            "unbilled": sentences(bill["unbilled"], bill["total"]["bytes"]) if "unbilled" in bill else [],
             "completeness": [*_completeness(bill["completeness"]), *remarks(bill["completeness"])],
         }
         self.contracts: dict[str, list[dict[str, Any]]] = {}
