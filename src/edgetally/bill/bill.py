@@ -15,6 +15,7 @@ from operator import add
 from typing import Any
 
 from edgetally import __version__
+from edgetally.bill.agreed import Agreed, Stretch, cut, masked
 from edgetally.bill.aliases import Alias, resolve
 from edgetally.bill.charge import Charge
 from edgetally.bill.contracts import Contract, Contracts, plain
@@ -104,7 +105,7 @@ def make(
     complete = {**completeness(covered, period), "twins": _twins(counters, period)}
     hosts = [Host(*row) for row in counters.hosts()]
     known = _billed_names(counters, "*")[1] if channel == "*" else None
-    left_out = unbilled(builder.lines, contracts, known, hosts, complete)
+    left_out = unbilled(builder.free, builder.agreed.listed, contracts, known, hosts, complete)
     return Bill({**_object(period, counters, aliases, builder, complete), "unbilled": left_out}, counters, ids)
 
 
@@ -113,9 +114,10 @@ class BillBuilder:
 
     def __init__(self, period: Period, contracts: Contracts, percents: Sequence[Fraction], groups: set[str]) -> None:
         self.period = period
-        self.contracts = contracts
+        self.agreed = Agreed(contracts, period)
         self.percents = percents
         self.groups = groups
+        self.free: dict[str, int] = {}  # the bytes of each channel that no contract bills
         self.lines: list[dict[str, Any]] = []
         self.charges: list[dict[str, Any]] = []
         self._summed: dict[str, _Group] = {}
@@ -124,38 +126,52 @@ class BillBuilder:
 
     def add(self, name: str, aliases: list[str], counts: Counts, sample: Sample, sha256: str | None) -> None:
         """Take one channel."""
-        contract = self.contracts.of(name)
+        stretches = self.agreed.of(name)
         line = channel_line(name, counts, sample, self.percents)
-        line.update(aliases=aliases, contract=contract.name if contract else None)
+        names = dict.fromkeys(stretch.contract.name for stretch in stretches)
+        line.update(aliases=aliases, contract=", ".join(names) or None)
+        self.free[name] = counts.bytes - sum(sum(sample.sizes[one.first : one.after]) for one in stretches)
         if sha256:
             line["series_sha256"] = sha256
         self.lines.append(line)
         self._counts = Counts(*map(sum, zip(self._counts, counts)))
         self._total.add(name, sample)
-        if contract is None or not self._is_billed(contract):
-            return
-        if not contract.group:
-            self.charges.append(Charge(contract, [name], sample, self.period).line())
-        elif contract.name in self.groups:
-            empty = _Group(contract, [0] * self.period.slots)
-            self._summed.setdefault(contract.name, empty).add(name, sample)
+        for stretch in stretches:
+            if not stretch.contract.group and self.agreed.is_here(stretch.contract):
+                self._charge(stretch, [name], sample)
+        self._add_to_groups(name, sample, stretches)
+
+    def _charge(self, stretch: Stretch, channels: Sequence[str], sample: Sample) -> None:
+        part, share = self.agreed.part(stretch)
+        cut_sample = cut(sample, stretch.first, stretch.after)
+        self.charges.append(Charge(stretch.contract, channels, cut_sample, part, share).line())
+
+    def _add_to_groups(self, name: str, sample: Sample, stretches: Sequence[Stretch]) -> None:
+        """Add a channel to the groups that bill it, each with the slots that it bills."""
+        for group in self.agreed.listed:
+            spans = [(one.first, one.after) for one in stretches if one.contract is group]
+            if group.group and spans and group.name in self.groups and self.agreed.is_here(group):
+                empty = _Group(group, [0] * self.period.slots)
+                whole = spans == [(0, self.period.slots)]
+                self._summed.setdefault(group.name, empty).add(name, sample if whole else masked(sample, spans))
 
     def add_idle(self, pattern: str) -> None:
         """Charge channels without traffic: a commit is billed all the same, where the contract names them.
 
         pattern: the glob of the bill's channels.
         """
-        billed = {channel for line in self.charges for channel in line["channels"]}
-        for contract in self.contracts.listed:
-            if contract.commit is None or not self._is_billed(contract):
+        billed = {(line["contract"], channel) for line in self.charges for channel in line["channels"]}
+        nothing = Sample([0] * self.period.slots)
+        for stretch in self.agreed.stretches:
+            contract = stretch.contract
+            if contract.commit is None or not self.agreed.is_here(contract):
                 continue
             if not contract.group:
-                for name in self.contracts.named(contract):
-                    if name not in billed and fnmatch.fnmatchcase(name, pattern):
-                        self.charges.append(Charge(contract, [name], self._nothing(), self.period).line())
+                for name in self.agreed.contracts.named(contract):
+                    if (contract.name, name) not in billed and fnmatch.fnmatchcase(name, pattern):
+                        self._charge(stretch, [name], nothing)
             elif contract.name in self.groups and contract.name not in self._summed and pattern == "*":
-                channels = list(contract.channels)
-                self.charges.append(Charge(contract, channels, self._nothing(), self.period).line())
+                self._charge(stretch, contract.channels, nothing)
 
     def total(self) -> dict[str, Any]:
         """The line of all channels together."""
@@ -164,18 +180,12 @@ class BillBuilder:
 
     def all_charges(self) -> list[dict[str, Any]]:
         """The contracts' lines, in the order of the contracts."""
+        stretches = {stretch.contract.name: stretch for stretch in self.agreed.stretches}
         for group in self._summed.values():
             sample = Sample(group.sizes, add_spans(group.missing))
-            self.charges.append(Charge(group.contract, group.channels, sample, self.period).line())
-        order = {contract.name: place for place, contract in enumerate(self.contracts.listed)}
-        return sorted(self.charges, key=lambda line: (order[line["contract"]], line["channels"]))
-
-    def _is_billed(self, contract: Contract) -> bool:
-        """Whether a contract is of the period's zone."""
-        return contract.zone in ("", str(self.period.zone))
-
-    def _nothing(self) -> Sample:
-        return Sample([0] * self.period.slots)
+            self._charge(stretches[group.contract.name], group.channels, sample)
+        order = {name: place for place, name in enumerate(stretches)}
+        return sorted(self.charges, key=lambda line: (order[line["contract"]], line["channels"], line["from"]))
 
 
 def channel_line(name: str, counts: Counts, sample: Sample, percents: Sequence[Fraction]) -> dict[str, Any]:
@@ -268,12 +278,12 @@ def _billed_names(counters: Counters, pattern: str) -> tuple[list[Alias], dict[s
 def _whole_groups(counters: Counters, contracts: Contracts, pattern: str) -> set[str]:
     """The names of the groups all of whose channels fit the glob: a part of a group is not what is billed."""
     billed = resolve([Alias(*pair) for pair in counters.aliases()])
-    cut = set()
+    groups = [contract for contract in contracts.listed if contract.group]
+    lacking = set[str]()
     for name in {billed.get(name, name) for name in counters.channels()}:
-        contract = contracts.of(name)
-        if contract and contract.group and not fnmatch.fnmatchcase(name, pattern):
-            cut.add(contract.name)
-    return {contract.name for contract in contracts.listed if contract.group} - cut
+        if not fnmatch.fnmatchcase(name, pattern):
+            lacking.update(group.name for group in groups if contracts.takes(group, name))
+    return {group.name for group in groups} - lacking
 
 
 class _Missing:
@@ -382,8 +392,8 @@ def _object(
         "contracts": builder.all_charges(),
         "not_billed": [
             {"contract": contract.name, "zone": contract.zone}
-            for contract in builder.contracts.listed
-            if contract.zone not in ("", zone)
+            for contract in builder.agreed.listed
+            if not builder.agreed.is_here(contract)
         ],
         "completeness": complete,
     }

@@ -15,6 +15,7 @@ from edgetally.bill.percentile import at_rank, rank, rate
 from edgetally.bill.period import Day, Period
 from edgetally.bill.sample import Sample
 
+WHOLE = Fraction(1)
 BASES = {"decimal": ("Mbit/s", 10**6, "GB", 10**9), "binary": ("Mibit/s", 2**20, "GiB", 2**30)}
 
 
@@ -35,8 +36,12 @@ class _Kept:
 class Charge:
     """One line of the bill: a contract applied to the sample of one channel, or of a group's sum."""
 
-    def __init__(self, contract: Contract, channels: Sequence[str], sample: Sample, period: Period) -> None:
+    def __init__(
+        self, contract: Contract, channels: Sequence[str], sample: Sample, period: Period, share: Fraction = WHOLE
+    ) -> None:
+        """period: the time in which the contract is in force; share: of the days of the bill's whole period."""
         self.contract = contract
+        self.share = share
         self.channels = list(channels)
         self.sample = sample
         self.period = period
@@ -83,7 +88,9 @@ class Charge:
         contract = self.contract
         counted, sizes = self._measure()
         measured, low, high = map(self._quantity, sizes)
-        factor = Fraction(len(self.valid), len(self.days)) if contract.missing == "prorate" else Fraction(1)
+        factor = self.share
+        if contract.missing == "prorate":
+            factor *= Fraction(len(self.valid), len(self.days))
         billable, overage = self._bill(measured, factor)
         percentile = contract.rule == "percentile"
         return {
@@ -95,6 +102,9 @@ class Charge:
             "unit": self.unit,
             "slots": counted,
             "rank": rank(counted, contract.share) if percentile and counted else None,
+            "from": self.period.start,
+            "to": self.period.end,
+            "share": f"{self.share.numerator}/{self.share.denominator}",
             "days": len(self.days),
             "valid_days": len(self.valid),
             "measured_bytes": _whole(sizes[0]),
@@ -179,6 +189,7 @@ class Charge:
         text = [f"Of {what}, the five-minute sums over all edges decide.", _RULES[contract.rule](contract, counted)]
         text.append(f"Slots without traffic {'count as zero' if contract.zero == 'count' else 'are left out'}.")
         affected, slots = len(self.sample.affected), len(self.sample.sizes)
+        result = "the commit" if contract.rule == "volume" else "the result"
         missing = f"Slots in which an edge is missing ({affected:,} of {slots:,})"
         if contract.missing == "zero":
             text.append(f"{missing} count as what was received.")
@@ -187,8 +198,10 @@ class Charge:
         else:
             text.append(
                 f"Days in which an edge is missing are left out: {len(self.valid)} of {len(self.days)} days are valid, "
-                f"and {'the commit' if contract.rule == 'volume' else 'the result'} is prorated to them."
+                f"and {result} is prorated to them."
             )
+        if self.share != 1:
+            text.append(self._in_force_text(result))
         text.append(
             f"{self.unit}: {self.volume:,} bytes."
             if contract.rule == "volume"
@@ -199,6 +212,13 @@ class Charge:
         if contract.commit is not None:
             text.append(f"At least {contract.commit} {self.unit} are billed; what is above is overage.")
         return text
+
+    def _in_force_text(self, result: str) -> str:
+        days = self.period.whole_days()
+        return (
+            f"The contract is in force from {days[0].date} to {days[-1].date}: {len(days)} of "
+            f"{len(days) / self.share} days, to which {result} is prorated."
+        )
 
 
 def shown(quantity: Fraction) -> float:

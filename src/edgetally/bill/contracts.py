@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from datetime import date, timedelta
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from fractions import Fraction
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +26,11 @@ CHOICES = {
     "zero": ("count", "skip"),
     "missing": ("zero", "skip", "prorate"),
     "base": ("decimal", "binary"),
+    "partial": ("refuse", "prorate"),
 }
 _WILD = frozenset("*?[")
+_EVER = "9999-12-31"
+_ENDS = {"valid_from": "first", "valid_to": "last"}
 
 
 @dataclass(frozen=True)
@@ -43,10 +48,21 @@ class Contract:
     base: str = "decimal"
     uplift: str = "1"
     commit: str | None = None
+    valid_from: str = ""
+    valid_to: str = ""
+    partial: str = "refuse"
 
     def covers(self, channel: str) -> bool:
         """Whether a channel is billed by this contract, unless an earlier one has it."""
         return any(fnmatchcase(channel, pattern) for pattern in self.channels)
+
+    def outlasts(self, other: Contract) -> bool:
+        """Whether this contract is in force whenever another one is."""
+        return self.valid_from <= other.valid_from and (other.valid_to or _EVER) <= (self.valid_to or _EVER)
+
+    def meets(self, other: Contract) -> bool:
+        """Whether both contracts are in force on some day."""
+        return self.valid_from <= (other.valid_to or _EVER) and other.valid_from <= (self.valid_to or _EVER)
 
     @property
     def share(self) -> Fraction:
@@ -61,19 +77,20 @@ class Contract:
 
 
 class Contracts:
-    """An ordered list of contracts: the first one that covers a channel bills it."""
+    """An ordered list of contracts: of those in force on a day the first one that covers a channel bills it."""
 
     def __init__(self, listed: Sequence[Contract] = ()) -> None:
         self.listed = tuple(listed)
 
-    def of(self, channel: str) -> Contract | None:
-        """The contract of a channel, if it has one."""
-        return next((contract for contract in self.listed if contract.covers(channel)), None)
+    def takes(self, contract: Contract, channel: str) -> bool:
+        """Whether a contract bills a channel on some day."""
+        earlier = takewhile(lambda one: one is not contract, self.listed)
+        return contract.covers(channel) and not any(one.covers(channel) and one.outlasts(contract) for one in earlier)
 
     def named(self, contract: Contract) -> list[str]:
         """The channels that a contract names whole, not by a pattern, and bills."""
         names = (name for name in contract.channels if _WILD.isdisjoint(name))
-        return [name for name in names if self.of(name) is contract]
+        return [name for name in names if self.takes(contract, name)]
 
     def zone(self) -> str | None:
         """The one zone that contracts name; None where none does. Raises EdgetallyError where they name several."""
@@ -107,7 +124,7 @@ def parse(data: Sequence[Any], source: str) -> Contracts:
             if earlier.name == contract.name:
                 raise EdgetallyError(f"{source}: two contracts are named '{contract.name}': give each its own name")
             taken = [name for name in contract.channels if not _WILD & set(name) and earlier.covers(name)]
-            if taken:
+            if taken and earlier.meets(contract):
                 raise EdgetallyError(
                     f"{source}: contract {number} ('{contract.name}') has channel '{taken[0]}', which '{earlier.name}' "
                     "before it has already: remove it from one of them"
@@ -149,7 +166,30 @@ def _contract(data: Any, where: str) -> Contract:
     if not isinstance(data.get("group", False), bool):
         raise EdgetallyError(f"{where}: group is {_shown(data['group'])}: it is true or false")
     values["group"] = data.get("group", False)
+    values.update(_dates(data, where))
     return Contract(**values, **_numbers(data, where, values.get("rule", "percentile")))
+
+
+def _dates(data: Mapping[str, Any], where: str) -> dict[str, str]:
+    """The first and the last day of a contract, as texts that sort by time."""
+    days = {key: _date(data[key], f"{where}: {key}") for key in ("valid_from", "valid_to") if data.get(key)}
+    first, last = days.get("valid_from"), days.get("valid_to")
+    if first and last and last < first:
+        raise EdgetallyError(f"{where}: valid_to {last} is before valid_from {first}: exchange them")
+    cut = [key for key, day in days.items() if (day if key == "valid_from" else day + timedelta(days=1)).day != 1]
+    if cut and data.get("partial") != "prorate":
+        raise EdgetallyError(
+            f"{where}: {cut[0]} {days[cut[0]]} is within a month: let it be a month's {_ENDS[cut[0]]} day, or say "
+            "`partial: prorate`, which bills by days"
+        )
+    return {key: day.isoformat() for key, day in days.items()}
+
+
+def _date(value: Any, where: str) -> date:
+    try:
+        return date.fromisoformat(_text(value, where))
+    except ValueError:
+        raise EdgetallyError(f"{where} is {_shown(value)}: write a day such as 2026-11-01") from None
 
 
 def _numbers(data: Mapping[str, Any], where: str, rule: str) -> dict[str, Any]:

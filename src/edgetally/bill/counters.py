@@ -67,15 +67,15 @@ class Counters:
         self.cursor.execute("SELECT old, new FROM channel_alias ORDER BY old")
         return [(old.decode(), new.decode()) for old, new in self.cursor.fetchall()]
 
-    def hosts(self) -> list[tuple[str, int, int]]:
-        """The biggest hosts that no channel rule assigned: (host, requests, bytes), of the days (UTC) of the period."""
+    def hosts(self) -> list[tuple[str, int]]:
+        """The biggest hosts that no channel rule assigned, and their bytes, of the days (UTC) of the period."""
         start, end = self._span
         self.cursor.execute(
-            "SELECT host, SUM(requests), SUM(bytes) AS size FROM unassigned_host WHERE day > %s AND day < %s "
+            "SELECT host, SUM(bytes) AS size FROM unassigned_host WHERE day > %s AND day < %s "
             "GROUP BY host ORDER BY size DESC, host LIMIT %s",
             (start - DAY, end, HOSTS),
         )
-        return [(host.decode(), int(requests), int(size)) for host, requests, size in self.cursor.fetchall()]
+        return [(host.decode(), int(size)) for host, size in self.cursor.fetchall()]
 
     def most(self, streams: Sequence[int]) -> dict[int, dict[int, int]]:
         """The most that each of these streams had of each channel in a slot: {channel id: {stream id: bytes}}."""

@@ -55,7 +55,7 @@ def check_contracts(config_file: str, file: str) -> list[str]:
         known = set(list_channels(load_aggregator(config_file)).values())
     except EdgetallyError:
         return []
-    return [idle_text(one) for one in idle_contracts(agreed, known)] if known else []
+    return [idle_text(one) for one in idle_contracts(agreed.listed, agreed, known)] if known else []
 
 
 def parse_percents(texts: Sequence[str]) -> tuple[Fraction, ...]:

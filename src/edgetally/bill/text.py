@@ -70,9 +70,7 @@ def _table(bill: AnyBill) -> str:
     channels = len(data["channels"])
     left_out = data.get("unbilled")  # a bill of format 1 has none
     if left_out and left_out["bytes"]:
-        rows.append(
-            ("of it not billed", f"{left_out['bytes']:,}", f"{left_out['requests']:,}", *[""] * (len(rows[0]) - 3))
-        )
+        rows.append(("of it not billed", f"{left_out['bytes']:,}", *[""] * (len(rows[0]) - 2)))
     text = [f"Bandwidth, {data['title']} ({count(data['period']['slots'], 'slot')} of five minutes)", ""]
     text += table.render(rows, rules=(0, channels))
     slots = count(data["period"]["slots"], "slot")

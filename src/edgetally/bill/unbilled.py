@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
-from edgetally.bill.contracts import Contracts
+from edgetally.bill.contracts import Contract, Contracts
 from edgetally.errors import nearest
 from edgetally.limits import UNASSIGNED
 from edgetally.words import count
@@ -21,12 +21,12 @@ class Host(NamedTuple):
     """A host that no channel rule assigned."""
 
     host: str
-    requests: int
     bytes: int
 
 
 def unbilled(
-    lines: Sequence[dict[str, Any]],
+    free: Mapping[str, int],
+    listed: Sequence[Contract],
     contracts: Contracts,
     known: Collection[str] | None,
     hosts: Iterable[Host],
@@ -34,16 +34,17 @@ def unbilled(
 ) -> dict[str, Any]:
     """The bill's part `unbilled`, as docs/reference/bill.md describes it.
 
-    lines: the bill's channels; known: the names of all channels that ever had traffic, None where the bill is of some.
-    Without any contract the bill is one of quantities, and only what no channel rule assigned is not billed.
+    free: the bytes of each channel that no contract bills; listed: the contracts that are in force; known: the names of
+    all channels that ever had traffic, None where the bill is of some. Without any contract the bill is one of
+    quantities, and only what no channel rule assigned is not billed.
     """
-    free = [line for line in lines if not line["contract"] and (contracts.listed or line["channel"] == UNASSIGNED)]
-    channels = [{name: line[name] for name in ("channel", "requests", "bytes")} for line in free]
-    is_free = any(line["channel"] == UNASSIGNED for line in free)
+    sizes = {name: size for name, size in free.items() if size and (contracts.listed or name == UNASSIGNED)}
     found = {
-        "contracts": [] if known is None else idle_contracts(contracts, known),
-        "channels": sorted(channels, key=lambda one: (-one["bytes"], one["channel"])),
-        "hosts": [host._asdict() for host in hosts] if is_free else [],
+        "contracts": [] if known is None else idle_contracts(listed, contracts, known),
+        "channels": [
+            {"channel": name, "bytes": sizes[name]} for name in sorted(sizes, key=lambda one: (-sizes[one], one))
+        ],
+        "hosts": [host._asdict() for host in hosts] if UNASSIGNED in sizes else [],
         **{name: completeness[name] for name in _LINES},
         # What the edges' counters saw and their logs did not would be a list of its own here, counted in `empty`, and a
         # sentence in `sentences`.
@@ -51,12 +52,11 @@ def unbilled(
     return _summed(found)
 
 
-def idle_contracts(contracts: Contracts, known: Collection[str]) -> list[dict[str, Any]]:
-    """The contracts' names and globs that fit no known channel, or only those that an earlier contract bills."""
-    of = {channel: contracts.of(channel) for channel in known}
+def idle_contracts(listed: Sequence[Contract], contracts: Contracts, known: Collection[str]) -> list[dict[str, Any]]:
+    """The names and globs of some contracts that fit no known channel, or only those that an earlier contract bills."""
     idle = []
-    for contract in contracts.listed:
-        mine = [channel for channel, owner in of.items() if owner is contract]
+    for contract in listed:
+        mine = [channel for channel in known if contracts.takes(contract, channel)]
         for pattern in contract.channels:
             if not any(fnmatchcase(channel, pattern) for channel in mine):
                 guess = nearest(pattern, sorted(known))
@@ -77,10 +77,12 @@ def sentences(part: Mapping[str, Any], total: int) -> list[str]:
         text = ["Nothing."]
     else:
         share = part["bytes"] / total if total else 0
-        text = [f"{part['bytes']:,} bytes in {count(part['requests'], 'request')}: {share:.1%} of the total."]
+        text = [f"{part['bytes']:,} bytes, {share:.1%} of the total."]
     text += [idle_text(one) for one in part["contracts"]]
-    text += [f"Channel {one['channel']} has no contract: {_amount(one)}." for one in part["channels"]]
-    text += [f"Of it host {one['host']}, which no channel rule assigns: {_amount(one)}." for one in part["hosts"]]
+    text += [f"Channel {one['channel']} has {one['bytes']:,} bytes without a contract." for one in part["channels"]]
+    text += [
+        f"Of it host {one['host']}, which no channel rule assigns: {one['bytes']:,} bytes." for one in part["hosts"]
+    ]
     if part["rejected"]:
         text.append(f"{count(part['rejected'], 'line')} could not be read and are on no bill.")
     odd = [("late", "slot", "came late"), ("skewed", "line", "ended outside the time of their log")]
@@ -95,11 +97,6 @@ def idle_text(one: Mapping[str, Any]) -> str:
 
 
 def _summed(part: dict[str, Any]) -> dict[str, Any]:
-    """With the sums, and whether nothing is left out: what came late or skewed is billed."""
-    sums = {name: sum(one[name] for one in part["channels"]) for name in ("requests", "bytes")}
+    """With the sum, and whether nothing is left out: what came late or skewed is billed."""
     left_out = part["contracts"], part["channels"], part["rejected"]
-    return {**part, **sums, "empty": not any(left_out)}
-
-
-def _amount(one: Mapping[str, Any]) -> str:
-    return f"{one['bytes']:,} bytes in {count(one['requests'], 'request')}"
+    return {**part, "bytes": sum(one["bytes"] for one in part["channels"]), "empty": not any(left_out)}

@@ -6,10 +6,13 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from edgetally.bill.agreed import Agreed
 from edgetally.bill.contracts import CHOICES, Contract, load, parse
+from edgetally.bill.period import Period
 from edgetally.cli.main import main
 from edgetally.errors import EdgetallyError
 from tests.support import ROOT
@@ -35,6 +38,10 @@ GOOD: dict[str, Any] = {"name": "a", "channels": ["video"]}
         ('[{"name": "a", "channels": "x", "base": 1000}]', "base is 1000: it is one of decimal, binary"),
         ('[{"name": "a", "channels": "x", "zone": "Mars"}]', "contract 1 ('a'): zone 'Mars' is not known"),
         ('[{"name": "a", "channels": "x", "group": "yes"}]', "it is true or false"),
+        ('[{"name": "a", "channels": "x", "valid_from": "2026-11"}]', "write a day such as 2026-11-01"),
+        ('[{"name": "a", "channels": "x", "valid_from": "2026-11-15"}]', "2026-11-15 is within a month: let it be a"),
+        ('[{"name": "a", "channels": "x", "valid_to": "2026-11-01"}]', "a month's last day, or say `partial: prorate`"),
+        ('[{"name": "a", "channels": "x", "valid_from": "2026-12-01", "valid_to": "2026-11-30"}]', "exchange them"),
         ('[{"name": "a", "channels": "x", "percent": 0}]', "percent is 0: it is a number above 0 and at most 100"),
         ('[{"name": "a", "channels": "x", "percent": 100.1}]', "at most 100"),
         ('[{"name": "a", "channels": "x", "uplift": "1/2"}]', "uplift is"),
@@ -75,11 +82,12 @@ def test_the_first_contract_that_matches_decides() -> None:
     contracts = parse(
         [{"name": "one", "channels": "sport"}, {"name": "all", "channels": ["*"], "zone": "Asia/Tokyo"}], "x"
     )
-    found = [contracts.of(name) for name in ("sport", "Sport", "news")]
-    assert [contract.name if contract else None for contract in found] == ["one", "all", "all"]
+    agreed = Agreed(contracts, Period(0, 600, ZoneInfo("UTC")))
+    found = [agreed.of(name) for name in ("sport", "Sport", "news")]
+    assert [[one.contract.name for one in stretches] for stretches in found] == [["one"], ["all"], ["all"]]
     assert contracts.zone() == "Asia/Tokyo"
     assert parse([GOOD], "x").zone() is None
-    assert parse([GOOD], "x").of("news") is None
+    assert Agreed(parse([GOOD], "x"), agreed.period).of("news") == []
 
 
 def test_the_bill_lists_all_terms() -> None:
