@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -502,6 +503,23 @@ def test_a_spreadsheet_takes_no_name_for_a_formula(config: AggregatorConfig, tmp
         "größe",
         "total",
     ]
+
+
+def test_a_channel_that_nobody_knows_has_no_bill(config: AggregatorConfig, tmp_path: Path) -> None:
+    """A bill of nothing that calls itself complete would be believed."""
+    commit(config.database, [batch("edge1/a", 1, (None, START + 300.0), {START: 5})])
+    for name, hint in (("viedo", "did you mean 'video'?"), ("x*", "`edgetally channel list` shows all of them")):
+        with pytest.raises(EdgetallyError, match=re.escape(f"--channel {name}: no channel fits that: {hint}")):
+            bill(config, START, START + 300, channel=name)
+    (tmp_path / "contracts.json").write_text('[{"name": "a", "channels": ["quiet"], "commit": 5}]')
+    assert bill(config, START, START + 300, channel="quiet")["contracts"][0]["billable"] == 5.0
+
+
+def test_before_the_first_installation_there_is_no_data(config: AggregatorConfig) -> None:
+    commit(config.database, [batch("edge1/a", 1, (None, START + 300.0), {START: 5})])
+    done = run("report", "--month", "2026-07", "--config", config.path)
+    assert (done.returncode, "Completeness: no data: no stream has delivered anything" in done.stdout) == (1, True)
+    assert "no data</span>" in run("report", "--month", "2026-07", "--config", config.path, "--output", "html").stdout
 
 
 def test_what_is_no_percentile(config: AggregatorConfig) -> None:

@@ -125,7 +125,9 @@ def test_the_series_of_a_closed_month_come_from_its_snapshot(
     more = json.loads(report(config, "json", "--percentile", "99.9", "--channel", "v*"))
     assert [one["percent"] for one in more["channels"][0]["percentiles"]] == ["95", "99.9"]
     assert more["total"]["bytes"] == 30_000
-    assert json.loads(report(config, "json", "--channel", "x*"))["channels"] == []
+    refused = run("report", "--month", "2026-09", "--config", config.path, "--channel", "viedo")
+    said = "edgetally: --channel viedo: no channel fits that: did you mean 'video'?\n"
+    assert (refused.returncode, refused.stdout, refused.stderr) == (2, "", said)
 
 
 def test_one_file_that_would_be_too_large_is_not_made(
@@ -169,6 +171,21 @@ def test_a_month_with_gaps_closes_only_if_they_are_accepted(config: AggregatorCo
     commit(config.database, [day_batch("edge1/a", 7)])
     found = json.loads(run("period", "show", "2026-09", "--config", config.path, "--output", "json").stdout)
     assert found["difference"] == [{"channel": "video", "requests": 1, "bytes": 1000}]
+
+
+def test_a_gap_after_the_month_may_lack_bytes_of_it(config: AggregatorConfig) -> None:
+    """A transfer of five hours that ends at four in the morning brings bytes back; its batch is lost."""
+    end = START + MONTH
+    after = [batch("edge1/a", seq, (end + 7200.0 * (seq - 31), end + 7200.0 * (seq - 30)), {}) for seq in (31, 33, 34)]
+    commit(config.database, [*september(days=30), *after])
+    refused = close(config)
+    assert refused.returncode == 2
+    assert "2026-09 has gaps (edge1/a 2026-10-01 02:00 to 2026-10-01 04:00)" in refused.stderr
+    assert close(config, "--accept-gaps").returncode == 0
+    found = json.loads(report(config, "json"))["completeness"]
+    assert (found["complete"], found["accepted"], found["missing"], len(found["after"])) == (False, True, 0, 1)
+    assert "  edge1/a: 2026-10-01 02:00 to 2026-10-01 04:00 (missing, batch 32)\n" in report(config, "table")
+    assert "2026-10-01 04:00" in report(config, "html")
 
 
 def test_a_month_with_what_is_not_billed_closes_only_if_that_is_accepted(config: AggregatorConfig) -> None:

@@ -7,7 +7,7 @@ An open period is read from the database, one channel in memory at a time, on on
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -27,6 +27,7 @@ from edgetally.bill.sample import Sample, Span, add_spans
 from edgetally.bill.series import Counts, Series
 from edgetally.bill.unbilled import Host, unbilled
 from edgetally.config import AggregatorConfig
+from edgetally.errors import EdgetallyError, nearest
 from edgetally.ledger.machines import machine_text, twins, twins_text
 from edgetally.limits import SLOT_SECONDS
 from edgetally.words import some
@@ -89,6 +90,8 @@ def make(
     covered: what became of every (stream, slot), where that was found out already.
     """
     aliases, ids = _billed_names(counters, channel)
+    known = _billed_names(counters, "*")[1]
+    check_known(channel, [*known, *(name for one in contracts.listed for name in contracts.named(one))])
     names = sorted(ids)
     each = counters.each([ids[name] for name in names])
     if covered is None:
@@ -104,9 +107,19 @@ def make(
     builder.add_idle(channel)
     complete = {**completeness(covered, period), "twins": _twins(counters, period)}
     hosts = [Host(*row) for row in counters.hosts()]
-    known = _billed_names(counters, "*")[1] if channel == "*" else None
-    left_out = unbilled(builder.free, builder.agreed.listed, contracts, known, hosts, complete)
+    listed = builder.agreed.listed
+    left_out = unbilled(builder.free, listed, contracts, known if channel == "*" else None, hosts, complete)
     return Bill({**_object(period, counters, aliases, builder, complete), "unbilled": left_out}, counters, ids)
+
+
+def check_known(pattern: str, known: Iterable[str]) -> None:
+    """Refuse a name or glob of channels that fits none: its bill would be one of nothing."""
+    names = sorted(set(known))
+    if pattern == "*" or any(fnmatch.fnmatchcase(name, pattern) for name in names):
+        return
+    close = nearest(pattern, names)
+    hint = f"did you mean '{close}'?" if close else "`edgetally channel list` shows all of them"
+    raise EdgetallyError(f"--channel {pattern}: no channel fits that: {hint}")
 
 
 class BillBuilder:
@@ -212,7 +225,7 @@ def completeness(covered: Sequence[StreamCoverage], period: Period) -> dict[str,
     sums = {name: sum(stream[name] for stream in by_stream) for name in names}
     return {
         **sums,
-        "complete": not sums["missing"],
+        "complete": bool(sums["expected"]) and not sums["missing"],
         "streams": len(by_stream),
         "gaps": [gap_data(gap, period) for stream_coverage in covered for gap in stream_coverage.gaps],
         "by_stream": by_stream,

@@ -17,7 +17,7 @@ from edgetally.bill.bill import completeness, make
 from edgetally.bill.closed import period_name, rows, sha256_of
 from edgetally.bill.contracts import Contracts
 from edgetally.bill.counters import Counters, open_counters
-from edgetally.bill.coverage import coverage
+from edgetally.bill.coverage import coverage, gap_data
 from edgetally.bill.find import load_contracts
 from edgetally.bill.period import Period, month_bounds, parse_zone
 from edgetally.bill.series import Series, canonical, compress
@@ -99,13 +99,22 @@ def _freeze(
 
     covered = coverage(counters.cursor, period, counters.now)
     complete = completeness(covered, period)
+    after = _gaps_after(counters, period)
+    complete = {**complete, "after": after, "complete": complete["complete"] and not after}
     _check(period, counters, complete, accept.gaps)
     bill = make(counters, period, contracts, keep=keep, covered=covered)
     _check_unbilled(period, bill.data, accept.unbilled)
     bill.data.update(state="closed", commit_no=commit_no)
-    bill.data["completeness"]["accepted"] = not complete["complete"]
+    whole = complete["complete"]
+    bill.data["completeness"].update(after=after, complete=whole, accepted=not whole)
     bill.data["unbilled"]["accepted"] = not bill.data["unbilled"]["empty"]
     return bill.data
+
+
+def _gaps_after(counters: Counters, period: Period) -> list[dict[str, Any]]:
+    """What is missing of the hours after the month: long transfers that end in them bring bytes back into it."""
+    hours = Period(period.end, period.end + LONGEST_SPREAD, period.zone)
+    return [gap_data(gap, hours) for one in coverage(counters.cursor, hours, counters.now) for gap in one.gaps]
 
 
 def _check(period: Period, counters: Counters, completeness: dict[str, Any], accept_gaps: bool) -> None:
@@ -129,7 +138,8 @@ def _check(period: Period, counters: Counters, completeness: dict[str, Any], acc
             f"{period.say(after)}: wait for the edge, or, if it is gone for good, say so with `edgetally stream retire`"
         )
     if not completeness["complete"] and not accept_gaps:
-        gaps = [f"{gap['stream']} {gap['from_local']} to {gap['to_local']}" for gap in completeness["gaps"]]
+        missing = [*completeness["gaps"], *completeness["after"]]
+        gaps = [f"{gap['stream']} {gap['from_local']} to {gap['to_local']}" for gap in missing]
         raise EdgetallyError(
             f"{period.name} has gaps ({some(gaps, SHOWN_GAPS)}): look for the batches on the edges, or close it as it "
             "is with --accept-gaps, which the bill will say"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Union
 
-from edgetally.bill.bill import FORMAT, PERCENTS, Bill, channel_line
+from edgetally.bill.bill import FORMAT, PERCENTS, Bill, channel_line, check_known
 from edgetally.bill.sample import Sample, Span, add_spans
 from edgetally.bill.series import Counts, Series, canonical, uncompress
 from edgetally.bill.unbilled import narrowed
@@ -92,6 +92,8 @@ class Closed:
         if pattern == "*" and tuple(percents) == PERCENTS:
             return
         data = self.data
+        billed = (name for line in data["contracts"] for name in line["channels"])
+        check_known(pattern, [*billed, *(line["channel"] for line in data["channels"])])
         wanted = [line for line in data["channels"] if fnmatch.fnmatchcase(line["channel"], pattern)]
         names = {line["channel"] for line in wanted}
         total = [0] * data["period"]["slots"]

@@ -157,11 +157,14 @@ def _unbilled_text(left_out: dict[str, Any], total: int) -> list[str]:
 def _completeness_text(completeness: dict[str, Any]) -> list[str]:
     streams, expected = completeness["streams"], completeness["expected"]
     if not expected:
-        return ["Completeness: no stream has delivered anything for this time."]
+        return ["Completeness: no data: no stream has delivered anything for this time."]
     late = f", {completeness['late']:,} of them late" if completeness["late"] else ""
     if completeness["complete"]:
         return [f"Completeness: complete ({count(streams, 'stream')}, {count(expected, 'slot')}{late})."]
     gaps = [_gap_text(gap) for gap in completeness["gaps"]]
+    if completeness.get("after"):
+        gaps += ["and of the hours after the month, in which long transfers still bring bytes into it:"]
+        gaps += [_gap_text(gap) for gap in completeness["after"]]
     missing = f"{completeness['missing']:,} of {count(expected, 'slot')} of {count(streams, 'stream')}"
     accepted = ["The month was closed with these gaps."] if completeness.get("accepted") else []
     bounds = textwrap.wrap(f"At least, at most: {completeness['bounds']}", WIDTH)

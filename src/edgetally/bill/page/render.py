@@ -146,7 +146,7 @@ def _completeness(complete: dict[str, Any]) -> list[str]:
     """How much of the period is vouched for, in words."""
     expected, streams = complete["expected"], complete["streams"]
     if not expected:
-        return ["No stream has delivered anything for this time."]
+        return ["No data: no stream has delivered anything for this time."]
     many = f"{streams:,} streams, each a log of an edge, have" if streams != 1 else "One stream, a log of an edge, has"
     words = [f"{many} {expected:,} slots of five minutes in this period."]
     words += [f"{complete['received']:,} had traffic, {complete['empty']:,} had none although the log was whole."]
@@ -155,6 +155,8 @@ def _completeness(complete: dict[str, Any]) -> list[str]:
     if complete["complete"]:
         return [" ".join([*words, "Nothing is missing."])]
     words += [f"{complete['missing']:,} are missing: nobody vouches for them."]
+    if complete.get("after"):
+        words += ["So is time of the hours after the month, in which long transfers still bring bytes into it."]
     if complete.get("accepted"):
         words += ["The period was closed with these gaps accepted."]
     bounds = complete["bounds"]
