@@ -15,17 +15,19 @@ from operator import add
 from typing import Any
 
 from edgetally import __version__
-from edgetally.bill.agreed import Agreed, Stretch, cut, masked
+from edgetally.bill.agreed import Agreed, Slots, Stretch, cut, masked
 from edgetally.bill.aliases import Alias, resolve
 from edgetally.bill.charge import Charge
-from edgetally.bill.contracts import Contract, Contracts, plain
+from edgetally.bill.contracts import Contract, Contracts
 from edgetally.bill.counters import Counters, open_counters
 from edgetally.bill.coverage import StreamCoverage, coverage, gap_data
 from edgetally.bill.percentile import mbps, rank
 from edgetally.bill.period import Period
+from edgetally.bill.price import totals
 from edgetally.bill.sample import Sample, Span, add_spans
 from edgetally.bill.series import Counts, Series
 from edgetally.bill.unbilled import Host, unbilled
+from edgetally.bill.values import plain
 from edgetally.config import AggregatorConfig
 from edgetally.errors import EdgetallyError, nearest
 from edgetally.ledger.machines import machine_text, twins, twins_text
@@ -56,9 +58,9 @@ class Bill:
         """One channel's series."""
         return self._counters.series(self._ids[channel])
 
-    def each_series(self) -> Iterator[tuple[str, Series]]:
-        """All channels' series, in the order of data["channels"]."""
-        names = [line["channel"] for line in self.data["channels"]]
+    def each_series(self, some: Sequence[str] | None = None) -> Iterator[tuple[str, Series]]:
+        """The series of some channels, or of all in the order of data["channels"]; one in memory at a time."""
+        names = [line["channel"] for line in self.data["channels"]] if some is None else some
         return zip(names, self._counters.each_series([self._ids[name] for name in names]))
 
 
@@ -134,6 +136,9 @@ class BillBuilder:
         self.lines: list[dict[str, Any]] = []
         self.charges: list[dict[str, Any]] = []
         self._summed: dict[str, _Group] = {}
+        self._parts: dict[
+            str, dict[str, list[Slots]]
+        ] = {}  # of groups: what they bill of channels that are not all theirs
         self._counts = Counts()
         self._total = _Group(Contract("total", ()), [0] * period.slots)
 
@@ -156,8 +161,8 @@ class BillBuilder:
 
     def _charge(self, stretch: Stretch, channels: Sequence[str], sample: Sample) -> None:
         part, share = self.agreed.part(stretch)
-        cut_sample = cut(sample, stretch.first, stretch.after)
-        self.charges.append(Charge(stretch.contract, channels, cut_sample, part, share).line())
+        line = Charge(stretch.contract, channels, cut(sample, stretch.first, stretch.after), part, share).line()
+        self.charges.append({**line, "parts": self._parts.get(stretch.contract.name, {})})
 
     def _add_to_groups(self, name: str, sample: Sample, stretches: Sequence[Stretch]) -> None:
         """Add a channel to the groups that bill it, each with the slots that it bills."""
@@ -167,6 +172,8 @@ class BillBuilder:
                 empty = _Group(group, [0] * self.period.slots)
                 whole = spans == [(0, self.period.slots)]
                 self._summed.setdefault(group.name, empty).add(name, sample if whole else masked(sample, spans))
+                if not whole:
+                    self._parts.setdefault(group.name, {})[name] = spans
 
     def add_idle(self, pattern: str) -> None:
         """Charge channels without traffic: a commit is billed all the same, where the contract names them.
@@ -185,6 +192,12 @@ class BillBuilder:
                         self._charge(stretch, [name], nothing)
             elif contract.name in self.groups and contract.name not in self._summed and pattern == "*":
                 self._charge(stretch, contract.channels, nothing)
+
+    def cut_groups(self) -> list[str]:
+        """The groups that bill a channel of this bill, and others that are not on it."""
+        names = dict.fromkeys(name for line in self.lines for name in (line["contract"] or "").split(", "))
+        groups = [one.name for one in self.agreed.listed if one.group and self.agreed.is_here(one)]
+        return [name for name in groups if name in names and name not in self.groups]
 
     def total(self) -> dict[str, Any]:
         """The line of all channels together."""
@@ -380,6 +393,7 @@ def _object(
 ) -> dict[str, Any]:
     """The bill's object, as docs/reference/bill.md describes it."""
     zone = str(period.zone)
+    charges = builder.all_charges()
     return {
         "format": FORMAT,
         "program": __version__,
@@ -402,11 +416,13 @@ def _object(
         "aliases": [alias._asdict() for alias in sorted(aliases)],
         "channels": builder.lines,
         "total": builder.total(),
-        "contracts": builder.all_charges(),
+        "contracts": charges,
+        "amounts": totals(charges),
         "not_billed": [
             {"contract": contract.name, "zone": contract.zone}
             for contract in builder.agreed.listed
             if not builder.agreed.is_here(contract)
         ],
+        "cut_groups": builder.cut_groups(),
         "completeness": complete,
     }

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from edgetally.bill.contracts import Contract, plain
+from edgetally.bill.contracts import Contract
 from edgetally.bill.percentile import at_rank, rank, rate
 from edgetally.bill.period import Day, Period
+from edgetally.bill.price import Billed, amount, price_text
 from edgetally.bill.sample import Sample
+from edgetally.bill.units import UNITS, unit_of
+from edgetally.bill.values import plain
 
 WHOLE = Fraction(1)
-BASES = {"decimal": ("Mbit/s", 10**6, "GB", 10**9), "binary": ("Mibit/s", 2**20, "GiB", 2**30)}
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,8 @@ class Charge:
         self.valid = self.days
         if sample.missing:
             self.valid = [day for day in self.days if not sample.affected.intersection(range(*_range(day)))]
-        self.unit, self.base, volume, self.volume = BASES[contract.base]
-        if contract.rule == "volume":
-            self.unit = volume
+        self.unit = unit_of(contract.rule, contract.base)
+        self.base = UNITS[self.unit]
 
     # --- which slots count
 
@@ -91,7 +92,8 @@ class Charge:
         factor = self.share
         if contract.missing == "prorate":
             factor *= Fraction(len(self.valid), len(self.days))
-        billable, overage = self._bill(measured, factor)
+        billed = self._bill(measured, factor)
+        overage = None if billed.commit is None else max(Fraction(0), billed.quantity - billed.commit) * billed.share
         percentile = contract.rule == "percentile"
         return {
             "contract": contract.name,
@@ -113,10 +115,11 @@ class Charge:
             "low": shown(low),
             "high_bytes": _whole(sizes[2]),
             "high": shown(high),
-            "billable": shown(billable),
+            "billable": shown(billed.quantity * billed.share),
             "commit": None if contract.commit is None else shown(Fraction(contract.commit)),
             "overage": None if overage is None else shown(overage),
-            "projection": self._projection(counted, sizes[0]) if self.period.slots < self.period.whole_slots else None,
+            "amount": amount(contract, billed, self.unit, self.share),
+            "projection": self._projection(counted, sizes[0], factor) if self._is_in_hand() else None,
         }
 
     def _measure(self) -> tuple[int, tuple[Fraction, Fraction, Fraction]]:
@@ -140,21 +143,23 @@ class Charge:
 
     def _quantity(self, size: Fraction) -> Fraction:
         """Bytes as the unit's quantity."""
-        return size / self.volume if self.contract.rule == "volume" else size * rate(1, self.base)
+        return size / self.base if self.contract.rule == "volume" else size * rate(1, self.base)
 
-    def _bill(self, measured: Fraction, factor: Fraction) -> tuple[Fraction, Fraction | None]:
-        """The billed quantity, and what of it is above the commit. factor: the share of the days that are valid."""
+    def _bill(self, measured: Fraction, factor: Fraction) -> Billed:
+        """What is billed. factor: the share of the days that are valid; of a volume the commit alone is prorated."""
         quantity = measured * Fraction(self.contract.uplift)
-        if self.contract.commit is None:
-            return (quantity if self.contract.rule == "volume" else quantity * factor), None
-        commit = Fraction(self.contract.commit)
+        commit = None if self.contract.commit is None else Fraction(self.contract.commit)
         if self.contract.rule == "volume":
-            return max(commit * factor, quantity), max(Fraction(0), quantity - commit * factor)
-        return max(commit, quantity) * factor, max(Fraction(0), quantity - commit) * factor
+            commit = None if commit is None else commit * factor
+            factor = WHOLE
+        return Billed(max(commit or Fraction(0), quantity), commit, factor)
 
     # --- before the month is over
 
-    def _projection(self, counted: int, size: Fraction) -> dict[str, Any]:
+    def _is_in_hand(self) -> bool:
+        return self.period.slots < self.period.whole_slots
+
+    def _projection(self, counted: int, size: Fraction, factor: Fraction) -> dict[str, Any]:
         """The quantity that the month comes to if it goes on like this, and the one that is certain already."""
         contract, period = self.contract, self.period
         rest = period.whole_slots - period.slots
@@ -174,9 +179,19 @@ class Charge:
         elif contract.share < 100:  # the day of now may still fall
             before = [at_rank(sorted(self._keep(day).sizes), day.slots, contract.share) for day in self.days[:-1]]
             certain = Fraction(max(before, default=0))
-        measured = shown(self._quantity(expected))
-        figures = {"above": above, "allowed": allowed, "left": left}
-        return {"measured": measured, "certain": shown(self._quantity(certain)), **figures}
+        measured, least = self._quantity(expected), self._quantity(certain)
+        later, sure = self._bill(measured, factor), self._bill(least, factor)
+        cost = amount(contract, later, self.unit, self.share)
+        return {
+            "measured": shown(measured),
+            "certain": shown(least),
+            "billable": shown(later.quantity * later.share),
+            "certain_billable": shown(sure.quantity * sure.share),
+            "net": cost["net"] if cost else None,
+            "above": above,
+            "allowed": allowed,
+            "left": left,
+        }
 
     def _is_above(self, size: int) -> bool:
         return rate(size, self.base) * Fraction(self.contract.uplift) > Fraction(self.contract.commit or 0)
@@ -203,7 +218,7 @@ class Charge:
         if self.share != 1:
             text.append(self._in_force_text(result))
         text.append(
-            f"{self.unit}: {self.volume:,} bytes."
+            f"{self.unit}: {self.base:,} bytes."
             if contract.rule == "volume"
             else f"{self.unit}: bytes x 8 / 300 / {self.base:,}."
         )
@@ -211,7 +226,7 @@ class Charge:
             text.append(f"The result is multiplied by {contract.uplift}.")
         if contract.commit is not None:
             text.append(f"At least {contract.commit} {self.unit} are billed; what is above is overage.")
-        return text
+        return text + price_text(contract)
 
     def _in_force_text(self, result: str) -> str:
         days = self.period.whole_days()

@@ -5,18 +5,21 @@ from __future__ import annotations
 import csv
 import io
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 from edgetally import table
 from edgetally.bill.bill import remarks
+from edgetally.bill.billed import terms_of
 from edgetally.bill.closed import AnyBill, Closed
 from edgetally.bill.series import canonical
 from edgetally.bill.unbilled import sentences
 from edgetally.ledger.gaps import MISSING, REFUSED
 from edgetally.outside import cell, visible
-from edgetally.words import count
+from edgetally.words import count, some
 
 WIDTH = 110
+_NAMED = 3  # channels that a table names of a line
 
 
 def _json(bill: AnyBill) -> str:
@@ -80,8 +83,15 @@ def _table(bill: AnyBill) -> str:
         text += [f"p{percentile['percent']}: nearest rank {rank}, empty slots count as zero."]
     text += ["Mbit/s: bytes x 8 / 300 / 10^6, five-minute sums over all edges."]
     text += [f"Channel {alias['old']} is billed as {alias['new']}." for alias in data["aliases"]]
-    for line in data["contracts"]:
-        text += _contract_text(line)
+    if data["format"] == 1:
+        text += [sentence for line in data["contracts"] for sentence in _contract_text(line)]
+    else:
+        text += _contracts_text(data["contracts"])
+        text += _amounts_text(data["amounts"])
+    text += [
+        f"Contract {name} bills a group, of which only a part is on this bill: a bill of all channels has its line."
+        for name in data.get("cut_groups", ())
+    ]
     text += [
         f"Contract {contract['contract']} is of the zone {contract['zone']}: --zone {contract['zone']} bills it."
         for contract in data["not_billed"]
@@ -119,6 +129,67 @@ def _row(line: dict[str, Any], bounded: bool) -> tuple[str, ...]:
     )
 
 
+# (head, key of the line), shown where any line has it
+_QUANTITIES = (
+    *(("measured", "measured"), ("at least", "low"), ("at most", "high")),
+    *(("commit", "commit"), ("overage", "overage"), ("billable", "billable"), ("unit", "unit")),
+)
+_FORECAST = (
+    *(("month comes to", "billable"), ("is certain", "certain_billable")),
+    ("for", "net"),
+    *(("slots above the commit", "above"), ("may be", "allowed"), ("left before it costs", "left")),
+)
+
+
+def _contracts_text(lines: Sequence[dict[str, Any]]) -> list[str]:
+    """All lines of the contracts in a table, and the terms of each contract once."""
+    if not lines:
+        return []
+    bounded = any(line["low"] != line["high"] for line in lines)
+    columns = [one for one in _QUANTITIES if bounded or one[1] not in ("low", "high")]
+    costs = [line["amount"] or {} for line in lines]
+    money = [name for name in ("net", "currency") if any(costs)]
+    forecasts = [line["projection"] or {} for line in lines]
+    later = [one for one in _FORECAST if any(forecast.get(one[1]) is not None for forecast in forecasts)]
+    rows = [("contract", "channels", *(head for head, _ in columns), *money, *(head for head, _ in later))]
+    for line, cost, forecast in zip(lines, costs, forecasts):
+        figures = [*(line[key] for _, key in columns), *(cost.get(key) for key in money)]
+        figures += [forecast.get(key) for _, key in later]
+        rows.append((line["contract"], named(line), *map(_figure, figures)))
+    text = ["", *table.render(rows, rules=(0,))]
+    for terms in terms_of(lines):
+        text += ["", f"Contract {visible(terms.contract)}:", *(f"  {sentence}" for sentence in terms.text)]
+        for channels, own in terms.own:
+            text += [f"  {visible(channels)}:", *(f"    {sentence}" for sentence in own)]
+    return text
+
+
+def _amounts_text(amounts: Sequence[dict[str, Any]]) -> list[str]:
+    """What each customer is to pay."""
+    if not amounts:
+        return []
+    rows = [("customer", "net", "tax", "gross", "currency")]
+    for one in amounts:
+        taxes = [f"{tax['tax']} ({tax['rate']} %)" for tax in one["taxes"]]
+        rows.append((one["customer"] or "-", one["net"], " + ".join(taxes) or "-", one["gross"], one["currency"]))
+    return ["", *table.render(rows, rules=(0,))]
+
+
+def named(line: dict[str, Any]) -> str:
+    """The channels of a line of a contract, as a table has room for them."""
+    names = some(line["channels"], _NAMED)
+    return f"the group {names}" if line["group"] else names
+
+
+def _figure(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.3f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+# --- what bills of format 1 had
+
+
 def _contract_text(line: dict[str, Any]) -> list[str]:
     """A line of a contract: what is billed, why, and how the month looks."""
     unit = line["unit"]
@@ -143,6 +214,9 @@ def _contract_text(line: dict[str, Any]) -> list[str]:
     return text
 
 
+# --- what is left out, and what is missing
+
+
 def _unbilled_text(left_out: dict[str, Any], total: int) -> list[str]:
     first, *others = sentences(left_out, total)
     accepted = ["  The month was closed with that."] if left_out.get("accepted") else []
@@ -157,7 +231,7 @@ def _unbilled_text(left_out: dict[str, Any], total: int) -> list[str]:
 def _completeness_text(completeness: dict[str, Any]) -> list[str]:
     streams, expected = completeness["streams"], completeness["expected"]
     if not expected:
-        return ["Completeness: no data: no stream has delivered anything for this time."]
+        return ["Completeness: no data: no stream was at work yet, so nobody vouches for this time."]
     late = f", {completeness['late']:,} of them late" if completeness["late"] else ""
     if completeness["complete"]:
         return [f"Completeness: complete ({count(streams, 'stream')}, {count(expected, 'slot')}{late})."]

@@ -11,10 +11,16 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+from typing import Any
 
+from edgetally.bill.bill import channel_line
+from edgetally.bill.billed import billed_series
 from edgetally.bill.closed import AnyBill
 from edgetally.bill.page.channel_page import Sheet, make
 from edgetally.bill.page.render import Renderer
+from edgetally.bill.sample import Sample, Span, add_spans
+from edgetally.bill.series import Counts
 from edgetally.errors import EdgetallyError
 from edgetally.files import exchange
 
@@ -28,15 +34,32 @@ def write(bill: AnyBill, out: str | None, links: Sequence[tuple[str, str]] = ())
     links: (label, URL) at the head of every page. For a folder one channel at a time is in memory.
     """
     renderer = Renderer(bill.data, links)
-    lines, period, contracts = bill.data["channels"], bill.data["period"], renderer.contracts
-    sheets = (
-        make(line, series, period, contracts.get(line["channel"], ()))
-        for line, (_name, series) in zip(lines, bill.each_series())
-    )
+    sheets = _sheets(bill, renderer.contracts)
     if out is None or out.endswith(".html"):
         write_file(out, _one_file(renderer, sheets))
     else:
         write_folder(out, _pages(renderer, sheets))
+
+
+def _sheets(bill: AnyBill, contracts: dict[str, list[dict[str, Any]]]) -> Iterator[Sheet]:
+    """The sheets of all channels, in their order, and then those of the groups."""
+    lines, period = bill.data["channels"], bill.data["period"]
+    for line, (_name, series) in zip(lines, bill.each_series()):
+        yield make(line, series, period, contracts.get(line["channel"], ()))
+    for charge in bill.data["contracts"]:
+        if charge["group"] and bill.data["format"] > 1:
+            yield _group_sheet(bill, charge)
+
+
+def _group_sheet(bill: AnyBill, charge: dict[str, Any]) -> Sheet:
+    """The sheet of a group: its curve is the sum that was billed."""
+    series = billed_series(bill, charge)
+    members = [line for line in bill.data["channels"] if line["channel"] in charge["channels"]]
+    missing = add_spans([Span(*span) for span in line["missing"]] for line in members)
+    counts = Counts(*map(sum, zip(Counts(), *series.days)))
+    percents = [Fraction(one["percent"]) for one in bill.data["total"]["percentiles"]]
+    line = channel_line(charge["contract"], counts, Sample(series.sizes, missing), percents)
+    return make({**line, "aliases": []}, series, bill.data["period"], [charge], group=True)
 
 
 def write_file(out: str | None, text: str) -> None:
@@ -71,7 +94,8 @@ def _pages(renderer: Renderer, sheets: Iterable[Sheet]) -> Iterator[tuple[str, s
     """The files' names and texts, a channel at a time; the overview comes last."""
     links = []
     for sheet in sheets:
-        links.append((f"{sheet.id}.html", sheet.spark))
+        if not sheet.group:
+            links.append((f"{sheet.id}.html", sheet.spark))
         yield f"{sheet.id}.html", renderer.page(sheets=[sheet])
     yield "index.html", renderer.page(overview=links)
 
@@ -86,7 +110,7 @@ def _one_file(renderer: Renderer, sheets: Iterable[Sheet]) -> str:
         if size > LARGEST:
             break
     else:
-        text = renderer.page(overview=[(f"#{sheet.id}", sheet.spark) for sheet in kept], sheets=kept)
+        text = renderer.page(overview=[(f"#{one.id}", one.spark) for one in kept if not one.group], sheets=kept)
         if len(text.encode()) <= LARGEST:
             return text
     raise EdgetallyError(

@@ -15,11 +15,13 @@ from markupsafe import Markup
 
 from edgetally import __version__
 from edgetally.bill.bill import remarks
-from edgetally.bill.page.channel_page import Sheet
+from edgetally.bill.billed import terms_of
+from edgetally.bill.page.channel_page import Sheet, identify_group
 from edgetally.bill.unbilled import sentences
 from edgetally.bill.zones import zone_named
 from edgetally.errors import EdgetallyError
 
+_NO_FORECAST = {"billable": None, "certain_billable": None, "left": None}
 UPLOT = "youplot"  # the package that carries uPlot's files as they were released
 
 
@@ -51,6 +53,8 @@ class Renderer:
             "links": links,
             "made": self._moment(bill["made"]),
             "percent": f"p{rule['percent']}",
+            "in_hand": any(line["projection"] for line in bill["contracts"]),
+            "cut_groups": bill.get("cut_groups", []),
             "percentile": (
                 f"p{rule['percent']}: all five-minute sums of the period in order, empty slots as zero; of "
                 f"{bill['period']['slots']:,} the one at rank {rule['rank']:,} (nearest rank), without interpolation. "
@@ -67,6 +71,7 @@ class Renderer:
 
     def page(self, overview: Sequence[tuple[str, str]] | None = None, sheets: Sequence[Sheet] = ()) -> str:
         """A page. overview: for each line of the bill its sheet's link and its small curve; None is no overview."""
+        links = {line["channel"]: link for line, (link, _) in zip(self.bill["channels"], overview or ())}
         lines = [
             {**line, "link": link, "spark": spark} for line, (link, spark) in zip(self.bill["channels"], overview or ())
         ]
@@ -78,9 +83,21 @@ class Renderer:
             title=title,
             overview=overview is not None,
             lines=lines,
+            charges=[
+                {**line, "link": self._link(line, links, bool(sheets)), "later": line["projection"] or _NO_FORECAST}
+                for line in self.bill["contracts"]
+            ],
+            terms=terms_of(self.bill["contracts"]),
             sheets=[self._sheet(sheet) for sheet in sheets],
             bill_json=_json(self.bill) if overview is not None else "",
         )
+
+    def _link(self, line: dict[str, Any], links: dict[str, str], within: bool) -> str | None:
+        """Where the curve of a contract's line is; within: on the same page. None where there is none."""
+        if line["group"] and self.bill["format"] > 1:
+            name = identify_group(line["contract"])
+            return f"#{name}" if within else f"{name}.html"
+        return None if line["group"] else links.get(line["channels"][0])
 
     def _sheet(self, sheet: Sheet) -> dict[str, Any]:
         """A sheet as the template takes it."""
@@ -146,7 +163,7 @@ def _completeness(complete: dict[str, Any]) -> list[str]:
     """How much of the period is vouched for, in words."""
     expected, streams = complete["expected"], complete["streams"]
     if not expected:
-        return ["No data: no stream has delivered anything for this time."]
+        return ["No data: no stream was at work yet, so nobody vouches for this time."]
     many = f"{streams:,} streams, each a log of an edge, have" if streams != 1 else "One stream, a log of an edge, has"
     words = [f"{many} {expected:,} slots of five minutes in this period."]
     words += [f"{complete['received']:,} had traffic, {complete['empty']:,} had none although the log was whole."]
