@@ -443,7 +443,7 @@ def check_group_page(times: tuple[str, ...], out: Path) -> None:
     assert data["bytes"] == [37_500_000 * 110] * 288
     assert data["line"] == {"label": "p95", "mbps": 110.0}
     assert data["commit"] == {"label": "commit", "mbps": 50.0}
-    assert "The sum of the group&#39;s channels, as it is billed: sport, sports-tv." in page
+    assert "The sum of the group's channels, as it is billed: sport, sports-tv." in page
     assert f'<a href="{identify_group("sports")}.html">sports</a>' in (out / "index.html").read_text()
 
 

@@ -85,7 +85,7 @@ def test_a_closed_month_never_changes(config: AggregatorConfig, mariadb: servers
     for output, text in before.items():
         assert report(config, output) == text
     said = run("report", "--month", "2026-09", "--config", file).stderr
-    assert "3 batches for 2026-09 were committed after it was closed, and are not in it" in said
+    assert "3 batches for 2026-09 were committed after it was closed, not in it" in said
     done = run("period", "show", "2026-09", "--config", file)
     assert done.returncode == 1
     assert "3 batches were committed for it later" in done.stdout
@@ -378,6 +378,33 @@ def sealed(one: Batch) -> bytes:
 
 def submit(gearmand: servers.Server, one: Batch) -> None:
     job_servers.submit([gearmand.address], FUNCTION, [job_servers.Job(f"{one.stream}{one.seq}", sealed(one))])
+
+
+def test_a_credit_note_has_what_changes(config: AggregatorConfig) -> None:
+    """Percentile, overage and amount as closed, as they would be, and the difference; by the closing's contracts."""
+    day = 288 * 37_500_000
+    flat = dict.fromkeys(range(START, START + 31 * DAY, 300), 10 * 37_500_000)
+    first = batch("edge1/a", 1, (None, float(START)), {})
+    commit(config.database, [first, batch("edge1/a", 2, (float(START), START + 31.0 * DAY), flat)])
+    contracts = Path(config.path).with_name("contracts.json")
+    money = {"currency": "EUR", "commit": 8, "commit_price": 1, "overage_price": 2}
+    peak = {"name": "peak", "channels": ["video"], **money}
+    contracts.write_text(json.dumps([peak, {"name": "gb", "channels": ["news*"], "group": True, "rule": "volume"}]))
+    assert close(config, "--accept-unbilled").returncode == 0
+    contracts.write_text("[]")
+    more = {START + 300 * n: 5 * 37_500_000 for n in range(1000)}
+    commit(config.database, [batch("edge2/a", 1, (None, START + 4.0 * DAY), more)])
+    commit(config.database, [batch("edge3/a", 1, (None, START + 4.0 * DAY), {START: day}, channels=("news",))])
+    done = run("period", "show", "2026-09", "--config", config.path)
+    rows = [" ".join(row.split()) for row in done.stdout.splitlines()]
+    assert "peak video 15.000 15.000 +5.000 Mbit/s +5.000 +10.00 EUR" in rows
+    assert "gb news 10.800 10.800 +10.800 GB - - -" in rows
+    found = json.loads(run("period", "show", "2026-09", "--config", config.path, "--output", "json").stdout)["lines"]
+    assert [(one["contract"], one["change"]) for one in found] == [
+        ("peak", {"measured": 5.0, "billable": 5.0, "overage": 5.0, "net": "10.00"}),
+        ("gb", {"measured": 10.8, "billable": 10.8, "overage": None, "net": None}),
+    ]
+    assert found[0]["closed"] == {"measured": 10.0, "billable": 10.0, "overage": 2.0, "net": "12.00"}
 
 
 def test_months_are_closed_in_their_zone(config: AggregatorConfig) -> None:

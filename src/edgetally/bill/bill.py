@@ -416,6 +416,7 @@ def _object(
         "aliases": [alias._asdict() for alias in sorted(aliases)],
         "channels": builder.lines,
         "total": builder.total(),
+        "agreed": [contract.terms() for contract in builder.agreed.contracts.listed],
         "contracts": charges,
         "amounts": totals(charges),
         "not_billed": [

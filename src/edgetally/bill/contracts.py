@@ -71,6 +71,12 @@ class Contract:
     rounding: str = "half_up"
     places: int = 3
 
+    @classmethod
+    def of_terms(cls, terms: Mapping[str, Any]) -> Contract:
+        """The contract of what `terms` gave, also of an older program's."""
+        tiers = tuple(Tier(**tier) for tier in terms.get("tiers", ()))
+        return cls(**{**terms, "channels": tuple(terms["channels"]), "percent": terms["percent"] or "", "tiers": tiers})
+
     def covers(self, channel: str) -> bool:
         """Whether a channel is billed by this contract, unless an earlier one has it."""
         return any(fnmatchcase(channel, pattern) for pattern in self.channels)

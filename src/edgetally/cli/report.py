@@ -7,8 +7,12 @@ import sys
 from pathlib import Path
 
 from edgetally.cli.options import CONTRACTS_HELP, add_config
-from edgetally.config import load_aggregator
+from edgetally.config import AggregatorConfig, load_aggregator
 from edgetally.errors import EdgetallyError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from edgetally.bill.closed import AnyBill
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,9 +32,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--check-contracts", metavar="FILE", help="only check a file of contracts, and say which fit no channel"
     )
-    parser.add_argument("--output", choices=("table", "csv", "json", "html"), default="table")
+    parser.add_argument("--output", choices=("table", "csv", "json", "html", "pdf"), default="table")
     parser.add_argument(
         "--out", metavar="FILE", help="write to a file; of html a folder of pages too, unless it ends in .html"
+    )
+    parser.add_argument(
+        "--customer", metavar="NAME", help="the statement of a customer of the contracts, as html or pdf"
+    )
+    parser.add_argument(
+        "--customers-to", metavar="FOLDER", help="the statements of all customers, a folder for each; pdf: also printed"
     )
     parser.add_argument(
         "--link",
@@ -65,10 +75,10 @@ def _report(options: argparse.Namespace) -> int:
     from edgetally.bill.find import find_bill
     from edgetally.bill.text import OUTPUTS
 
-    if options.output == "html":
-        from edgetally.bill.page import publish
+    _check_output(options)
+    config = load_aggregator(options.config)
     with find_bill(
-        load_aggregator(options.config),
+        config,
         month=options.month,
         start=options.start,
         end=options.end,
@@ -80,11 +90,39 @@ def _report(options: argparse.Namespace) -> int:
         later = adjusted_text(bill) if isinstance(bill, Closed) else ""
         if later:
             print(f"edgetally: {later}", file=sys.stderr)
-        if options.output == "html":
+        if options.customer or options.customers_to:
+            _state(options, config, bill)
+        elif options.output == "html":
+            from edgetally.bill.page import publish
+
             publish.write(bill, options.out, options.link)
         else:
             _put(OUTPUTS[options.output](bill), options.out)
         return 0 if bill.data["completeness"]["complete"] else 1
+
+
+def _check_output(options: argparse.Namespace) -> None:
+    """Whether the options of statements go together."""
+    if options.customer or options.customers_to:
+        if options.customer and options.customers_to:
+            raise EdgetallyError("--customer is one, and --customers-to writes all: give one of them")
+        if options.output in ("csv", "json") or options.channel != "*":
+            raise EdgetallyError(
+                "a statement is --output html or pdf, and of all channels of a customer: give no other"
+            )
+    elif options.output == "pdf":
+        raise EdgetallyError("--output pdf prints statements: say whose with --customer, or --customers-to FOLDER")
+
+
+def _state(options: argparse.Namespace, config: AggregatorConfig, bill: AnyBill) -> None:
+    """Write statements."""
+    from edgetally.bill.page import statements
+
+    printed = options.output == "pdf"
+    if options.customer:
+        statements.write_one(bill, config, options.contracts, options.customer, options.out, printed)
+    else:
+        statements.write_all(bill, config, options.contracts, options.customers_to, printed)
 
 
 def _put(text: str, out: str | None) -> None:

@@ -81,7 +81,7 @@ def test_a_list_by_volume_prices_all_at_the_tier_that_is_reached() -> None:
 
 
 def test_a_carrier_s_commit_and_burst() -> None:
-    """1 Gbit/s committed at 0.45 per Mbit/s, 0.60 above, at the 95th percentile: 450.00, and 234.567 above is 140.74."""
+    """1 Gbit/s committed at 0.45 per Mbit/s, 0.60 above, at p95: 450.00, and 140.74 for what is above."""
     terms: dict[str, Any] = {**MBIT, "commit": 1000, "commit_price": "0.45", "overage_price": "0.60"}
     assert items(cost("1234.567", "Mbit/s", **terms)) == [
         ("commit", "1000.000", "0.45", "450.00"),

@@ -45,8 +45,10 @@ class Sheet:
     group: bool  # whether it is a group's, whose sum is billed, and not one channel's
     peak_at: str
     spark: str
-    label: str  # of the line across the curve
-    commit: bool  # whether the commit is one, too
+    mark: dict[str, Any]  # the line of the percentile across the curve: label and mbps
+    commit: dict[str, Any] | None  # the line of the commit
+    sizes: Sequence[int]
+    missing: Sequence[tuple[int, int]]
     data: str  # JSON: what the curve is drawn of
 
 
@@ -80,8 +82,10 @@ def make(
         group=group,
         peak_at="" if peak is None else _local(period, peak).strftime("%d %b %H:%M"),
         spark=_spark(series.sizes, line["peak_bytes"]),
-        label=mark["label"],
-        commit=commit is not None,
+        mark=mark,
+        commit=commit,
+        sizes=series.sizes,
+        missing=missing,
         data=json.dumps(data, separators=(",", ":")),
     )
 

@@ -11,20 +11,17 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from fractions import Fraction
-from typing import Any
+from typing import Any, Union
 
-from edgetally.bill.bill import channel_line
-from edgetally.bill.billed import billed_series
 from edgetally.bill.closed import AnyBill
 from edgetally.bill.page.channel_page import Sheet, make
+from edgetally.bill.page.line_sheet import line_sheet
 from edgetally.bill.page.render import Renderer
-from edgetally.bill.sample import Sample, Span, add_spans
-from edgetally.bill.series import Counts
 from edgetally.errors import EdgetallyError
 from edgetally.files import exchange
 
 LARGEST = 2_000_000  # bytes of a page
+Pages = Iterable[tuple[str, Union[str, bytes]]]  # names of files, and what they hold
 GENERATOR = b'<meta name="generator" content="edgetally'
 
 
@@ -48,43 +45,33 @@ def _sheets(bill: AnyBill, contracts: dict[str, list[dict[str, Any]]]) -> Iterat
         yield make(line, series, period, contracts.get(line["channel"], ()))
     for charge in bill.data["contracts"]:
         if charge["group"] and bill.data["format"] > 1:
-            yield _group_sheet(bill, charge)
+            yield line_sheet(bill, charge)
 
 
-def _group_sheet(bill: AnyBill, charge: dict[str, Any]) -> Sheet:
-    """The sheet of a group: its curve is the sum that was billed."""
-    series = billed_series(bill, charge)
-    members = [line for line in bill.data["channels"] if line["channel"] in charge["channels"]]
-    missing = add_spans([Span(*span) for span in line["missing"]] for line in members)
-    counts = Counts(*map(sum, zip(Counts(), *series.days)))
-    percents = [Fraction(one["percent"]) for one in bill.data["total"]["percentiles"]]
-    line = channel_line(charge["contract"], counts, Sample(series.sizes, missing), percents)
-    return make({**line, "aliases": []}, series, bill.data["period"], [charge], group=True)
-
-
-def write_file(out: str | None, text: str) -> None:
+def write_file(out: str | None, content: str | bytes) -> None:
     """Write a file beside its place and rename it; without `out`, print it."""
     if out is None:
-        sys.stdout.write(text)
+        sys.stdout.flush()
+        sys.stdout.buffer.write(_bytes(content))
         return
     try:
         with _beside(out) as folder:
             temporary = os.path.join(folder, "page")
-            _write(temporary, text)
+            _write(temporary, content)
             os.replace(temporary, out)
     except OSError as error:
         raise EdgetallyError(f"{out} cannot be written ({error.strerror}): name another file with --out") from None
 
 
-def write_folder(out: str, pages: Iterable[tuple[str, str]]) -> None:
-    """Write the pages into a new folder, and exchange it with the one at `out`."""
+def write_folder(out: str, pages: Pages) -> None:
+    """Write the pages into a new folder, and exchange it with the one at `out`; a name may have a folder before it."""
     _refuse_foreign(out)
     try:
         with _beside(out) as folder:
             made = os.path.join(folder, "made")
             os.mkdir(made)
-            for name, text in pages:
-                _write(os.path.join(made, name), text)
+            for name, content in pages:
+                _write(os.path.join(made, name), content)
             exchange(made, out)
     except OSError as error:
         raise EdgetallyError(f"{out} cannot be written ({error.strerror}): name another folder with --out") from None
@@ -141,6 +128,11 @@ def _beside(out: str) -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix=f".{name}.", dir=parent)
 
 
-def _write(path: str, text: str) -> None:
-    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(text)
+def _write(path: str, content: str | bytes) -> None:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(_bytes(content))
+
+
+def _bytes(content: str | bytes) -> bytes:
+    return content if isinstance(content, bytes) else content.encode("utf-8", "surrogateescape")

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import pkgutil
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -29,24 +30,16 @@ class Renderer:
     """Makes the pages of one bill."""
 
     def __init__(self, bill: dict[str, Any], links: Sequence[tuple[str, str]] = ()) -> None:
-        environment = Environment(
-            loader=FunctionLoader(_own),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        environment.filters.update(whole=_whole, rate=_rate, ratio=_percent, volume=_volume, short=_short)
-        environment.globals.update(
-            version=__version__,
-            css=Markup(_own("page.css")),  # noqa: S704 our own
-            js=Markup(_own("page.js")),  # noqa: S704
+        made = environment()
+        made.globals.update(
+            css=Markup(own("page.css")),  # noqa: S704 our own
+            js=Markup(own("page.js")),  # noqa: S704
             uplot_css=Markup(_uplot("uplot.min.css")),  # noqa: S704 and uPlot's
             uplot_js=Markup(_uplot("uplot.iife.min.js")),  # noqa: S704
         )
         self.bill = bill
         self.zone = zone_named(bill["period"]["zone"])
-        environment.filters.update(moment=self._moment)
+        made.filters.update(moment=self._moment)
         rule = bill["total"]["percentiles"][0]
         self.shared = {
             "bill": bill,
@@ -67,7 +60,7 @@ class Renderer:
         for contract in bill["contracts"]:
             for channel in contract["channels"]:
                 self.contracts.setdefault(channel, []).append(contract)
-        self.template = environment.get_template("page.html")
+        self.template = made.get_template("page.html")
 
     def page(self, overview: Sequence[tuple[str, str]] | None = None, sheets: Sequence[Sheet] = ()) -> str:
         """A page. overview: for each line of the bill its sheet's link and its small curve; None is no overview."""
@@ -81,6 +74,7 @@ class Renderer:
         return self.template.render(
             **self.shared,
             title=title,
+            sheet=css_text(title),
             overview=overview is not None,
             lines=lines,
             charges=[
@@ -117,7 +111,24 @@ def _markup(text: str) -> Markup:
     return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))  # noqa: S704
 
 
-def _own(name: str) -> str:
+def environment() -> Environment:
+    """What fills our templates: everything is escaped."""
+    made = Environment(
+        loader=FunctionLoader(own), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    made.filters.update(
+        whole=_whole, rate=_rate, ratio=_percent, volume=_volume, short=_short, number_text=_number_text
+    )
+    made.globals.update(version=__version__)
+    return made
+
+
+def css_text(text: str) -> Markup:
+    """A text as CSS has it, for the foot of each printed sheet: letters and digits as they are, all else by number."""
+    return Markup('"' + "".join(one if one.isalnum() else f"\\{ord(one):x} " for one in text) + '"')  # noqa: S704
+
+
+def own(name: str) -> str:
     """A file of this package, also from within the .pyz."""
     return (pkgutil.get_data(__name__, name) or b"").decode()
 
@@ -140,6 +151,13 @@ def _whole(value: int) -> str:
 
 def _rate(value: float | None) -> str:
     return "–" if value is None else f"{value:,.3f}"
+
+
+def _number_text(text: str | None) -> str:
+    """An exact decimal with its thousands apart."""
+    if text is None:
+        return "–"
+    return re.sub(r"^(-?)(\d+)", lambda found: f"{found[1]}{int(found[2]):,}", text)
 
 
 def _percent(value: float | None) -> str:
