@@ -17,12 +17,13 @@ from edgetally.bill.page.statement import customer_folder
 from tests.support import ROOT, servers
 
 CUSTOMERS = ("Globex GmbH", "Globex", "映画")
+TEMPLATE = "roles/aggregator/templates/edgetally-page.conf.j2"
 PLAY = """
 - hosts: localhost
   gather_facts: false
   vars_files: [{root}/roles/aggregator/defaults/main.yml, {root}/roles/aggregator/vars/main.yml]
   tasks:
-    - ansible.builtin.template: {{src: {root}/roles/aggregator/templates/edgetally-page.conf.j2, dest: {home}/site.conf}}
+    - ansible.builtin.template: {{src: {root}/{template}, dest: {home}/site.conf}}
     - ansible.builtin.copy: {{content: "{{{{ __aggregator_page_folders | to_json }}}}", dest: {home}/folders.json}}
 """
 
@@ -56,7 +57,7 @@ def site(home: Path) -> Iterator[servers.Server]:
         "__aggregator_page_passwords": str(home / "page.htpasswd"),
         "__aggregator_page_customer_passwords": str(home / "passwords"),
     }
-    (home / "play.yml").write_text(PLAY.format(root=ROOT, home=home))
+    (home / "play.yml").write_text(PLAY.format(root=ROOT, home=home, template=TEMPLATE))
     command = [
         "ansible-playbook",
         "-i",
@@ -86,7 +87,7 @@ def get(site: servers.Server, path: str, user: str = "", password: str = "") -> 
 
 
 def test_each_password_opens_its_own_folder_and_nothing_else(site: servers.Server) -> None:
-    """Also not by a name that begins like another's, nor by way of another folder; the operator's opens no customer's."""
+    """Also not by a name that begins like another's, nor by way of another folder; nor does the operator's."""
     folders = [customer_folder(one) for one in CUSTOMERS]
     own = {f"/customers/{folder}/{last}": folder for folder in folders for last in ("", "last/")}
     others = ["/", "/last/", "/index.html", "/customers/", "/customers/index.html", "/customers/x/"]

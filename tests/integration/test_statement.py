@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shutil
 import subprocess
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from edgetally.bill.page.statement import customer_folder
 from edgetally.config import AggregatorConfig, DatabaseConfig
 from tests.integration.conftest import MASTER, aggregator_file, run
 from tests.integration.test_bill import START, batch, commit
+from tests.support import ROOT
 from tests.support.browser import chromium, messages
 
 DAY = 86400
@@ -151,6 +154,46 @@ def test_it_is_printed_with_page_numbers(
         "edgetally: a PDF is printed by Chromium, which is not on this host: install it (`apt-get install chromium`), "
         "or take --output html, which every browser prints the same way\n"
     )
+
+
+def test_finance_gets_tables_that_add_up(config: AggregatorConfig, tmp_path: Path) -> None:
+    """Each with its own head line and one mark; items add up to the total, five minutes to days, days to channels."""
+    out = tmp_path / "csv"
+    assert run("period", "close", "2026-09", "--config", config.path).returncode == 0
+    late = batch("edge9/secret", 1, (None, START + 600.0), {START: 10**12}, channels=("news",))
+    commit(config.database, [late])
+    for _ in range(2):
+        statement(config, "--output", "csv", "--out", str(out))
+    documented = (ROOT / "docs/reference/exports.md").read_text("utf-8")
+    tables = {}
+    for path in out.iterdir():
+        text = path.read_bytes().decode("utf-8")
+        assert text.startswith("\ufeffperiod,zone,")
+        assert text.count("\ufeff") == 1
+        assert "\r" not in text
+        tables[path.name] = list(csv.DictReader(text[1:].splitlines()))
+        (columns,) = re.findall(rf"^\| `{re.escape(path.name)}` \|.*\| (.*) \|$", documented, re.MULTILINE)
+        named = [name for name in re.findall(r"`(\w+)`", columns) if name not in ("channel_", "group")]
+        assert set(text[1:].splitlines()[0].split(",")) <= set(named)
+    assert sorted(tables) == ["adjustments.csv", "channels.csv", "days.csv", "lines.csv", "series.csv"]
+    assert {row["period"] + row["zone"] for table in tables.values() for row in table} == {"2026-09UTC"}
+    lines = tables["lines.csv"]
+    net = sum(Decimal(row["amount"]) for row in lines if row["customer"] == GLOBEX["customer"])
+    assert net == Decimal("50.46")
+    assert [(row["kind"], row["name"], row["item"], row["quantity"]) for row in lines][:2] == [
+        ("group", "streaming", "commit", "20.000"),
+        ("group", "streaming", "overage", "10.000"),
+    ]
+    for name in RATES:
+        sums = [
+            sum(int(row["bytes"]) for row in tables[table] if row["channel"] == name)
+            for table in ("series.csv", "days.csv", "channels.csv")
+        ]
+        assert sums == [RATES[name][1] * MBPS * 8640] * 3
+    assert tables["series.csv"][0]["from"] == "2026-09-01T00:00:00+00:00"
+    (change,) = tables["adjustments.csv"]
+    assert (change["contract"], change["change"], change["net_change"]) == ("news", "1000.0", "10.00")
+    assert len({row["sha256"] for row in (*lines, change)}) == 1
 
 
 def test_what_is_no_statement(config: AggregatorConfig) -> None:

@@ -12,6 +12,7 @@ from edgetally import table
 from edgetally.bill.bill import remarks
 from edgetally.bill.billed import terms_of
 from edgetally.bill.closed import AnyBill, Closed
+from edgetally.bill.exports import channels_text
 from edgetally.bill.series import canonical
 from edgetally.bill.unbilled import sentences
 from edgetally.ledger.gaps import MISSING, REFUSED
@@ -31,8 +32,10 @@ def _json(bill: AnyBill) -> str:
 
 
 def _csv(bill: AnyBill) -> str:
-    """A line for each channel, each group and the total, for a spreadsheet."""
+    """channels.csv; of a month of format 1 what it had: a line for each channel, each group and the total."""
     data = bill.data
+    if data["format"] > 1:
+        return channels_text(bill)
     file = io.StringIO()
     charges = {line["channels"][0]: line for line in data["contracts"] if not line["group"]}
     rows = [{**_figures(line), **_terms(charges.get(line["channel"]))} for line in data["channels"]]

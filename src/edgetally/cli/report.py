@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--output", choices=("table", "csv", "json", "html", "pdf"), default="table")
     parser.add_argument(
-        "--out", metavar="FILE", help="write to a file; of html a folder of pages too, unless it ends in .html"
+        "--out", metavar="FILE", help="write to a file; html and csv to a folder, unless it ends in .html or .csv"
     )
     parser.add_argument(
         "--customer", metavar="NAME", help="the statement of a customer of the contracts, as html or pdf"
@@ -96,6 +96,10 @@ def _report(options: argparse.Namespace) -> int:
             from edgetally.bill.page import publish
 
             publish.write(bill, options.out, options.link)
+        elif options.output == "csv" and options.out and not options.out.endswith(".csv"):
+            from edgetally.bill.exports import write_folder
+
+            write_folder(bill, options.out)
         else:
             _put(OUTPUTS[options.output](bill), options.out)
         return 0 if bill.data["completeness"]["complete"] else 1
