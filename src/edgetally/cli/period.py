@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     for name, action in actions.items():
         if name != "list":
-            action.add_argument("month", metavar="YYYY-MM")
+            action.add_argument("month", metavar="YYYY-MM", help="the month")
             action.add_argument("--zone", metavar="ZONE", help="the month's time zone, as in `edgetally report`")
         if name != "close":
             add_output(action, "table", "json")

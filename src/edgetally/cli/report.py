@@ -20,11 +20,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     parser.add_argument("--month", metavar="YYYY-MM", help="a month, or last; without any time, this month so far")
     parser.add_argument("--from", dest="start", metavar="TIME", help="2026-11-23T14:05, or epoch seconds")
-    parser.add_argument("--to", dest="end", metavar="TIME")
+    parser.add_argument("--to", dest="end", metavar="TIME", help="until then")
     parser.add_argument(
         "--zone", metavar="ZONE", help="the bill's time zone, such as Europe/Berlin; without, the contracts', or UTC"
     )
-    parser.add_argument("--channel", default="*", metavar="GLOB")
+    parser.add_argument(
+        "--channel", default="*", metavar="GLOB", help="only these channels: a name, or such as 'video*'"
+    )
     parser.add_argument(
         "--percentile", action="append", default=[], metavar="P", help="one more beside the 95th, such as 99.9"
     )
@@ -32,7 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--check-contracts", metavar="FILE", help="only check a file of contracts, and say which fit no channel"
     )
-    parser.add_argument("--output", choices=("table", "csv", "json", "html", "pdf"), default="table")
+    parser.add_argument(
+        "--output",
+        choices=("table", "csv", "json", "html", "pdf"),
+        default="table",
+        help="how it is written; pdf is of statements",
+    )
     parser.add_argument(
         "--out", metavar="FILE", help="write to a file; html and csv to a folder, unless it ends in .html or .csv"
     )
