@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -30,6 +31,8 @@ def test_the_local_demo(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
         out = capsys.readouterr().out
         assert "EQUAL on 2 edges" in out
         assert "Completeness: complete" in out
+        assert re.search(r"^Example & Co +\d+\.\d\d +\d+\.\d\d \(19 %\) +\d+\.\d\d +EUR$", out, re.MULTILINE)
+        assert (folder / "statement.pdf").read_bytes().startswith(b"%PDF-")
         assert sum(json.loads(sent_file.read_text())["kinds"].values()) > 100
         logs = list((folder / "edge2/spool/raw/access").glob("*.gz"))
         assert len(logs) > 2, "it rotated in mid-traffic"
