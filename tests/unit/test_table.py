@@ -16,7 +16,7 @@ def test_text_stands_to_the_left_and_numbers_to_the_right() -> None:
 
 
 def test_the_first_column_is_names_also_of_digits() -> None:
-    assert render([("channel", "n"), ("7", "1"), ("news", "22")]) == ["channel   n", "7         1", "news     22"]
+    assert render([("channel", "n"), ("7", "1"), ("123", "22")]) == ["channel   n", "7         1", "123      22"]
 
 
 def test_wide_letters_take_two_columns_and_accents_none() -> None:
