@@ -6,12 +6,14 @@ docs/how-to/contracts.md says what the terms mean; what comes of them is in char
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from decimal import Decimal
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from fractions import Fraction
+from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -79,7 +81,14 @@ class Contract:
 
     def covers(self, channel: str) -> bool:
         """Whether a channel is billed by this contract, unless an earlier one has it."""
-        return any(fnmatchcase(channel, pattern) for pattern in self.channels)
+        names, globs = self._patterns
+        return channel in names or any(glob.match(channel) for glob in globs)
+
+    @cached_property
+    def _patterns(self) -> tuple[frozenset[str], list[re.Pattern[str]]]:
+        """Names and globs: a bill asks a thousand channels of hundreds of contracts."""
+        globs = [name for name in self.channels if not _WILD.isdisjoint(name)]
+        return frozenset(self.channels).difference(globs), [re.compile(translate(glob)) for glob in globs]
 
     def outlasts(self, other: Contract) -> bool:
         """Whether this contract is in force whenever another one is."""
