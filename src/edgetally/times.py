@@ -32,6 +32,14 @@ def age(seconds: float | None) -> str:
     return f"{max(0.0, seconds):.0f} s"
 
 
+def span(seconds: float) -> str:
+    """A span of time in days and hours, or in hours and minutes, or in minutes: exact enough to act on it."""
+    for size, unit, part, small in ((86400, "d", 3600, "h"), (3600, "h", 60, "min")):
+        if seconds >= size:
+            return f"{seconds // size:.0f} {unit} {seconds % size // part:.0f} {small}"
+    return f"{seconds / 60:.0f} min"
+
+
 def utc(moment: float | None) -> str:
     """A moment (epoch s) to the second, in UTC; `-` for none."""
     if moment is None:

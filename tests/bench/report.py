@@ -1,5 +1,7 @@
 """bin/bench report: the bill of a month of many channels from a real MariaDB, beside what MariaDB needs to add it up.
 
+Every five channels are a customer's, each second customer's as a group; pages and statements of all of them are made.
+
 The limit is one SQL statement that sums the same columns of the same rows. All sums are compared with its own.
 """
 
@@ -31,6 +33,7 @@ EDGES = 20
 # As much memory as a server with such a month has: its rows are in it. Filled without waiting for the disk.
 MARIADB = ("--innodb-buffer-pool-size=2G", "--innodb-log-file-size=512M", "--innodb-flush-log-at-trx-commit=0")
 REPORT_SECONDS, PAGE_SECONDS, PAGE_MB, GROWTH = 10.0, 60.0, 2.0, 1.5
+OF_CUSTOMER = 5  # channels
 _COLUMNS = "bytes, requests, hits, hit_bytes, cache_requests, cache_bytes"
 
 
@@ -53,6 +56,22 @@ class Bench:
         data = {"job_servers": ["127.0.0.1:1"], "master_keys": ["k" * 32], "database": self.database._asdict()}
         file.write_text(json.dumps(data), encoding="utf-8")
         return file
+
+    def agree(self, channels: int) -> int:
+        """Write the contracts of all channels; how many of them are groups."""
+        contracts = [
+            {
+                "name": f"contract {low}",
+                "customer": f"customer {low}",
+                "channels": [f"channel {low + n}" for n in range(OF_CUSTOMER)],
+                "group": low % 2 == 0,
+                "currency": "EUR",
+                "price": "0.5",
+            }
+            for low in range(1, channels + 1, OF_CUSTOMER)
+        ]
+        (self.folder / "contracts.json").write_text(json.dumps(contracts), encoding="utf-8")
+        return sum(bool(one["group"]) for one in contracts)
 
     def fill(self, channels: int) -> None:
         """A whole month of so many channels, and the ledger of some edges that vouch for all of it."""
@@ -110,8 +129,9 @@ def main(options: argparse.Namespace) -> int:
 
 def _measure(bench: Bench, channels: int) -> list[list[str]]:
     """The lines of the table for a month of so many channels; medians of the rounds."""
-    pages = bench.folder / "pages"
-    costs: dict[str, list[Cost]] = {"SQL sum": [], "report": [], "pages": []}
+    pages, statements = bench.folder / "pages", bench.folder / "statements"
+    groups = bench.agree(channels)
+    costs: dict[str, list[Cost]] = {"SQL sum": [], "report": [], "pages": [], "statements": []}
     bench.limit()  # brings the rows into memory
     for _round in range(bench.runs):
         costs["SQL sum"].append(bench.limit())
@@ -123,9 +143,10 @@ def _measure(bench: Bench, channels: int) -> list[list[str]]:
             r'<script type="application/json" id="bill">(.*?)</script>', (pages / "index.html").read_text()
         )
         _compare(sums, json.loads(found[1] if found else "{}")["total"], "the page")
+        costs["statements"].append(bench.report("--customers-to", str(statements)))
     files = list(pages.iterdir())
-    if len(files) != channels + 1:
-        raise BenchError(f"{len(files):,} pages were written for {channels:,} channels")
+    if len(files) != channels + groups + 1:
+        raise BenchError(f"{len(files):,} pages were written for {channels:,} channels and {groups:,} groups")
     largest = max(file.stat().st_size for file in files) / 1_000_000
     middle = {what: measure.median(rounds) for what, rounds in costs.items()}
     bench.figures[str(channels)] = {**{what: cost._asdict() for what, cost in middle.items()}, "largest page": largest}
@@ -150,5 +171,6 @@ def _goals(figures: dict[str, Any], channels: int) -> list[Goal]:
         Goal("report: memory, to that of a tenth", all_["report"]["peak"] / few["report"]["peak"], GROWTH),
         Goal(f"pages of {channels:,} channels", all_["pages"]["wall"], PAGE_SECONDS, "s"),
         Goal("pages: memory, to that of a tenth", all_["pages"]["peak"] / few["pages"]["peak"], GROWTH),
+        Goal(f"statements of {channels // OF_CUSTOMER:,} customers", all_["statements"]["wall"], PAGE_SECONDS, "s"),
         Goal("largest page", all_["largest page"], PAGE_MB, "MB"),
     ]

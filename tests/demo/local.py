@@ -37,6 +37,20 @@ CHANNELS = [
     {"channel": "images", "host": "img.example.com"},
 ]
 
+CONTRACTS = [
+    {
+        "name": "all channels",
+        "channels": ["*"],
+        "group": True,
+        "rule": "volume",
+        "customer": "Example & Co",
+        "currency": "EUR",
+        "price": "0.08",
+        "minimum": "1",
+        "tax": "19",
+    }
+]
+
 # The sites of tests/lab/prepare.yml: names, and the smallest and largest file of each.
 SITES = (
     (("news.example.com",), 2_000, 60_000),
@@ -196,6 +210,7 @@ def aggregator(folder: Path, job_server: str, database: servers.MariaDB) -> Iter
     account = {"user": "edgetally", "password": "the-demos-database-password", "name": "edgetally"}
     data = {"job_servers": [job_server], "master_keys": [MASTER], "database": {**place, **account}}
     config = write_json(folder / "aggregator.json", data)
+    write_json(folder / "contracts.json", CONTRACTS)
     must(edgetally("migrate", "--config", str(config), "--admin-socket", str(database.socket)))
     command = [sys.executable, str(PROGRAM), "aggregate", "--config", str(config)]
     with (folder / "aggregator.log").open("wb") as log:
@@ -267,7 +282,16 @@ class Pipeline:
 
     def bill(self, since: int, to: int) -> str:
         """The report over some slots."""
-        return must(edgetally("report", "--config", str(self.config), "--from", str(since), "--to", str(to)))
+        times = ("--from", str(since), "--to", str(to))
+        text = must(edgetally("report", "--config", str(self.config), *times))
+        return f"{text}\n{self.statement(*times)}"
+
+    def statement(self, *times: str) -> str:
+        """The customer's statement over the same, as a PDF where Chromium is: the words on it, or why there is none."""
+        out = str(self.config.with_name("statement.pdf"))
+        whose = ("--customer", CONTRACTS[0]["customer"], "--output", "pdf", "--out", out)
+        done = edgetally("report", "--config", str(self.config), *times, *map(str, whose))
+        return f"The customer's statement is {out}" if done.returncode == 0 else done.stderr.strip()
 
 
 @contextlib.contextmanager

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import select
 import signal
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -368,3 +371,22 @@ def test_a_request_that_is_malformed_ends_nothing(config: Path, gearmand: server
             )
         assert receipts(gearmand, body_of(1))["state"] == ["unknown"]
         assert process.poll() is None
+
+
+def test_systemd_hears_that_it_is_ready_and_alive(
+    tmp_path: Path, database: DatabaseConfig, gearmand: servers.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At work, and while it stands by for another: one that is frozen says nothing, and is restarted."""
+    (tmp_path / "second").mkdir()
+    first = aggregator_file(tmp_path, database, gearmand.address)
+    second = aggregator_file(tmp_path / "second", database, gearmand.address)
+    with aggregator(first), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        wait_for("the first", lambda: queue(gearmand, "edgetally.batch")[2] == 1)
+        listener.bind(str(tmp_path / "notify"))
+        listener.settimeout(30)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        with aggregator(second) as standby:
+            assert [listener.recv(100) for _ in range(4)] == [b"READY=1", *[b"WATCHDOG=1"] * 3]
+            os.kill(standby.pid, signal.SIGSTOP)
+            while select.select([listener], [], [], 3)[0]:
+                listener.recv(100)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import random
+import re
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 
 from edgetally.bill.coverage import slots
 from edgetally.bill.find import find_bill
+from edgetally.bill.page.channel_page import identify_group
 from edgetally.bill.text import OUTPUTS
 from edgetally.config import AggregatorConfig, DatabaseConfig
 from edgetally.errors import EdgetallyError
@@ -407,19 +410,67 @@ def test_contracts_of_channels_groups_and_zones(config: AggregatorConfig, tmp_pa
     assert found["not_billed"] == [{"contract": "abroad", "zone": "Asia/Tokyo"}]
     assert found["total"]["percentiles"][0]["mbps"] == 310.0
     table = run("report", *times).stdout
-    assert "Contract sports, the group sport, sports-tv:\n  measured 110.000 Mbit/s, billable 110.000" in table
-    assert "of it 60.000 above the commit of 50.000" in table
+    lines = [" ".join(row.split()) for row in table.splitlines()]
+    assert "sports the group sport, sports-tv 110.000 50.000 60.000 110.000 Mbit/s" in lines
+    assert "news news 10.000 - - 15.000 Mbit/s" in lines
+    assert table.count("the one at rank 274 decides") == 1, "the terms of each contract, once"
     assert "Contract abroad is of the zone Asia/Tokyo: --zone Asia/Tokyo bills it." in table
     some = json.loads(run("report", *times, "--output", "json", "--channel", "sport").stdout)
     assert [line["contract"] for line in some["contracts"]] == [], "a part of a group is not what is billed"
+    assert some["cut_groups"] == ["sports"], "and the bill says so"
+    assert "Contract sports bills a group, of which only a part" in run("report", *times, "--channel", "sport").stdout
+    cut = run("report", *times, "--channel", "sport", "--output", "html").stdout
+    assert "Contract sports bills a group, of which only a part is here" in cut
+    check_group_page(times, tmp_path / "pages")
+    own = run("report", *times, "--channel", "news", "--output", "html").stdout
+    assert "Percentile 50 by nearest rank" in own
     more = json.loads(run("report", *times, "--output", "json", "--percentile", "99.9", "--percentile", "50").stdout)
     assert [one["percent"] for one in more["total"]["percentiles"]] == ["95", "99.9", "50"]
     rows = run("report", *times, "--output", "csv").stdout.splitlines()
-    assert rows[0].startswith("channel,bytes,requests,hit_ratio,byte_hit_ratio,peak_mbps,p95_mbps,p95_low_mbps,")
-    assert any(
-        row.startswith("group sports,,,") and row.endswith("sports,Mbit/s,110.0,110.0,110.0,110.0,50.0,60.0")
-        for row in rows
+    assert rows[0].startswith("\ufeffperiod,zone,channel,contract,requests,bytes,hits,")
+    assert [row.split(",")[2] for row in rows[1:]] == ["news", "other", "sport", "sports-tv"], "and no group, no total"
+
+
+def check_group_page(times: tuple[str, ...], out: Path) -> None:
+    """Its curve is the sum that was billed, with the percentile and the commit."""
+    assert run("report", *times, "--output", "html", "--out", str(out)).returncode == 1, (
+        "first batches vouch for no time"
     )
+    page = (out / f"{identify_group('sports')}.html").read_text()
+    data = json.loads(re.findall(r'<script type="application/json" class="data">(.*?)</script>', page)[0])
+    assert data["bytes"] == [37_500_000 * 110] * 288
+    assert data["line"] == {"label": "p95", "mbps": 110.0}
+    assert data["commit"] == {"label": "commit", "mbps": 50.0}
+    assert "The sum of the group's channels, as it is billed: sport, sports-tv." in page
+    assert f'<a href="{identify_group("sports")}.html">sports</a>' in (out / "index.html").read_text()
+
+
+def test_a_contract_that_changes_in_mid_month(config: AggregatorConfig, tmp_path: Path) -> None:
+    """The page of a group that one contract hands to another: each bills, and shows, its own days."""
+    cells = {START + 300 * n: 1000 for n in range(8640)}
+    end = START + 30 * 86400
+    quiet = batch("edge1/a", 3, (float(end), end + 21600.0), {})
+    first = batch("edge1/a", 1, (None, float(START)), {})
+    commit(config.database, [first, batch("edge1/a", 2, (float(START), float(end)), cells), quiet])
+    terms = {"channels": ["v*"], "group": True, "rule": "volume", "partial": "prorate"}
+    old = {**terms, "name": "old", "valid_to": "2026-09-10", "commit": 3}
+    new = {**terms, "name": "new", "valid_from": "2026-09-11"}
+    (tmp_path / "contracts.json").write_text(json.dumps([old, new]))
+    month = ("--month", "2026-09", "--config", str(tmp_path / "aggregator.json"))
+    found = json.loads(run("report", *month, "--output", "json").stdout)
+    assert [(line["contract"], line["share"], line["measured_bytes"]) for line in found["contracts"]] == [
+        ("old", "1/3", 2_880_000),
+        ("new", "2/3", 5_760_000),
+    ]
+    assert (found["contracts"][0]["billable"], found["unbilled"]["bytes"]) == (1.0, 0), "a third of the commit"
+    assert run("report", *month, "--output", "html", "--out", str(tmp_path / "pages")).returncode == 0
+    page = (tmp_path / "pages" / f"{identify_group('new')}.html").read_text()
+    data = json.loads(re.findall(r'<script type="application/json" class="data">(.*?)</script>', page)[0])
+    assert data["bytes"] == [0] * 2880 + [1000] * 5760
+    assert run("period", "close", *month[1:]).returncode == 0
+    (tmp_path / "contracts.json").write_text("[]")
+    closed = json.loads(run("report", *month, "--output", "json").stdout)
+    assert [line["terms"]["valid_to"] for line in closed["contracts"]] == ["2026-09-10", ""], "it keeps its contracts"
 
 
 def test_a_commit_is_billed_of_channels_without_traffic(config: AggregatorConfig, tmp_path: Path) -> None:
@@ -440,8 +491,13 @@ def test_a_commit_is_billed_of_channels_without_traffic(config: AggregatorConfig
         ("two", ["sport*", "tennis"], 7.0),
     ]
     assert [line["channel"] for line in found["channels"]] == ["news"]
-    rows = [row.split(",") for row in run("report", *times, "--output", "csv").stdout.splitlines()]
-    assert [row[0] for row in rows] == ["channel", "news", "quiet", "group two", "total"]
+    run("report", *times, "--output", "csv", "--out", str(tmp_path / "csv"))
+    rows = list(csv.DictReader((tmp_path / "csv/lines.csv").read_text("utf-8-sig").splitlines()))
+    assert [(row["kind"], row["name"], row["quantity"]) for row in rows] == [
+        ("channel", "news", "5.0"),
+        ("channel", "quiet", "5.0"),
+        ("group", "two", "7.0"),
+    ]
     some = json.loads(run("report", *times, "--output", "json", "--channel", "q*").stdout)
     assert [line["channels"] for line in some["contracts"]] == [["quiet"]]
 
@@ -479,8 +535,9 @@ def test_a_month_in_hand(config: AggregatorConfig, tmp_path: Path) -> None:
     commit(config.database, [batch("edge1/a", 1, (None, now + 0.0), {now - 300 * n: 10**9 for n in range(1, 70)})])
     (tmp_path / "contracts.json").write_text('[{"name": "a", "channels": ["video"], "commit": 5}]')
     done = run("report", "--config", str(tmp_path / "aggregator.json"))
-    assert "If it goes on like this, the month comes to " in done.stdout
-    assert " slots above the commit so far, " in done.stdout
+    assert "month comes to  is certain  slots above the commit  may be  left before it costs" in done.stdout
+    page = run("report", "--config", str(tmp_path / "aggregator.json"), "--output", "html").stdout
+    assert 'data-label="Month comes to"' in page
 
 
 def test_a_spreadsheet_takes_no_name_for_a_formula(config: AggregatorConfig, tmp_path: Path) -> None:
@@ -492,16 +549,32 @@ def test_a_spreadsheet_takes_no_name_for_a_formula(config: AggregatorConfig, tmp
     out = tmp_path / "bill.csv"
     times = ("--from", str(START), "--to", str(START + 300))
     file = str(tmp_path / "aggregator.json")
-    assert run("report", "--config", file, *times, "--output", "csv", "--out", str(out)).returncode == 0
+    assert run("report", "--config", file, *times, "--output", "csv", "--out", str(out)).returncode == 1
     written = out.read_bytes()
-    assert written.startswith(b"\xef\xbb\xbfchannel,"), "Excel knows UTF-8 by its mark alone"
-    assert [row.split(",")[0] for row in written.decode("utf-8-sig").splitlines()] == [
+    assert written.startswith(b"\xef\xbb\xbfperiod,"), "Excel knows UTF-8 by its mark alone"
+    assert [row.split(",")[2] for row in written.decode("utf-8-sig").splitlines()] == [
         "channel",
         "'-x",
         "'=1+1",
         "größe",
-        "total",
     ]
+
+
+def test_a_channel_that_nobody_knows_has_no_bill(config: AggregatorConfig, tmp_path: Path) -> None:
+    """A bill of nothing that calls itself complete would be believed."""
+    commit(config.database, [batch("edge1/a", 1, (None, START + 300.0), {START: 5})])
+    for name, hint in (("viedo", "did you mean 'video'?"), ("x*", "`edgetally channel list` shows all of them")):
+        with pytest.raises(EdgetallyError, match=re.escape(f"--channel {name}: no channel fits that: {hint}")):
+            bill(config, START, START + 300, channel=name)
+    (tmp_path / "contracts.json").write_text('[{"name": "a", "channels": ["quiet"], "commit": 5}]')
+    assert bill(config, START, START + 300, channel="quiet")["contracts"][0]["billable"] == 5.0
+
+
+def test_before_the_first_installation_there_is_no_data(config: AggregatorConfig) -> None:
+    commit(config.database, [batch("edge1/a", 1, (None, START + 300.0), {START: 5})])
+    done = run("report", "--month", "2026-07", "--config", config.path)
+    assert (done.returncode, "Completeness: no data: no stream was at work yet" in done.stdout) == (1, True)
+    assert "no data</span>" in run("report", "--month", "2026-07", "--config", config.path, "--output", "html").stdout
 
 
 def test_what_is_no_percentile(config: AggregatorConfig) -> None:

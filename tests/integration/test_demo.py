@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -34,6 +35,8 @@ def test_the_local_demo(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
         out = capsys.readouterr().out
         assert "EQUAL on 2 edges" in out
         assert "Completeness: complete" in out
+        assert re.search(r"^Example & Co +\d+\.\d\d +\d+\.\d\d \(19 %\) +\d+\.\d\d +EUR$", out, re.MULTILINE)
+        assert (folder / "statement.pdf").read_bytes().startswith(b"%PDF-")
         beside = {row[0]: row[1:] for line in out.splitlines() if (row := line.split()) and len(row) == 5}
         for edge, counts in (("edge1", False), ("edge2", True)):
             logged, server, wire = beside[edge][:3]

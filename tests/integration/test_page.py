@@ -268,6 +268,9 @@ def test_a_phone_shows_it_without_scrolling_sideways(pages: Pages, width: int) -
             browser.get(url)
             assert browser.execute_script("return [document.documentElement.scrollWidth, innerWidth]") == [width, width]
             assert messages(browser) == []
+            targets = browser.find_elements(By.CSS_SELECTOR, "th .sort, button.day, summary, nav a")
+            small = [one.text for one in targets if one.is_displayed() and one.size["height"] < 44]
+            assert small == [], "a finger does not hit them"
 
 
 def test_it_is_dark_where_the_reader_likes_that(pages: Pages) -> None:
@@ -286,8 +289,10 @@ def test_it_prints_as_an_annex_of_an_invoice(pages: Pages, tmp_path: Path) -> No
     text = subprocess.run(["pdftotext", "-layout", tmp_path / "news.pdf", "-"], capture_output=True, text=True).stdout
     sheets = text.rstrip("\f").split("\f")
     assert len(sheets) == 2
-    for sheet in sheets:
+    for number, sheet in enumerate(sheets, 1):
         assert "Peak Mbit/s" in sheet
+        assert f"page {number} of 2" in sheet
+        assert "news · Bandwidth, 2025-10-01 00:00 to 2025-11-01 00:00 Europe/Berlin" in sheet
     assert f"{pages.bill['channels'][1]['bytes']:,} bytes" in sheets[0]
     assert "a day …" not in text
 

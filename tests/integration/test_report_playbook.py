@@ -59,7 +59,7 @@ def test_a_bill_with_a_gap_is_shown_and_written(program: Path, database: Databas
     done = report(program, "-e", "report_output=csv", "-e", f"report_file={written}", *period)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "The bill is not complete" in done.stdout
-    assert written.read_text().startswith("channel,")
+    assert written.read_text().startswith("\ufeffperiod,zone,channel,")
     assert "Completeness: " in report(program, *period).stdout
 
 

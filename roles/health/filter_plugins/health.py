@@ -11,6 +11,7 @@ from typing import Any
 Answer = Mapping[str, Any]
 """What Ansible registers of a task: unreachable, failed, msg, rc, stdout, stderr, or a module's own values."""
 
+_NOBODY_AT_WORK = ("no aggregator is at work", " is frozen: ")  # and so no canary comes back: that is one cause
 CLOCK_AGE = 3600  # an offset that was measured longer ago says little
 
 
@@ -124,7 +125,8 @@ def _aggregator(report: Report, host: str, answer: Answer) -> None:
 def _canary(report: Report, host: str, answer: Answer) -> None:
     data = _said(report, host, answer, "edgetally canary")
     for one in data["canaries"] if data else ():
-        if one["problem"]:
+        known = any(cause in problem for problem in report.problems for cause in _NOBODY_AT_WORK)
+        if one["problem"] and not (known and one["state"] == "unconfirmed"):
             report.blame(host, f"{_line(one['problem'])} (`edgetally canary` tries again)")
         report.aggregators.append(f"{host}: canary through {one['server']} {one['state']} after {one['seconds']:.2f} s")
 

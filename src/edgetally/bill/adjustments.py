@@ -8,14 +8,18 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from edgetally.bill.closed import Closed
 from edgetally.errors import EdgetallyError
 from edgetally.limits import SPREAD_SECONDS
 from edgetally.wire.batch import Batch
+from edgetally.words import count
 
 Difference = dict[str, tuple[int, int]]  # of a channel: requests, bytes
+Cells = dict[tuple[str, int], tuple[int, int]]  # the same of a channel in a slot (epoch s)
+
+K = TypeVar("K")
 
 # All revisions of every batch number of which one came later: a correction replaces what was counted.
 _LATER = """
@@ -31,7 +35,7 @@ SELECT b.stream_id, LOWER(HEX(b.generation)), b.seq, b.revision, b.commit_no, s.
 
 @dataclass(frozen=True)
 class Adjustment:
-    """A batch that came later. committed_at: UTC; difference: what it changes in the month; it may change nothing."""
+    """A batch that came later. committed_at: UTC; cells: what it changes in the month; it may change nothing."""
 
     stream: str
     generation: str
@@ -41,7 +45,15 @@ class Adjustment:
     covers_to: float
     commit_no: int
     committed_at: str
-    difference: Difference
+    cells: Cells
+
+    @property
+    def difference(self) -> Difference:
+        """What it changes of each channel; what comes to nothing is left out."""
+        sums: Difference = {}
+        for (channel, _slot), cell in self.cells.items():
+            sums = _add(sums, {channel: cell}, 1)
+        return {channel: cell for channel, cell in sums.items() if cell != (0, 0)}
 
     def data(self) -> dict[str, Any]:
         """The adjustment as JSON has it."""
@@ -49,7 +61,8 @@ class Adjustment:
             {"channel": name, "requests": requests, "bytes": size}
             for name, (requests, size) in sorted(self.difference.items())
         ]
-        return {**vars(self), "difference": difference}
+        own = {name: value for name, value in vars(self).items() if name != "cells"}
+        return {**own, "difference": difference}
 
 
 @dataclass(frozen=True)
@@ -60,7 +73,7 @@ class _Part:
     revision: int
     commit_no: int
     row: tuple[Any, ...]
-    sums: Difference
+    sums: Cells
 
 
 def adjustments(connection: Any, closed: Closed) -> list[Adjustment]:
@@ -92,7 +105,8 @@ def adjusted_text(closed: Closed) -> str:
     if not later:
         return ""
     return (
-        f"{len(later)} batches for {row.month} were committed after it was closed, and are not in it: "
+        f"{count(len(later), 'batch')} for {row.month} {'was' if len(later) == 1 else 'were'} committed after it was "
+        "closed, not in it: "
         f"`edgetally period show {row.month} --zone {row.zone}` lists them"
     )
 
@@ -105,12 +119,12 @@ def _part(record: tuple[Any, ...], start: int, end: int, billed: dict[str, str])
         raise EdgetallyError(
             f"the body of batch {generation}-{seq} cannot be read: `edgetally audit` says what else is damaged"
         ) from None
-    sums: Difference = {}
+    sums: Cells = {}
     names = [billed.get(name, name) for name in batch.channels]
     for slot, channel, requests, size, _hits, _hit_bytes in batch.rows:
         if start <= slot < end:
-            known = sums.get(names[channel], (0, 0))
-            sums[names[channel]] = (known[0] + requests, known[1] + size)
+            known = sums.get((names[channel], slot), (0, 0))
+            sums[names[channel], slot] = (known[0] + requests, known[1] + size)
     return _Part((stream_id, generation, seq), revision, commit_no, tuple(row), sums)
 
 
@@ -128,10 +142,10 @@ def _by_number(parts: Iterable[_Part]) -> Iterator[list[_Part]]:
 
 def _replay(parts: list[_Part], closed_at: int) -> Iterator[Adjustment]:
     """The history of one number: what each later commit of it changed. The highest revision so far is what counts."""
-    counted: Difference = {}
+    counted: Cells = {}
     revision = 0
     for part in parts:
-        change: Difference = {}
+        change: Cells = {}
         if part.revision == revision or not counted:
             change = dict(part.sums) if part.revision >= revision else {}
         elif part.revision > revision:
@@ -142,12 +156,12 @@ def _replay(parts: list[_Part], closed_at: int) -> Iterator[Adjustment]:
         if part.commit_no > closed_at and (part.sums or change):
             name, low, high, at = part.row
             covers = (None if low is None else float(low), float(high))
-            kept = {channel: sums for channel, sums in change.items() if sums != (0, 0)}
+            kept = {cell: sums for cell, sums in change.items() if sums != (0, 0)}
             identity = (name.decode(), part.key[1], part.key[2], part.revision)
             yield Adjustment(*identity, *covers, part.commit_no, at, kept)
 
 
-def _add(first: Difference, second: Difference, sign: int) -> Difference:
+def _add(first: dict[K, tuple[int, int]], second: dict[K, tuple[int, int]], sign: int) -> dict[K, tuple[int, int]]:
     sums = dict(first)
     for name, (requests, size) in second.items():
         known = sums.get(name, (0, 0))

@@ -7,7 +7,7 @@ An open period is read from the database, one channel in memory at a time, on on
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -15,21 +15,27 @@ from operator import add
 from typing import Any
 
 from edgetally import __version__
+from edgetally.bill.agreed import Agreed, Slots, Stretch, cut, masked
 from edgetally.bill.aliases import Alias, resolve
 from edgetally.bill.beside import beside
 from edgetally.bill.charge import Charge
-from edgetally.bill.contracts import Contract, Contracts, plain
+from edgetally.bill.contracts import Contract, Contracts
 from edgetally.bill.counters import Counters, open_counters
 from edgetally.bill.coverage import StreamCoverage, coverage, gap_data
 from edgetally.bill.percentile import mbps, rank
 from edgetally.bill.period import Period
+from edgetally.bill.price import totals
 from edgetally.bill.sample import Sample, Span, add_spans
 from edgetally.bill.series import Counts, Series
+from edgetally.bill.unbilled import Host, unbilled
+from edgetally.bill.values import plain
 from edgetally.config import AggregatorConfig
+from edgetally.errors import EdgetallyError, nearest
 from edgetally.ledger.machines import machine_text, twins, twins_text
 from edgetally.limits import SLOT_SECONDS
+from edgetally.words import some
 
-FORMAT = 1
+FORMAT = 2
 PERCENTS = (Fraction(95),)
 _NAMED = 3  # streams that a sentence names
 BOUNDS = (
@@ -58,9 +64,9 @@ class Bill:
         """One channel's series."""
         return self._counters.series(self._ids[channel])
 
-    def each_series(self) -> Iterator[tuple[str, Series]]:
-        """All channels' series, in the order of data["channels"]."""
-        names = [line["channel"] for line in self.data["channels"]]
+    def each_series(self, some: Sequence[str] | None = None) -> Iterator[tuple[str, Series]]:
+        """The series of some channels, or of all in the order of data["channels"]; one in memory at a time."""
+        names = [line["channel"] for line in self.data["channels"]] if some is None else some
         return zip(names, self._counters.each_series([self._ids[name] for name in names]))
 
 
@@ -92,6 +98,8 @@ def make(
     covered: what became of every (stream, slot), where that was found out already.
     """
     aliases, ids = _billed_names(counters, channel)
+    known = _billed_names(counters, "*")[1]
+    check_known(channel, [*known, *(name for one in contracts.listed for name in contracts.named(one))])
     names = sorted(ids)
     each = counters.each([ids[name] for name in names])
     if covered is None:
@@ -106,7 +114,20 @@ def make(
         builder.add(name, old, counts, Sample(sizes, missing.spans(ids[name])), series_sha256)
     builder.add_idle(channel)
     complete = {**completeness(covered, period), "twins": _twins(counters, period)}
-    return Bill(_object(period, counters, aliases, builder, complete), counters, ids)
+    hosts = [Host(*row) for row in counters.hosts()]
+    listed = builder.agreed.listed
+    left_out = unbilled(builder.free, listed, contracts, known if channel == "*" else None, hosts, complete)
+    return Bill({**_object(period, counters, aliases, builder, complete), "unbilled": left_out}, counters, ids)
+
+
+def check_known(pattern: str, known: Iterable[str]) -> None:
+    """Refuse a name or glob of channels that fits none: its bill would be one of nothing."""
+    names = sorted(set(known))
+    if pattern == "*" or any(fnmatch.fnmatchcase(name, pattern) for name in names):
+        return
+    close = nearest(pattern, names)
+    hint = f"did you mean '{close}'?" if close else "`edgetally channel list` shows all of them"
+    raise EdgetallyError(f"--channel {pattern}: no channel fits that: {hint}")
 
 
 class BillBuilder:
@@ -114,49 +135,75 @@ class BillBuilder:
 
     def __init__(self, period: Period, contracts: Contracts, percents: Sequence[Fraction], groups: set[str]) -> None:
         self.period = period
-        self.contracts = contracts
+        self.agreed = Agreed(contracts, period)
         self.percents = percents
         self.groups = groups
+        self.free: dict[str, int] = {}  # the bytes of each channel that no contract bills
         self.lines: list[dict[str, Any]] = []
         self.charges: list[dict[str, Any]] = []
         self._summed: dict[str, _Group] = {}
+        self._parts: dict[
+            str, dict[str, list[Slots]]
+        ] = {}  # of groups: what they bill of channels that are not all theirs
         self._counts = Counts()
         self._total = _Group(Contract("total", ()), [0] * period.slots)
 
     def add(self, name: str, aliases: list[str], counts: Counts, sample: Sample, sha256: str | None) -> None:
         """Take one channel."""
-        contract = self.contracts.of(name)
+        stretches = self.agreed.of(name)
         line = channel_line(name, counts, sample, self.percents)
-        line.update(aliases=aliases, contract=contract.name if contract else None)
+        names = dict.fromkeys(stretch.contract.name for stretch in stretches)
+        line.update(aliases=aliases, contract=", ".join(names) or None)
+        self.free[name] = counts.bytes - sum(sum(sample.sizes[one.first : one.after]) for one in stretches)
         if sha256:
             line["series_sha256"] = sha256
         self.lines.append(line)
         self._counts = Counts(*map(sum, zip(self._counts, counts)))
         self._total.add(name, sample)
-        if contract is None or not self._is_billed(contract):
-            return
-        if not contract.group:
-            self.charges.append(Charge(contract, [name], sample, self.period).line())
-        elif contract.name in self.groups:
-            empty = _Group(contract, [0] * self.period.slots)
-            self._summed.setdefault(contract.name, empty).add(name, sample)
+        for stretch in stretches:
+            if not stretch.contract.group and self.agreed.is_here(stretch.contract):
+                self._charge(stretch, [name], sample)
+        self._add_to_groups(name, sample, stretches)
+
+    def _charge(self, stretch: Stretch, channels: Sequence[str], sample: Sample) -> None:
+        part, share = self.agreed.part(stretch)
+        line = Charge(stretch.contract, channels, cut(sample, stretch.first, stretch.after), part, share).line()
+        self.charges.append({**line, "parts": self._parts.get(stretch.contract.name, {})})
+
+    def _add_to_groups(self, name: str, sample: Sample, stretches: Sequence[Stretch]) -> None:
+        """Add a channel to the groups that bill it, each with the slots that it bills."""
+        for group in self.agreed.listed:
+            spans = [(one.first, one.after) for one in stretches if one.contract is group]
+            if group.group and spans and group.name in self.groups and self.agreed.is_here(group):
+                empty = _Group(group, [0] * self.period.slots)
+                whole = spans == [(0, self.period.slots)]
+                self._summed.setdefault(group.name, empty).add(name, sample if whole else masked(sample, spans))
+                if not whole:
+                    self._parts.setdefault(group.name, {})[name] = spans
 
     def add_idle(self, pattern: str) -> None:
         """Charge channels without traffic: a commit is billed all the same, where the contract names them.
 
         pattern: the glob of the bill's channels.
         """
-        billed = {channel for line in self.charges for channel in line["channels"]}
-        for contract in self.contracts.listed:
-            if contract.commit is None or not self._is_billed(contract):
+        billed = {(line["contract"], channel) for line in self.charges for channel in line["channels"]}
+        nothing = Sample([0] * self.period.slots)
+        for stretch in self.agreed.stretches:
+            contract = stretch.contract
+            if contract.commit is None or not self.agreed.is_here(contract):
                 continue
             if not contract.group:
-                for name in self.contracts.named(contract):
-                    if name not in billed and fnmatch.fnmatchcase(name, pattern):
-                        self.charges.append(Charge(contract, [name], self._nothing(), self.period).line())
+                for name in self.agreed.contracts.named(contract):
+                    if (contract.name, name) not in billed and fnmatch.fnmatchcase(name, pattern):
+                        self._charge(stretch, [name], nothing)
             elif contract.name in self.groups and contract.name not in self._summed and pattern == "*":
-                channels = list(contract.channels)
-                self.charges.append(Charge(contract, channels, self._nothing(), self.period).line())
+                self._charge(stretch, contract.channels, nothing)
+
+    def cut_groups(self) -> list[str]:
+        """The groups that bill a channel of this bill, and others that are not on it."""
+        names = dict.fromkeys(name for line in self.lines for name in (line["contract"] or "").split(", "))
+        groups = [one.name for one in self.agreed.listed if one.group and self.agreed.is_here(one)]
+        return [name for name in groups if name in names and name not in self.groups]
 
     def total(self) -> dict[str, Any]:
         """The line of all channels together."""
@@ -165,18 +212,12 @@ class BillBuilder:
 
     def all_charges(self) -> list[dict[str, Any]]:
         """The contracts' lines, in the order of the contracts."""
+        stretches = {stretch.contract.name: stretch for stretch in self.agreed.stretches}
         for group in self._summed.values():
             sample = Sample(group.sizes, add_spans(group.missing))
-            self.charges.append(Charge(group.contract, group.channels, sample, self.period).line())
-        order = {contract.name: place for place, contract in enumerate(self.contracts.listed)}
-        return sorted(self.charges, key=lambda line: (order[line["contract"]], line["channels"]))
-
-    def _is_billed(self, contract: Contract) -> bool:
-        """Whether a contract is of the period's zone."""
-        return contract.zone in ("", str(self.period.zone))
-
-    def _nothing(self) -> Sample:
-        return Sample([0] * self.period.slots)
+            self._charge(stretches[group.contract.name], group.channels, sample)
+        order = {name: place for place, name in enumerate(stretches)}
+        return sorted(self.charges, key=lambda line: (order[line["contract"]], line["channels"], line["from"]))
 
 
 def channel_line(name: str, counts: Counts, sample: Sample, percents: Sequence[Fraction]) -> dict[str, Any]:
@@ -203,7 +244,7 @@ def completeness(covered: Sequence[StreamCoverage], period: Period) -> dict[str,
     sums = {name: sum(stream[name] for stream in by_stream) for name in names}
     return {
         **sums,
-        "complete": not sums["missing"],
+        "complete": bool(sums["expected"]) and not sums["missing"],
         "streams": len(by_stream),
         "gaps": [gap_data(gap, period) for stream_coverage in covered for gap in stream_coverage.gaps],
         "by_stream": by_stream,
@@ -274,12 +315,12 @@ def channel_ids(counters: Counters, pattern: str) -> list[int]:
 def _whole_groups(counters: Counters, contracts: Contracts, pattern: str) -> set[str]:
     """The names of the groups all of whose channels fit the glob: a part of a group is not what is billed."""
     billed = resolve([Alias(*pair) for pair in counters.aliases()])
-    cut = set()
+    groups = [contract for contract in contracts.listed if contract.group]
+    lacking = set[str]()
     for name in {billed.get(name, name) for name in counters.channels()}:
-        contract = contracts.of(name)
-        if contract and contract.group and not fnmatch.fnmatchcase(name, pattern):
-            cut.add(contract.name)
-    return {contract.name for contract in contracts.listed if contract.group} - cut
+        if not fnmatch.fnmatchcase(name, pattern):
+            lacking.update(group.name for group in groups if contracts.takes(group, name))
+    return {group.name for group in groups} - lacking
 
 
 class _Missing:
@@ -336,8 +377,7 @@ def _mbps(size: int) -> float:
 def _most(completeness: dict[str, Any], what: str) -> str:
     """The streams with the most lines that are `what`, rejected or skewed, and how many."""
     counts = sorted((-stream[what], stream["stream"]) for stream in completeness["by_stream"] if stream[what])
-    more = f" and {len(counts) - _NAMED} more" if len(counts) > _NAMED else ""
-    return ", ".join(f"{stream} {-number:,}" for number, stream in counts[:_NAMED]) + more
+    return some([f"{stream} {-number:,}" for number, stream in counts], _NAMED)
 
 
 def _twins(counters: Counters, period: Period) -> list[dict[str, Any]]:
@@ -364,6 +404,7 @@ def _object(
 ) -> dict[str, Any]:
     """The bill's object, as docs/reference/bill.md describes it."""
     zone = str(period.zone)
+    charges = builder.all_charges()
     return {
         "format": FORMAT,
         "program": __version__,
@@ -386,12 +427,15 @@ def _object(
         "aliases": [alias._asdict() for alias in sorted(aliases)],
         "channels": builder.lines,
         "total": builder.total(),
-        "contracts": builder.all_charges(),
+        "agreed": [contract.terms() for contract in builder.agreed.contracts.listed],
+        "contracts": charges,
+        "amounts": totals(charges),
         "not_billed": [
             {"contract": contract.name, "zone": contract.zone}
-            for contract in builder.contracts.listed
-            if contract.zone not in ("", zone)
+            for contract in builder.agreed.listed
+            if not builder.agreed.is_here(contract)
         ],
+        "cut_groups": builder.cut_groups(),
         "completeness": complete,
         "beside": beside(counters.cursor, period),
     }

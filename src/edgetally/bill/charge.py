@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from edgetally.bill.contracts import Contract, plain
+from edgetally.bill.contracts import Contract
 from edgetally.bill.percentile import at_rank, rank, rate
 from edgetally.bill.period import Day, Period
+from edgetally.bill.price import Billed, amount, price_text
 from edgetally.bill.sample import Sample
+from edgetally.bill.units import UNITS, unit_of
+from edgetally.bill.values import plain
 
-BASES = {"decimal": ("Mbit/s", 10**6, "GB", 10**9), "binary": ("Mibit/s", 2**20, "GiB", 2**30)}
+WHOLE = Fraction(1)
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,12 @@ class _Kept:
 class Charge:
     """One line of the bill: a contract applied to the sample of one channel, or of a group's sum."""
 
-    def __init__(self, contract: Contract, channels: Sequence[str], sample: Sample, period: Period) -> None:
+    def __init__(
+        self, contract: Contract, channels: Sequence[str], sample: Sample, period: Period, share: Fraction = WHOLE
+    ) -> None:
+        """period: the time in which the contract is in force; share: of the days of the bill's whole period."""
         self.contract = contract
+        self.share = share
         self.channels = list(channels)
         self.sample = sample
         self.period = period
@@ -44,9 +51,8 @@ class Charge:
         self.valid = self.days
         if sample.missing:
             self.valid = [day for day in self.days if not sample.affected.intersection(range(*_range(day)))]
-        self.unit, self.base, volume, self.volume = BASES[contract.base]
-        if contract.rule == "volume":
-            self.unit = volume
+        self.unit = unit_of(contract.rule, contract.base)
+        self.base = UNITS[self.unit]
 
     # --- which slots count
 
@@ -83,8 +89,11 @@ class Charge:
         contract = self.contract
         counted, sizes = self._measure()
         measured, low, high = map(self._quantity, sizes)
-        factor = Fraction(len(self.valid), len(self.days)) if contract.missing == "prorate" else Fraction(1)
-        billable, overage = self._bill(measured, factor)
+        factor = self.share
+        if contract.missing == "prorate":
+            factor *= Fraction(len(self.valid), len(self.days))
+        billed = self._bill(measured, factor)
+        overage = None if billed.commit is None else max(Fraction(0), billed.quantity - billed.commit) * billed.share
         percentile = contract.rule == "percentile"
         return {
             "contract": contract.name,
@@ -95,6 +104,9 @@ class Charge:
             "unit": self.unit,
             "slots": counted,
             "rank": rank(counted, contract.share) if percentile and counted else None,
+            "from": self.period.start,
+            "to": self.period.end,
+            "share": f"{self.share.numerator}/{self.share.denominator}",
             "days": len(self.days),
             "valid_days": len(self.valid),
             "measured_bytes": _whole(sizes[0]),
@@ -103,10 +115,11 @@ class Charge:
             "low": shown(low),
             "high_bytes": _whole(sizes[2]),
             "high": shown(high),
-            "billable": shown(billable),
+            "billable": shown(billed.quantity * billed.share),
             "commit": None if contract.commit is None else shown(Fraction(contract.commit)),
             "overage": None if overage is None else shown(overage),
-            "projection": self._projection(counted, sizes[0]) if self.period.slots < self.period.whole_slots else None,
+            "amount": amount(contract, billed, self.unit, self.share),
+            "projection": self._projection(counted, sizes[0], factor) if self._is_in_hand() else None,
         }
 
     def _measure(self) -> tuple[int, tuple[Fraction, Fraction, Fraction]]:
@@ -130,21 +143,23 @@ class Charge:
 
     def _quantity(self, size: Fraction) -> Fraction:
         """Bytes as the unit's quantity."""
-        return size / self.volume if self.contract.rule == "volume" else size * rate(1, self.base)
+        return size / self.base if self.contract.rule == "volume" else size * rate(1, self.base)
 
-    def _bill(self, measured: Fraction, factor: Fraction) -> tuple[Fraction, Fraction | None]:
-        """The billed quantity, and what of it is above the commit. factor: the share of the days that are valid."""
+    def _bill(self, measured: Fraction, factor: Fraction) -> Billed:
+        """What is billed. factor: the share of the days that are valid; of a volume the commit alone is prorated."""
         quantity = measured * Fraction(self.contract.uplift)
-        if self.contract.commit is None:
-            return (quantity if self.contract.rule == "volume" else quantity * factor), None
-        commit = Fraction(self.contract.commit)
+        commit = None if self.contract.commit is None else Fraction(self.contract.commit)
         if self.contract.rule == "volume":
-            return max(commit * factor, quantity), max(Fraction(0), quantity - commit * factor)
-        return max(commit, quantity) * factor, max(Fraction(0), quantity - commit) * factor
+            commit = None if commit is None else commit * factor
+            factor = WHOLE
+        return Billed(max(commit or Fraction(0), quantity), commit, factor)
 
     # --- before the month is over
 
-    def _projection(self, counted: int, size: Fraction) -> dict[str, Any]:
+    def _is_in_hand(self) -> bool:
+        return self.period.slots < self.period.whole_slots
+
+    def _projection(self, counted: int, size: Fraction, factor: Fraction) -> dict[str, Any]:
         """The quantity that the month comes to if it goes on like this, and the one that is certain already."""
         contract, period = self.contract, self.period
         rest = period.whole_slots - period.slots
@@ -164,9 +179,19 @@ class Charge:
         elif contract.share < 100:  # the day of now may still fall
             before = [at_rank(sorted(self._keep(day).sizes), day.slots, contract.share) for day in self.days[:-1]]
             certain = Fraction(max(before, default=0))
-        measured = shown(self._quantity(expected))
-        figures = {"above": above, "allowed": allowed, "left": left}
-        return {"measured": measured, "certain": shown(self._quantity(certain)), **figures}
+        measured, least = self._quantity(expected), self._quantity(certain)
+        later, sure = self._bill(measured, factor), self._bill(least, factor)
+        cost = amount(contract, later, self.unit, self.share)
+        return {
+            "measured": shown(measured),
+            "certain": shown(least),
+            "billable": shown(later.quantity * later.share),
+            "certain_billable": shown(sure.quantity * sure.share),
+            "net": cost["net"] if cost else None,
+            "above": above,
+            "allowed": allowed,
+            "left": left,
+        }
 
     def _is_above(self, size: int) -> bool:
         return rate(size, self.base) * Fraction(self.contract.uplift) > Fraction(self.contract.commit or 0)
@@ -179,6 +204,7 @@ class Charge:
         text = [f"Of {what}, the five-minute sums over all edges decide.", _RULES[contract.rule](contract, counted)]
         text.append(f"Slots without traffic {'count as zero' if contract.zero == 'count' else 'are left out'}.")
         affected, slots = len(self.sample.affected), len(self.sample.sizes)
+        result = "the commit" if contract.rule == "volume" else "the result"
         missing = f"Slots in which an edge is missing ({affected:,} of {slots:,})"
         if contract.missing == "zero":
             text.append(f"{missing} count as what was received.")
@@ -187,10 +213,12 @@ class Charge:
         else:
             text.append(
                 f"Days in which an edge is missing are left out: {len(self.valid)} of {len(self.days)} days are valid, "
-                f"and {'the commit' if contract.rule == 'volume' else 'the result'} is prorated to them."
+                f"and {result} is prorated to them."
             )
+        if self.share != 1:
+            text.append(self._in_force_text(result))
         text.append(
-            f"{self.unit}: {self.volume:,} bytes."
+            f"{self.unit}: {self.base:,} bytes."
             if contract.rule == "volume"
             else f"{self.unit}: bytes x 8 / 300 / {self.base:,}."
         )
@@ -198,7 +226,14 @@ class Charge:
             text.append(f"The result is multiplied by {contract.uplift}.")
         if contract.commit is not None:
             text.append(f"At least {contract.commit} {self.unit} are billed; what is above is overage.")
-        return text
+        return text + price_text(contract)
+
+    def _in_force_text(self, result: str) -> str:
+        days = self.period.whole_days()
+        return (
+            f"The contract is in force from {days[0].date} to {days[-1].date}: {len(days)} of "
+            f"{len(days) / self.share} days, to which {result} is prorated."
+        )
 
 
 def shown(quantity: Fraction) -> float:

@@ -17,15 +17,17 @@ from edgetally.bill.bill import completeness, make
 from edgetally.bill.closed import period_name, rows, sha256_of
 from edgetally.bill.contracts import Contracts
 from edgetally.bill.counters import Counters, open_counters
-from edgetally.bill.coverage import coverage
+from edgetally.bill.coverage import coverage, gap_data
 from edgetally.bill.find import load_contracts
 from edgetally.bill.period import Period, month_bounds, parse_zone
 from edgetally.bill.series import Series, canonical, compress
+from edgetally.bill.unbilled import sentences
 from edgetally.config import AggregatorConfig
 from edgetally.errors import EdgetallyError
 from edgetally.ledger.database import DUPLICATE, check_schema, connect, error_code
 from edgetally.ledger.ledger import Ledger
 from edgetally.limits import LONGEST_SPREAD
+from edgetally.words import some
 
 SHOWN_GAPS = 20
 
@@ -36,12 +38,18 @@ class Closing(NamedTuple):
     zone: str
     commit_no: int
     accepted: bool
+    unbilled: int
     sha256: str
 
 
-def close(
-    config: AggregatorConfig, month: str, zone: str | None, contract_file: str | None, accept_gaps: bool
-) -> Closing:
+class Accept(NamedTuple):
+    """With what a month is closed all the same: where something is missing, and where something is not billed."""
+
+    gaps: bool = False
+    unbilled: bool = False
+
+
+def close(config: AggregatorConfig, month: str, zone: str | None, contract_file: str | None, accept: Accept) -> Closing:
     """Close a month. Raises EdgetallyError, and changes nothing, where it cannot be closed yet."""
     agreed = load_contracts(config, contract_file)
     where = parse_zone(zone or agreed.zone() or "UTC")
@@ -58,9 +66,11 @@ def close(
         with ledger.fenced_transaction() as transaction:
             commit_no = transaction.commit_no
             counters = stack.enter_context(open_counters(config.database, period))
-        text, accepted = _freeze(counters, period, agreed, commit_no, accept_gaps, store)
+        data = _freeze(counters, period, agreed, commit_no, accept, store)
+        text = canonical(data)
         _write(ledger, name, period, commit_no, text)
-    return Closing(str(where), commit_no, accepted, sha256_of(text))
+    accepted = data["completeness"]["accepted"]
+    return Closing(str(where), commit_no, accepted, data["unbilled"]["bytes"], sha256_of(text))
 
 
 def _clear(store: Any) -> None:
@@ -73,9 +83,9 @@ def _clear(store: Any) -> None:
 
 
 def _freeze(
-    counters: Counters, period: Period, contracts: Contracts, commit_no: int, accept_gaps: bool, store: Any
-) -> tuple[bytes, bool]:
-    """The canonical bill, and whether gaps were accepted; its series are stored already."""
+    counters: Counters, period: Period, contracts: Contracts, commit_no: int, accept: Accept, store: Any
+) -> dict[str, Any]:
+    """The bill as it is closed; its series are stored already."""
 
     def keep(name: str, series: Series) -> str:
         packed = series.pack()
@@ -89,12 +99,22 @@ def _freeze(
 
     covered = coverage(counters.cursor, period, counters.now)
     complete = completeness(covered, period)
-    _check(period, counters, complete, accept_gaps)
+    after = _gaps_after(counters, period)
+    complete = {**complete, "after": after, "complete": complete["complete"] and not after}
+    _check(period, counters, complete, accept.gaps)
     bill = make(counters, period, contracts, keep=keep, covered=covered)
-    accepted = not complete["complete"]
+    _check_unbilled(period, bill.data, accept.unbilled)
     bill.data.update(state="closed", commit_no=commit_no)
-    bill.data["completeness"]["accepted"] = accepted
-    return canonical(bill.data), accepted
+    whole = complete["complete"]
+    bill.data["completeness"].update(after=after, complete=whole, accepted=not whole)
+    bill.data["unbilled"]["accepted"] = not bill.data["unbilled"]["empty"]
+    return bill.data
+
+
+def _gaps_after(counters: Counters, period: Period) -> list[dict[str, Any]]:
+    """What is missing of the hours after the month: long transfers that end in them bring bytes back into it."""
+    hours = Period(period.end, period.end + LONGEST_SPREAD, period.zone)
+    return [gap_data(gap, hours) for one in coverage(counters.cursor, hours, counters.now) for gap in one.gaps]
 
 
 def _check(period: Period, counters: Counters, completeness: dict[str, Any], accept_gaps: bool) -> None:
@@ -114,20 +134,28 @@ def _check(period: Period, counters: Counters, completeness: dict[str, Any], acc
     ]
     if waiting:
         raise EdgetallyError(
-            f"{period.name} cannot be closed: {_some(waiting)} delivered nothing later than {period.say(after)}: "
-            "wait for the edge, or, if it is gone for good, say so with `edgetally stream retire`"
+            f"{period.name} cannot be closed: {some(waiting, SHOWN_GAPS)} delivered nothing later than "
+            f"{period.say(after)}: wait for the edge, or, if it is gone for good, say so with `edgetally stream retire`"
         )
     if not completeness["complete"] and not accept_gaps:
-        gaps = [f"{gap['stream']} {gap['from_local']} to {gap['to_local']}" for gap in completeness["gaps"]]
+        missing = [*completeness["gaps"], *completeness["after"]]
+        gaps = [f"{gap['stream']} {gap['from_local']} to {gap['to_local']}" for gap in missing]
         raise EdgetallyError(
-            f"{period.name} has gaps ({_some(gaps)}): look for the batches on the edges, or close it as it is with "
-            "--accept-gaps, which the bill will say"
+            f"{period.name} has gaps ({some(gaps, SHOWN_GAPS)}): look for the batches on the edges, or close it as it "
+            "is with --accept-gaps, which the bill will say"
         )
 
 
-def _some(names: list[str]) -> str:
-    more = len(names) - SHOWN_GAPS
-    return ", ".join(names[:SHOWN_GAPS]) + (f" and {more} more" if more > 0 else "")
+def _check_unbilled(period: Period, data: dict[str, Any], accept: bool) -> None:
+    """Whether somebody knows what is on no invoice."""
+    left_out = data["unbilled"]
+    if left_out["empty"] or accept:
+        return
+    what = [sentence.rstrip(".") for sentence in sentences(left_out, data["total"]["bytes"])]
+    raise EdgetallyError(
+        f"{period.name} has what is not billed ({some(what, SHOWN_GAPS)}): mend the contracts or the channel rules, or "
+        "close it as it is with --accept-unbilled, which the bill will say"
+    )
 
 
 def _write(ledger: Ledger, name: str, period: Period, commit_no: int, text: bytes) -> None:

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Union
 
-from edgetally.bill.bill import FORMAT, PERCENTS, Bill, channel_line
+from edgetally.bill.bill import FORMAT, PERCENTS, Bill, channel_line, check_known
+from edgetally.bill.price import totals
 from edgetally.bill.sample import Sample, Span, add_spans
 from edgetally.bill.series import Counts, Series, canonical, uncompress
+from edgetally.bill.unbilled import narrowed
 from edgetally.config import AggregatorConfig
 from edgetally.errors import EdgetallyError
 from edgetally.ledger.database import check_schema, connect
@@ -62,6 +64,8 @@ class Closed:
                 f"the closed month {row.name} is of format {self.data['format']}, and this program reads up to "
                 f"{FORMAT}: upgrade edgetally on this host"
             )
+        if self.data["format"] == 1:
+            self.data.setdefault("amounts", [])  # what a page of today asks for; the text stays as it was closed
         self._hashes = {line["channel"]: line["series_sha256"] for line in self.data["channels"]}
 
     def __enter__(self) -> Closed:
@@ -81,16 +85,18 @@ class Closed:
         what = f"the series of channel '{channel}' in the closed month {self.row.name}"
         return Series.unpack(uncompress(packed, bytes.fromhex(self._hashes[channel]), what))
 
-    def each_series(self) -> Iterator[tuple[str, Series]]:
-        """All channels' series, in the order of data["channels"]."""
-        for line in self.data["channels"]:
-            yield line["channel"], self.series(line["channel"])
+    def each_series(self, some: Sequence[str] | None = None) -> Iterator[tuple[str, Series]]:
+        """The series of some channels, or of all in the order of data["channels"]."""
+        for name in [line["channel"] for line in self.data["channels"]] if some is None else some:
+            yield name, self.series(name)
 
     def narrow(self, pattern: str, percents: Sequence[Fraction]) -> None:
         """Leave only the channels that fit a glob, and add other percentiles: computed from what was closed."""
         if pattern == "*" and tuple(percents) == PERCENTS:
             return
         data = self.data
+        billed = (name for line in data["contracts"] for name in line["channels"])
+        check_known(pattern, [*billed, *(line["channel"] for line in data["channels"])])
         wanted = [line for line in data["channels"] if fnmatch.fnmatchcase(line["channel"], pattern)]
         names = {line["channel"] for line in wanted}
         total = [0] * data["period"]["slots"]
@@ -106,8 +112,18 @@ class Closed:
         spans = add_spans([Span(*span) for span in line["missing"]] for line in lines)
         data["channels"] = lines
         data["total"] = channel_line("total", counts, Sample(total, spans), percents)
+        cut_groups = [
+            line["contract"]
+            for line in data["contracts"]
+            if not names.issuperset(line["channels"]) and not names.isdisjoint(line["channels"])
+        ]
         data["contracts"] = [line for line in data["contracts"] if names.issuperset(line["channels"])]
+        if "cut_groups" in data:
+            data["cut_groups"] = cut_groups
+            data["amounts"] = totals(data["contracts"])
         data["aliases"] = [alias for alias in data["aliases"] if alias["new"] in names]
+        if "unbilled" in data:
+            data["unbilled"] = narrowed(data["unbilled"], names)
         self.text = canonical(data)
 
 

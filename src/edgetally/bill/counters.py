@@ -18,9 +18,10 @@ from edgetally.bill.series import Counts, Series
 from edgetally.config import DatabaseConfig
 from edgetally.errors import EdgetallyError
 from edgetally.ledger.database import check_schema, connect
-from edgetally.limits import SLOT_SECONDS
+from edgetally.limits import DAY, SLOT_SECONDS
 
 READERS = 2
+HOSTS = 20  # that are named of those without a channel
 AHEAD = 4  # channels that are read while one is worked on
 TIMEOUT = 3600
 SNAPSHOT_TRIES = 50
@@ -65,6 +66,16 @@ class Counters:
         """(old, new) of every channel that is billed under another name."""
         self.cursor.execute("SELECT old, new FROM channel_alias ORDER BY old")
         return [(old.decode(), new.decode()) for old, new in self.cursor.fetchall()]
+
+    def hosts(self) -> list[tuple[str, int]]:
+        """The biggest hosts that no channel rule assigned, and their bytes, of the days (UTC) of the period."""
+        start, end = self._span
+        self.cursor.execute(
+            "SELECT host, SUM(bytes) AS size FROM unassigned_host WHERE day > %s AND day < %s "
+            "GROUP BY host ORDER BY size DESC, host LIMIT %s",
+            (start - DAY, end, HOSTS),
+        )
+        return [(host.decode(), int(size)) for host, size in self.cursor.fetchall()]
 
     def most(self, streams: Sequence[int]) -> dict[int, dict[int, int]]:
         """The most that each of these streams had of each channel in a slot: {channel id: {stream id: bytes}}."""

@@ -8,10 +8,12 @@ from fractions import Fraction
 from pathlib import Path
 
 from edgetally.bill import contracts
+from edgetally.bill.aliases import list_channels
 from edgetally.bill.bill import PERCENTS, open_bill
 from edgetally.bill.closed import AnyBill, find_closed
 from edgetally.bill.period import named_month, parse_period, parse_zone
-from edgetally.config import AggregatorConfig
+from edgetally.bill.unbilled import idle_contracts, idle_text
+from edgetally.config import AggregatorConfig, load_aggregator
 from edgetally.errors import EdgetallyError
 
 
@@ -44,6 +46,16 @@ def find_bill(
     period = parse_period(month, start, end, zone or agreed.zone() or "UTC")
     with open_bill(config, period, agreed, channel, percents) as bill:
         yield bill
+
+
+def check_contracts(config_file: str, file: str) -> list[str]:
+    """Check a file of contracts. Where the database is there: what in it fits no channel that ever had traffic."""
+    agreed = contracts.load(file)
+    try:
+        known = set(list_channels(load_aggregator(config_file)).values())
+    except EdgetallyError:
+        return []
+    return [idle_text(one) for one in idle_contracts(agreed.listed, agreed, known)] if known else []
 
 
 def parse_percents(texts: Sequence[str]) -> tuple[Fraction, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -65,6 +65,10 @@ class Period:
             days.append(Day(date.isoformat(), self.index(at), (upto - at) // SLOT_SECONDS))
             at = upto
         return days
+
+    def whole_days(self) -> list[Day]:
+        """The local days that the period has when it is over."""
+        return replace(self, end=max(self.end, self.whole_end)).days()
 
     def index(self, moment: float) -> int:
         """The number of the slot that a moment lies in."""

@@ -13,11 +13,17 @@ from edgetally import table
 from edgetally.bill import events
 from edgetally.bill.beside import beside_text
 from edgetally.bill.bill import remarks
+from edgetally.bill.billed import terms_of
 from edgetally.bill.closed import AnyBill, Closed
+from edgetally.bill.exports import channels_text
 from edgetally.bill.series import canonical
 from edgetally.bill.split import remarks as split_remarks
+from edgetally.bill.unbilled import sentences
 from edgetally.ledger.gaps import MISSING, REFUSED
-from edgetally.outside import cell
+from edgetally.outside import cell, visible
+from edgetally.words import count, some
+
+_NAMED = 3  # channels that a table names of a line
 
 
 def _json(bill: AnyBill) -> str:
@@ -29,10 +35,15 @@ def _json(bill: AnyBill) -> str:
 
 
 def _csv(bill: AnyBill) -> str:
-    """A line for each channel, each group and the total, for a spreadsheet; of one that is split, for each part."""
+    """channels.csv; of a bill that is split a line for each part.
+
+    Of a month of format 1 what it had: a line for each channel, each group and the total.
+    """
     data = bill.data
     if "split" in data:
         return _split_csv(data["split"])
+    if data["format"] > 1:
+        return channels_text(bill)
     file = io.StringIO()
     charges = {line["channels"][0]: line for line in data["contracts"] if not line["group"]}
     rows = [{**_figures(line), **_terms(charges.get(line["channel"]))} for line in data["channels"]]
@@ -77,11 +88,14 @@ def _table(bill: AnyBill) -> str:
     """The bill for people."""
     data = bill.data
     bounded = data["completeness"]["missing"] > 0
-    lines = [*data["channels"], data["total"]]
-    rows = [_head(data["total"], bounded), *(_row(line, bounded) for line in lines)]
-    text = [f"Bandwidth, {data['title']} ({_count(data['period']['slots'], 'slot')} of five minutes)", ""]
-    text += table.render(rows, rules=(0, len(rows) - 2))
-    slots = _count(data["period"]["slots"], "slot")
+    rows = [_head(data["total"], bounded), *(_row(line, bounded) for line in [*data["channels"], data["total"]])]
+    channels = len(data["channels"])
+    left_out = data.get("unbilled")  # a bill of format 1 has none
+    if left_out and left_out["bytes"]:
+        rows.append(("of it not billed", f"{left_out['bytes']:,}", *[""] * (len(rows[0]) - 2)))
+    text = [f"Bandwidth, {data['title']} ({count(data['period']['slots'], 'slot')} of five minutes)", ""]
+    text += table.render(rows, rules=(0, channels))
+    slots = count(data["period"]["slots"], "slot")
     text += ["", *_split_text(data["split"], data["total"])] if "split" in data else []
     text += [""]
     for percentile in data["total"]["percentiles"]:
@@ -89,12 +103,21 @@ def _table(bill: AnyBill) -> str:
         text += [f"p{percentile['percent']}: nearest rank {rank}, empty slots count as zero."]
     text += ["Mbit/s: bytes x 8 / 300 / 10^6, five-minute sums over all edges."]
     text += [f"Channel {alias['old']} is billed as {alias['new']}." for alias in data["aliases"]]
-    for line in data["contracts"]:
-        text += _contract_text(line)
+    if data["format"] == 1:
+        text += [sentence for line in data["contracts"] for sentence in _contract_text(line)]
+    else:
+        text += _contracts_text(data["contracts"])
+        text += _amounts_text(data["amounts"])
+    text += [
+        f"Contract {name} bills a group, of which only a part is on this bill: a bill of all channels has its line."
+        for name in data.get("cut_groups", ())
+    ]
     text += [
         f"Contract {contract['contract']} is of the zone {contract['zone']}: --zone {contract['zone']} bills it."
         for contract in data["not_billed"]
     ]
+    if left_out:
+        text += _unbilled_text(left_out, data["total"]["bytes"])
     text += ["", *_completeness_text(data["completeness"])]
     for sentence in remarks(data["completeness"]):
         text += textwrap.wrap(sentence, table.WIDTH)
@@ -136,6 +159,67 @@ def _row(line: dict[str, Any], bounded: bool) -> tuple[str, ...]:
     )
 
 
+# (head, key of the line), shown where any line has it
+_QUANTITIES = (
+    *(("measured", "measured"), ("at least", "low"), ("at most", "high")),
+    *(("commit", "commit"), ("overage", "overage"), ("billable", "billable"), ("unit", "unit")),
+)
+_FORECAST = (
+    *(("month comes to", "billable"), ("is certain", "certain_billable")),
+    ("for", "net"),
+    *(("slots above the commit", "above"), ("may be", "allowed"), ("left before it costs", "left")),
+)
+
+
+def _contracts_text(lines: Sequence[dict[str, Any]]) -> list[str]:
+    """All lines of the contracts in a table, and the terms of each contract once."""
+    if not lines:
+        return []
+    bounded = any(line["low"] != line["high"] for line in lines)
+    columns = [one for one in _QUANTITIES if bounded or one[1] not in ("low", "high")]
+    costs = [line["amount"] or {} for line in lines]
+    money = [name for name in ("net", "currency") if any(costs)]
+    forecasts = [line["projection"] or {} for line in lines]
+    later = [one for one in _FORECAST if any(forecast.get(one[1]) is not None for forecast in forecasts)]
+    rows = [("contract", "channels", *(head for head, _ in columns), *money, *(head for head, _ in later))]
+    for line, cost, forecast in zip(lines, costs, forecasts):
+        figures = [*(line[key] for _, key in columns), *(cost.get(key) for key in money)]
+        figures += [forecast.get(key) for _, key in later]
+        rows.append((line["contract"], named(line), *map(_figure, figures)))
+    text = ["", *table.render(rows, rules=(0,))]
+    for terms in terms_of(lines):
+        text += ["", f"Contract {visible(terms.contract)}:", *(f"  {sentence}" for sentence in terms.text)]
+        for channels, own in terms.own:
+            text += [f"  {visible(channels)}:", *(f"    {sentence}" for sentence in own)]
+    return text
+
+
+def _amounts_text(amounts: Sequence[dict[str, Any]]) -> list[str]:
+    """What each customer is to pay."""
+    if not amounts:
+        return []
+    rows = [("customer", "net", "tax", "gross", "currency")]
+    for one in amounts:
+        taxes = [f"{tax['tax']} ({tax['rate']} %)" for tax in one["taxes"]]
+        rows.append((one["customer"] or "-", one["net"], " + ".join(taxes) or "-", one["gross"], one["currency"]))
+    return ["", *table.render(rows, rules=(0,))]
+
+
+def named(line: dict[str, Any]) -> str:
+    """The channels of a line of a contract, as a table has room for them."""
+    names = some(line["channels"], _NAMED)
+    return f"the group {names}" if line["group"] else names
+
+
+def _figure(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.3f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+# --- what bills of format 1 had
+
+
 def _contract_text(line: dict[str, Any]) -> list[str]:
     """A line of a contract: what is billed, why, and how the month looks."""
     unit = line["unit"]
@@ -154,21 +238,38 @@ def _contract_text(line: dict[str, Any]) -> list[str]:
         )
         if forecast["left"] is not None:
             text.append(
-                f"  {_count(forecast['above'], 'slot')} above the commit so far, {forecast['allowed']:,} may be: "
+                f"  {count(forecast['above'], 'slot')} above the commit so far, {forecast['allowed']:,} may be: "
                 f"{forecast['left']:,} left before it costs."
             )
     return text
 
 
+# --- what is left out, and what is missing
+
+
+def _unbilled_text(left_out: dict[str, Any], total: int) -> list[str]:
+    first, *others = sentences(left_out, total)
+    accepted = ["  The month was closed with that."] if left_out.get("accepted") else []
+    return [
+        "",
+        f"Not billed: {first[:1].lower()}{first[1:]}",
+        *(f"  {visible(sentence)}" for sentence in others),
+        *accepted,
+    ]
+
+
 def _completeness_text(completeness: dict[str, Any]) -> list[str]:
     streams, expected = completeness["streams"], completeness["expected"]
     if not expected:
-        return ["Completeness: no stream has delivered anything for this time."]
+        return ["Completeness: no data: no stream was at work yet, so nobody vouches for this time."]
     late = f", {completeness['late']:,} of them late" if completeness["late"] else ""
     if completeness["complete"]:
-        return [f"Completeness: complete ({_count(streams, 'stream')}, {_count(expected, 'slot')}{late})."]
+        return [f"Completeness: complete ({count(streams, 'stream')}, {count(expected, 'slot')}{late})."]
     gaps = [_gap_text(gap) for gap in completeness["gaps"]]
-    missing = f"{completeness['missing']:,} of {_count(expected, 'slot')} of {_count(streams, 'stream')}"
+    if completeness.get("after"):
+        gaps += ["and of the hours after the month, in which long transfers still bring bytes into it:"]
+        gaps += [_gap_text(gap) for gap in completeness["after"]]
+    missing = f"{completeness['missing']:,} of {count(expected, 'slot')} of {count(streams, 'stream')}"
     accepted = ["The month was closed with these gaps."] if completeness.get("accepted") else []
     bounds = textwrap.wrap(f"At least, at most: {completeness['bounds']}", table.WIDTH)
     return [f"Completeness: {missing} missing:", *gaps, *accepted, "", *bounds]
@@ -181,10 +282,6 @@ def _gap_text(gap: dict[str, Any]) -> str:
         numbers = f", batch{'es' if several else ''} {gap['first_seq']}"
         numbers += f" to {gap['last_seq']}" if several else ""
     return f"  {gap['stream']}: {gap['from_local']} to {gap['to_local']} ({gap['reason']}{numbers})"
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def listed(head: Sequence[str], rows: Sequence[Sequence[Any]], output: str) -> str:

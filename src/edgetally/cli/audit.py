@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "Exit status: 0 all agrees, 1 something does not, 2 wrong use."
     add_config(parser)
     parser.add_argument("--from", dest="start", metavar="TIME", help="2026-11-23T14:05, or epoch seconds; without, all")
-    parser.add_argument("--to", dest="end", metavar="TIME")
+    parser.add_argument("--to", dest="end", metavar="TIME", help="until then")
     add_output(parser, "table", "json")
 
 

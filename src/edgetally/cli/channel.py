@@ -23,9 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     for name, action in actions.items():
         if name != "list":
-            action.add_argument("old", metavar="OLD")
+            action.add_argument("old", metavar="OLD", help="the name that its traffic is counted under")
     add_output(actions["list"], "table", "json")
-    actions["alias"].add_argument("new", metavar="NEW")
+    actions["alias"].add_argument("new", metavar="NEW", help="the name that it is billed under")
 
 
 def run(options: argparse.Namespace) -> int:

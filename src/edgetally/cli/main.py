@@ -15,7 +15,7 @@ from importlib import import_module
 from types import SimpleNamespace
 
 from edgetally import __version__
-from edgetally.errors import EdgetallyError
+from edgetally.errors import EdgetallyError, nearest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,9 +48,13 @@ _OF_CRON = ("ship", "status")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit status."""
     given = sys.argv[1:] if arguments is None else list(arguments)
-    options = _plain(given) or _parser(given[0] if given else "").parse_args(given)
-    _collect_again()
+    if not given:
+        _parser("").print_help()
+        return 0
     try:
+        _check_command(given[0])
+        options = _plain(given) or _parser(given[0]).parse_args(given)
+        _collect_again()
         status: int = options.run(options)
         sys.stdout.flush()
         return status
@@ -74,6 +78,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _check_command(word: str) -> None:
+    """Refuse what is no command, with the one that was probably meant."""
+    if word in COMMANDS or word.startswith("-"):
+        return
+    close = nearest(word, COMMANDS)
+    hint = f"did you mean '{close}'?" if close else "`edgetally` alone lists the commands"
+    raise EdgetallyError(f"'{word}' is no command: {hint}")
 
 
 def _plain(given: Sequence[str]) -> Any:

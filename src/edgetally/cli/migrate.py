@@ -19,10 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "from EDGETALLY_READONLY_PASSWORD, or both from standard input."
     )
     add_config(parser)
-    parser.add_argument("--admin-user", default="root", metavar="NAME")
-    parser.add_argument("--admin-socket", default="", metavar="PATH")
+    parser.add_argument("--admin-user", default="root", metavar="NAME", help="the administrator's account")
+    parser.add_argument("--admin-socket", default="", metavar="PATH", help="the database's unix socket")
     parser.add_argument("--admin-host", default="", metavar="HOST", help="without it and a socket, as configured")
-    parser.add_argument("--admin-port", type=int, default=DATABASE_PORT, metavar="PORT")
+    parser.add_argument(
+        "--admin-port", type=int, default=DATABASE_PORT, metavar="PORT", help="with --admin-host; without, 3306"
+    )
     parser.add_argument("--account-host", default="localhost", metavar="HOST", help="where the service connects from")
     parser.add_argument("--readonly-user", default="", metavar="NAME", help="an account for Grafana and the like")
     parser.add_argument("--readonly-host", default="", metavar="HOST", help="where that connects from")

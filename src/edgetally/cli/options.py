@@ -16,12 +16,12 @@ CONTRACTS_HELP = "without, contracts.json beside the configuration"
 
 def add_config(parser: argparse.ArgumentParser, default: str = AGGREGATOR_CONFIG) -> None:
     """--config, the configuration file."""
-    parser.add_argument("--config", default=default, metavar="FILE")
+    parser.add_argument("--config", default=default, metavar="FILE", help=f"the configuration; without, {default}")
 
 
 def add_output(parser: argparse.ArgumentParser, *choices: str) -> None:
     """--output: how the result is printed; the first of the choices by default."""
-    parser.add_argument("--output", choices=choices, default=choices[0])
+    parser.add_argument("--output", choices=choices, default=choices[0], help="how it is written")
 
 
 def add_format(parser: argparse.ArgumentParser, name_help: str, server_help: str) -> None:

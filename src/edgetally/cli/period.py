@@ -5,16 +5,21 @@ from __future__ import annotations
 import argparse
 import json
 from contextlib import closing
+from decimal import Decimal
 from typing import Any
 
 from edgetally import table
 from edgetally.bill.adjustments import Adjustment, adjustments, total
-from edgetally.bill.close import close
+from edgetally.bill.close import Accept, close
 from edgetally.bill.closed import Closed, Row, find_closed, rows
+from edgetally.bill.credit import changed_lines
 from edgetally.cli.options import CONTRACTS_HELP, add_actions, add_output
 from edgetally.config import AggregatorConfig, load_aggregator
 from edgetally.errors import EdgetallyError
 from edgetally.ledger.database import check_schema, connect
+from edgetally.words import count, some
+
+SHOWN = 3  # channels that a line names
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,13 +34,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     for name, action in actions.items():
         if name != "list":
-            action.add_argument("month", metavar="YYYY-MM")
+            action.add_argument("month", metavar="YYYY-MM", help="the month")
             action.add_argument("--zone", metavar="ZONE", help="the month's time zone, as in `edgetally report`")
         if name != "close":
             add_output(action, "table", "json")
     actions["close"].add_argument("--contracts", metavar="FILE", help=CONTRACTS_HELP)
     actions["close"].add_argument(
         "--accept-gaps", action="store_true", help="also where something is missing; the bill says so"
+    )
+    actions["close"].add_argument(
+        "--accept-unbilled", action="store_true", help="also where something is not billed; the bill says so"
     )
 
 
@@ -46,9 +54,11 @@ def run(options: argparse.Namespace) -> int:
         return _list(config, options.output)
     if options.action == "show":
         return _show(config, options.month, options.zone, options.output)
-    closed = close(config, options.month, options.zone, options.contracts, options.accept_gaps)
-    gaps = ", with gaps that were accepted" if closed.accepted else ""
-    print(f"closed {options.month} ({closed.zone}) at commit {closed.commit_no}{gaps}: sha256 {closed.sha256}")
+    accept = Accept(options.accept_gaps, options.accept_unbilled)
+    closed = close(config, options.month, options.zone, options.contracts, accept)
+    said = ", with gaps that were accepted" if closed.accepted else ""
+    said += f", with {closed.unbilled:,} bytes that are not billed" if closed.unbilled else ""
+    print(f"closed {options.month} ({closed.zone}) at commit {closed.commit_no}{said}: sha256 {closed.sha256}")
     return 0
 
 
@@ -86,7 +96,8 @@ def _show(config: AggregatorConfig, month: str, zone: str | None, output: str) -
                 for name, (requests, size) in sorted(total(changes).items())
             ]
             listed = [adjustment.data() for adjustment in changes]
-            data = {**_row_data(bill.row), "adjustments": listed, "difference": difference}
+            lines = changed_lines(bill, changes)
+            data = {**_row_data(bill.row), "adjustments": listed, "difference": difference, "lines": lines}
             print(json.dumps(data, indent=1, ensure_ascii=False))
         else:
             _print(bill, changes)
@@ -101,7 +112,8 @@ def _print(bill: Closed, changes: list[Adjustment]) -> None:
     if not changes:
         print("nothing was committed for it later")
         return
-    print(f"\n{len(changes)} batches were committed for it later, and are not in it:\n")
+    were = "was" if len(changes) == 1 else "were"
+    print(f"\n{count(len(changes), 'batch')} {were} committed for it later, not in it:\n")
     head = ("stream", "batch", "commit", "committed", "channel", "requests", "bytes")
     lines = []
     for adjustment in changes:
@@ -114,3 +126,18 @@ def _print(bill: Closed, changes: list[Adjustment]) -> None:
     print("\nThe difference that they make:\n")
     sums = [(name, f"{requests:+,}", f"{size:+,}") for name, (requests, size) in sorted(total(changes).items())]
     print("\n".join(table.render([("channel", "requests", "bytes"), *sums])))
+    moved = [_line(one) for one in changed_lines(bill, changes)]
+    if moved:
+        heads = ("contract", "channels", "measured", "billable", "change", "unit", "overage", "net", "currency")
+        print("\nThe lines of the contracts as they would be, and by how much they change:\n")
+        print("\n".join(table.render([heads, *moved])))
+
+
+def _line(one: dict[str, Any]) -> tuple[str, ...]:
+    """A line that changes."""
+    adjusted, change = one["adjusted"], one["change"]
+    figures = [f"{value or 0:,.3f}" for value in (adjusted["measured"], adjusted["billable"])]
+    overage = "-" if change["overage"] is None else f"{change['overage']:+,.3f}"
+    net = f"{Decimal(change['net']):+}" if change["net"] else "-"
+    names = (one["contract"], some(one["channels"], SHOWN))
+    return (*names, *figures, f"{change['billable'] or 0:+,.3f}", one["unit"], overage, net, one["currency"] or "-")

@@ -33,10 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         if name != "list":
             action.add_argument("ids", nargs="+" if name == "show" else "*", metavar="ID", help="or its first 6 digits")
         if name != "show":
-            action.add_argument("--reason", default="", metavar="WORD")
-            action.add_argument("--stream", default="", metavar="GLOB")
+            action.add_argument("--reason", default="", metavar="WORD", help="only those refused for it")
+            action.add_argument("--stream", default="", metavar="GLOB", help="only those of these streams")
         if name in ("retry", "drop"):
-            action.add_argument("--all", action="store_true")
+            action.add_argument("--all", action="store_true", help="all of them")
     add_output(actions["list"], "table", "csv", "json")
     actions["drop"].add_argument("--yes", action="store_true", help="do it")
 

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from", dest="start", required=True, metavar="TIME", help="2026-11-23T14:05 (UTC), or epoch seconds"
     )
-    parser.add_argument("--to", dest="end", required=True, metavar="TIME")
+    parser.add_argument("--to", dest="end", required=True, metavar="TIME", help="until then")
     parser.add_argument("--log", default="", metavar="NAME", help="only this log of the edge")
     parser.add_argument("--dry-run", action="store_true", help="show the difference per channel, and do nothing")
     parser.add_argument(

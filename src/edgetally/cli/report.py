@@ -21,11 +21,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     parser.add_argument("--month", metavar="YYYY-MM", help="a month, or last; without any time, this month so far")
     parser.add_argument("--from", dest="start", metavar="TIME", help="2026-11-23T14:05, or epoch seconds")
-    parser.add_argument("--to", dest="end", metavar="TIME")
+    parser.add_argument("--to", dest="end", metavar="TIME", help="until then")
     parser.add_argument(
         "--zone", metavar="ZONE", help="the bill's time zone, such as Europe/Berlin; without, the contracts', or UTC"
     )
-    parser.add_argument("--channel", default="*", metavar="GLOB")
+    parser.add_argument(
+        "--channel", default="*", metavar="GLOB", help="only these channels: a name, or such as 'video*'"
+    )
     parser.add_argument(
         "--by", choices=("edge", "region", "stream"), help="split the bill: what of it each of these had"
     )
@@ -33,20 +35,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--percentile", action="append", default=[], metavar="P", help="one more beside the 95th, such as 99.9"
     )
     parser.add_argument("--contracts", metavar="FILE", help=CONTRACTS_HELP)
-    parser.add_argument("--check-contracts", metavar="FILE", help="only check a file of contracts")
-    parser.add_argument("--output", choices=("table", "csv", "json", "html", "parquet", "events"), default="table")
+    parser.add_argument("--metrics", metavar="FILE", help="write how the contracts stand for node_exporter: NAME.prom")
     parser.add_argument(
-        "--metrics",
-        metavar="FILE",
-        help="write how the contracts stand for node_exporter: NAME.prom",
+        "--trend", action="store_true", help="what the contracts came to in the last 13 months, those that are closed"
     )
     parser.add_argument(
-        "--trend",
-        action="store_true",
-        help="what the contracts came to in the last 13 months, those that are closed",
+        "--check-contracts", metavar="FILE", help="only check a file of contracts, and say which fit no channel"
     )
     parser.add_argument(
-        "--out", metavar="FILE", help="write to a file; of html a folder of pages too, unless it ends in .html"
+        "--output",
+        choices=("table", "csv", "json", "html", "pdf", "parquet", "events"),
+        default="table",
+        help="how it is written; pdf is of statements",
+    )
+    parser.add_argument(
+        "--out", metavar="FILE", help="write to a file; html and csv to a folder, unless it ends in .html or .csv"
+    )
+    parser.add_argument(
+        "--customer", metavar="NAME", help="the statement of a customer of the contracts, as html or pdf"
+    )
+    parser.add_argument(
+        "--customers-to", metavar="FOLDER", help="the statements of all customers, a folder for each; pdf: also printed"
     )
     parser.add_argument(
         "--link",
@@ -60,10 +69,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print a bill, or write it to a file. Exit status 0 when it is complete, else 1."""
-    from edgetally.bill import contracts
-
     if options.check_contracts:
-        contracts.load(options.check_contracts)
+        from edgetally.bill.find import check_contracts
+
+        print("".join(f"{sentence}\n" for sentence in check_contracts(options.config, options.check_contracts)), end="")
         return 0
     return _report(options)
 
@@ -82,8 +91,7 @@ def _report(options: argparse.Namespace) -> int:
     from edgetally.bill.split import split
     from edgetally.bill.text import OUTPUTS
 
-    if options.output == "html":
-        from edgetally.bill.page import publish
+    _check_output(options)
     config = load_aggregator(options.config)
     with find_bill(
         config,
@@ -100,14 +108,22 @@ def _report(options: argparse.Namespace) -> int:
             print(f"edgetally: {later}", file=sys.stderr)
         if options.by:
             bill.data["split"] = split(config, bill, options.by, options.channel, parse_percents(options.percentile))
-        if options.metrics:
+        if options.customer or options.customers_to:
+            _state(options, config, bill)
+        elif options.metrics:
             _write_metrics(bill.data, options.metrics)
         elif options.trend:
             _put(_trend(config, bill.data, options.output), options.out)
         elif options.output == "parquet":
             _write_parquet(bill, options.out)
         elif options.output == "html":
+            from edgetally.bill.page import publish
+
             publish.write(bill, options.out, options.link)
+        elif options.output == "csv" and options.out and not options.out.endswith(".csv"):
+            from edgetally.bill.exports import write_folder
+
+            write_folder(bill, options.out)
         else:
             _put(OUTPUTS[options.output](bill), options.out)
         return 0 if bill.data["completeness"]["complete"] else 1
@@ -138,6 +154,30 @@ def _trend(config: AggregatorConfig, bill: dict[str, Any], output: str) -> str:
     if not bill["period"]["name"]:
         raise EdgetallyError("--trend is of months: name one with --month, or none for this month")
     return listed(Month._fields, trend(config, bill), output)
+
+
+def _check_output(options: argparse.Namespace) -> None:
+    """Whether the options of statements go together."""
+    if options.customer or options.customers_to:
+        if options.customer and options.customers_to:
+            raise EdgetallyError("--customer is one, and --customers-to writes all: give one of them")
+        if options.output not in ("table", "html", "pdf") or options.channel != "*":
+            raise EdgetallyError(
+                "a statement is --output html or pdf, and of all channels of a customer: give no other"
+            )
+    elif options.output == "pdf":
+        raise EdgetallyError("--output pdf prints statements: say whose with --customer, or --customers-to FOLDER")
+
+
+def _state(options: argparse.Namespace, config: AggregatorConfig, bill: AnyBill) -> None:
+    """Write statements."""
+    from edgetally.bill.page import statements
+
+    printed = options.output == "pdf"
+    if options.customer:
+        statements.write_one(bill, config, options.contracts, options.customer, options.out, printed)
+    else:
+        statements.write_all(bill, config, options.contracts, options.customers_to, printed)
 
 
 def _put(text: str, out: str | None) -> None:

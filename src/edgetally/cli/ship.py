@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     pause = parser.add_mutually_exclusive_group()
     pause.add_argument("--pause", action="store_true", help="let the crontab's runs do nothing until --resume")
-    pause.add_argument("--resume", action="store_true")
+    pause.add_argument("--resume", action="store_true", help="go on after --pause")
     pause.add_argument("--leave", action="store_true", help="take what is ours away from the logs, to uninstall")
     parser.add_argument("--reconcile", action="store_true", help="ask for all that was ever sent, resend what is lost")
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import argparse
 
 SHOWN_EDGES = 20
-DEFAULTS = {"config": None, "output": "table", "nagios": False, "metrics": None}
+DEFAULTS = {"config": None, "output": "table", "nagios": False, "metrics": None, "timeout": 10.0}
 PLAIN = ("config", "metrics")
 
 
@@ -25,8 +25,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Its options."""
     parser.add_argument("--config", metavar="FILE", help="an edge's or an aggregator's configuration file")
     how = parser.add_mutually_exclusive_group()
-    how.add_argument("--output", choices=("table", "json"), default="table")
+    how.add_argument("--output", choices=("table", "json"), default="table", help="how it is written")
     how.add_argument("--nagios", action="store_true", help="one line, and exit status 0, 1, 2 or 3")
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=DEFAULTS["timeout"],
+        metavar="SECONDS",
+        help="with --nagios: how long the status may take, by default 10",
+    )
     how.add_argument("--metrics", metavar="FILE", help="write them for node_exporter's textfile collector: NAME.prom")
 
 
@@ -38,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     if options.nagios:
         from edgetally.health import nagios
 
-        return nagios.run(lambda: host_status(options.config, lost=True))
+        return nagios.run(lambda: host_status(options.config, lost=True), options.timeout)
     if options.metrics:
         from edgetally.health.metrics import write
 
@@ -59,7 +66,9 @@ def _table(status: Status) -> str:
         lines = _edge_lines(status)
     elif "writer" in status:
         lines = _aggregator_lines(status)
-    return "\n".join([*lines, *(f"! {problem}" for problem in status["problems"])])
+    critical = status["critical"]
+    said = (f"{'CRITICAL' if problem in critical else 'warning'}: {problem}" for problem in status["problems"])
+    return "\n".join([*lines, *said])
 
 
 def _edge_lines(status: EdgeStatus) -> list[str]:

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     for name, action in actions.items():
         if name != "list":
-            action.add_argument("stream", metavar="EDGE/LOG")
+            action.add_argument("stream", metavar="EDGE/LOG", help="as `edgetally stream list` has it")
     add_output(actions["list"], "table", "json")
     actions["retire"].add_argument("--at", metavar="TIME", help="since when; without, since its last batch")
 

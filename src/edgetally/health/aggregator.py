@@ -36,10 +36,12 @@ from edgetally.ledger.gaps import gaps_of, notable_covers, other_gaps, streams
 from edgetally.ledger.machines import machine_text, twins, twins_text
 from edgetally.ledger.writer import read_writer
 from edgetally.limits import DAY, HOUR, LATE_SLOT_SECONDS
+from edgetally.times import span
 from edgetally.wire import clock_offset
 from edgetally.wire.batch import CANARY_STREAM, FUNCTION
 from edgetally.wire.receipts import RECEIPT_FUNCTION
 from edgetally.wire.tls import ends_soon
+from edgetally.words import count, some
 
 UNION_STREAMS = 200
 SHOWN = 3  # streams that a sentence names
@@ -80,6 +82,7 @@ def aggregator_status(path: str) -> AggregatorStatus:
         "role": "aggregator",
         "state": "critical" if critical else "warning" if warnings else "ok",
         "problems": critical + warnings,
+        "critical": critical,
         "time": round(time.time(), 3),
         "database": config.database.address,
         **books,
@@ -96,6 +99,7 @@ def lost_status(path: str, error: DatabaseError) -> LostStatus:
         "role": "aggregator",
         "state": "critical",
         "problems": [str(error)],
+        "critical": [str(error)],
         "time": round(time.time(), 3),
         "database": config.database.address,
         "tls": bool(config.tls),
@@ -289,20 +293,26 @@ def _judge(books: Books, job_servers: list[JobServer]) -> tuple[list[str], list[
     critical: list[str] = []
     warnings: list[str] = []
     writer = books["writer"]
-    if not writer["active"]:
+    frozen = _is_frozen(writer, job_servers)
+    if frozen:
+        critical.append(
+            f"the aggregator {writer['holder']} is frozen: it has not renewed its lease for {span(writer['age'])}; "
+            "`systemctl restart edgetally-aggregator` on its host, nothing is lost"
+        )
+    elif not writer["active"]:
         critical.append("no aggregator is at work: look at `systemctl status edgetally-aggregator`")
     down = [server for server in job_servers if not server["up"]]
     (critical if len(down) == len(job_servers) else warnings).extend(server["problem"] for server in down)
     for server in job_servers:
-        warnings += [*_workers_problems(server, writer), *_certificate_problems(server)]
+        warnings += [*_workers_problems(server, writer, frozen), *_certificate_problems(server)]
     wrong = clock_offset.problem(books["clock"])
     warnings += [wrong] if wrong else []
     silent = {stream: lag for stream, lag in books["lag"].items() if lag > LATE_SLOT_SECONDS}
     if silent:
-        names = sorted(silent, key=lambda name: -silent[name])
+        names = [f"{name} ({span(silent[name])})" for name in sorted(silent, key=lambda name: -silent[name])]
         warnings.append(
-            f"{_streams(names)} sent nothing for {max(silent.values()) / 60:.0f} min: look at `edgetally status` on "
-            "the edge; `edgetally stream retire` is for one that is gone for good"
+            f"{_streams(names)} sent nothing for so long: look at `edgetally status` on the edge; `edgetally stream "
+            "retire` is for one that is gone for good"
         )
     by_edge: dict[str, list[str]] = {}
     for twin in books["twins"]:
@@ -315,7 +325,7 @@ def _judge(books: Books, job_servers: list[JobServer]) -> tuple[list[str], list[
     warnings += [f"in the last day {edge['text']}" for edge in books["beside"] if edge["text"]]
     if books["quarantine"]:
         warnings.append(
-            f"{sum(books['quarantine'].values())} payloads are in quarantine and not counted: look at "
+            f"{count(sum(books['quarantine'].values()), 'payload')} in quarantine, not counted: look at "
             "`edgetally quarantine list`"
         )
     return critical, warnings
@@ -346,8 +356,14 @@ def _lines_problems(lines: dict[str, LineCounts]) -> list[str]:
     return problems
 
 
-def _workers_problems(server: JobServer, writer: WriterStatus) -> list[str]:
-    """Exactly one aggregator works for each job server: the one that holds the lease."""
+def _is_frozen(writer: WriterStatus, job_servers: list[JobServer]) -> bool:
+    """Whether the holder of the lease does not renew it, and is registered all the same."""
+    workers = (worker["client_id"] for server in job_servers for worker in server["workers"])
+    return not writer["active"] and bool(writer["holder"]) and f"edgetally {writer['holder']}" in workers
+
+
+def _workers_problems(server: JobServer, writer: WriterStatus, frozen: bool) -> list[str]:
+    """Exactly one aggregator works for each job server: the one that holds the lease. One that is frozen is named."""
     if not server["up"]:
         return []
     mine = f"edgetally {writer['holder']}"
@@ -365,7 +381,7 @@ def _workers_problems(server: JobServer, writer: WriterStatus) -> list[str]:
             "look at `ss -tnp` there"
         )
     for worker in server["workers"]:
-        if worker["client_id"] != mine or not writer["active"]:
+        if worker["client_id"] != mine or not (writer["active"] or frozen):
             problems.append(
                 f"the worker '{worker['client_id']}' from {worker['address']} is registered at {server['server']} and "
                 "does not hold the lease, so what it takes is not committed: look at `systemctl status "
@@ -381,5 +397,4 @@ def _certificate_problems(server: JobServer) -> list[str]:
 
 
 def _streams(names: list[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"stream{'s' if len(names) > 1 else ''} {', '.join(names[:SHOWN])}{more}"
+    return f"stream{'s' if len(names) > 1 else ''} {some(names, SHOWN)}"

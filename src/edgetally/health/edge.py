@@ -23,8 +23,9 @@ from edgetally.health.certificate import own_certificate
 from edgetally.health.status import EdgeStatus, LogStatus, SpoolRoom
 from edgetally.limits import DAY
 from edgetally.tally.engines.kernel.load import engine_said
-from edgetally.times import age, utc
+from edgetally.times import age, span, utc
 from edgetally.wire import clock_offset
+from edgetally.words import count
 
 OVERDUE_SECONDS = 900  # a rotation or a confirmation that is older is worth a look
 OPEN_SECONDS = 3600  # and so is a renamed log that a server still writes to
@@ -56,13 +57,15 @@ def edge_status(config: EdgeConfig) -> EdgeStatus:
     problems += [wrong] if wrong else []
     certificate, wrongs = own_certificate(config.tls)
     problems += wrongs
-    critical = bool(no_room) or any(log["held"] for log in logs)
+    held = {f"batch {item['batch']} is held" for log in logs for item in log["held"]}
+    critical = [one for one in problems if one == no_room or any(map(one.startswith, held))]
     return {
         "role": "edge",
         "version": __version__,
         "edge": config.edge,
         "state": "critical" if critical else "warning" if problems else "ok",
         "problems": problems,
+        "critical": critical,
         "time": round(now, 3),
         "clock": offset,
         "spool": _room(config, spool),
@@ -151,7 +154,7 @@ def _log_problems(log: LogStatus, now: float, idle: bool) -> list[str]:
     oldest = log["oldest_outbox"] or 0.0
     if oldest > OVERDUE_SECONDS:
         problems.append(
-            f"log '{name}': {log['outbox']} batches wait, the oldest for {oldest / 60:.0f} min: "
+            f"log '{name}': {count(log['outbox'], 'unconfirmed batch')}, the oldest for {span(oldest)}: "
             "`edgetally ship --now` says why"
         )
     if len(log["renamed"]) > 1:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from edgetally.errors import EdgetallyError
 from edgetally.health.edge import OVERDUE_SECONDS
@@ -11,10 +13,11 @@ from edgetally.health.status import STATES, Status
 UNKNOWN = 3
 
 
-def run(ask: Callable[[], list[Status]]) -> int:
-    """Print the line; 0 ok, 1 warning, 2 critical, 3 where the status cannot be told."""
+def run(ask: Callable[[], list[Status]], timeout: float) -> int:
+    """Print the line; 0 ok, 1 warning, 2 critical, 3 where the status cannot be told, or not in so many seconds."""
     try:
-        statuses = ask()
+        with _limited(timeout):
+            statuses = ask()
     except EdgetallyError as error:
         print(_clean(f"EDGETALLY UNKNOWN: {error}"))
         return UNKNOWN
@@ -25,6 +28,25 @@ def run(ask: Callable[[], list[Status]]) -> int:
     figures = [f"'{name}'={value}" for status in statuses for name, value in _figures(status)]
     print(f"{_clean(text)} | {' '.join(figures)}")
     return STATES.index(state)
+
+
+@contextmanager
+def _limited(seconds: float) -> Iterator[None]:
+    """Raise EdgetallyError where the work takes longer. Monitoring kills a check that hangs, and learns nothing."""
+
+    def late(*_: object) -> None:
+        raise EdgetallyError(
+            f"the database or a job server has not answered within {seconds:g} s (--timeout): look at MariaDB, and at "
+            "`systemctl status edgetally-aggregator`"
+        )
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _clean(text: str) -> str:

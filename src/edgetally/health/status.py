@@ -60,13 +60,15 @@ class SpoolRoom(TypedDict):
 @final
 class EdgeStatus(TypedDict):
     """The status of an edge. ledger: the id of the one that it is pinned to; spool: None where there is none; engine:
-    what reads its logs, `kernel 2` or `reference, because …`; tls: whether it speaks TLS to the job servers."""
+    what reads its logs, `kernel 2` or `reference, because …`; tls: whether it speaks TLS to the job servers; critical:
+    those of the problems that are it."""
 
     role: Literal["edge"]
     version: str
     edge: str
     state: State
     problems: list[str]
+    critical: list[str]
     time: float
     clock: Clock | None
     spool: SpoolRoom | None
@@ -178,6 +180,7 @@ class _AggregatorHead(TypedDict):
     role: Literal["aggregator"]
     state: State
     problems: list[str]
+    critical: list[str]
     time: float
     database: str
     tls: bool

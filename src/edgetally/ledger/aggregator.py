@@ -37,6 +37,7 @@ from edgetally.ledger.ledger import Ledger, commit_apart
 from edgetally.ledger.machines import Watch
 from edgetally.ledger.transaction import RECORDED
 from edgetally.ledger.writer import FenceLostError
+from edgetally.notify import ALIVE, READY, tell
 from edgetally.wire.batch import CANARY_STREAM, FUNCTION
 from edgetally.wire.envelope import BatchError, edge_of
 from edgetally.wire.gearman import unreachable
@@ -78,6 +79,7 @@ class Aggregator:
         """Work until a signal or the loss of the fence; the exit status."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._ask_to_end())
+        tell(READY)
         try:
             self._check_durability()
             while not self.stop.is_set():
@@ -124,6 +126,7 @@ class Aggregator:
             else:
                 holder = self._steadily(self.ledger.writer)["holder"]
                 self.say("lease", f"standing by: {holder} is the active aggregator")
+            tell(ALIVE)
             if self.stop.wait(STANDBY_SECONDS):
                 raise StoppedError
         self.say("lease", f"active: {self.ledger.holder} holds the writer's row, epoch {self.ledger.epoch}")
@@ -178,6 +181,7 @@ class Aggregator:
                 while not self.stop.is_set() and time.monotonic() - reached < config.lease_seconds:
                     jobs = worker.wait(1.0, until=flight.done) if flight else worker.wait(1.0, GRAB_WINDOW)
                     self._report_lost(worker)
+                    tell(ALIVE)
                     if worker.is_connected() or flight:
                         reached = time.monotonic()
                     batches = [(job, open_batch(config, job.payload)) for job in jobs if job.function == FUNCTION]
@@ -265,6 +269,7 @@ class Aggregator:
         """Do it, again and again whatever the database refuses but a value. Ends with StoppedError on a signal."""
         pause = RETRY_SECONDS[0]
         while True:
+            tell(ALIVE)
             try:
                 result = action()
                 self.say("database", "")

@@ -189,6 +189,14 @@ def test_how_many_slots_are_left_before_it_costs() -> None:
         assert (forecast["certain"] > 100) is costs
 
 
+def test_what_the_month_comes_to_is_uplifted() -> None:
+    """It is what will be billed: with the factor, and at least the commit."""
+    period = month("2026-04", so_far=4320)
+    sizes = [0] * 4000 + [10 * MBPS] * 320
+    found = charge(sizes, period, uplift="1.1", commit="5")["projection"]
+    assert (found["measured"], found["billable"], found["certain"], found["certain_billable"]) == (10.0, 11.0, 0.0, 5.0)
+
+
 def test_the_projection() -> None:
     period = month("2026-04", so_far=4320)
     sizes = [MBPS] * 4000 + [9 * MBPS] * 320

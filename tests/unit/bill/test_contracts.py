@@ -6,10 +6,13 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from edgetally.bill.agreed import Agreed
 from edgetally.bill.contracts import CHOICES, Contract, load, parse
+from edgetally.bill.period import Period
 from edgetally.cli.main import main
 from edgetally.errors import EdgetallyError
 from tests.support import ROOT
@@ -35,6 +38,39 @@ GOOD: dict[str, Any] = {"name": "a", "channels": ["video"]}
         ('[{"name": "a", "channels": "x", "base": 1000}]', "base is 1000: it is one of decimal, binary"),
         ('[{"name": "a", "channels": "x", "zone": "Mars"}]', "contract 1 ('a'): zone 'Mars' is not known"),
         ('[{"name": "a", "channels": "x", "group": "yes"}]', "it is true or false"),
+        ('[{"name": "a", "channels": "x", "valid_from": "2026-11"}]', "write a day such as 2026-11-01"),
+        ('[{"name": "a", "channels": "x", "valid_from": "2026-11-15"}]', "2026-11-15 is within a month: let it be a"),
+        ('[{"name": "a", "channels": "x", "valid_to": "2026-11-01"}]', "a month's last day, or say `partial: prorate`"),
+        ('[{"name": "a", "channels": "x", "valid_from": "2026-12-01", "valid_to": "2026-11-30"}]', "exchange them"),
+        ('[{"name": "a", "channels": "x", "price": 5}]', "has price and no currency: write its three letters"),
+        ('[{"name": "a", "channels": "x", "currency": "eur"}]', 'currency is "eur": write its three letters'),
+        (
+            '[{"name": "a", "channels": "x", "currency": "EUR", "price": -1}]',
+            "price is -1: it is a number of at least 0",
+        ),
+        (
+            '[{"name": "a", "channels": "x", "currency": "EUR", "price": 1, "per": "GB"}]',
+            "with the rule percentile it is",
+        ),
+        ('[{"name": "a", "channels": "x", "currency": "EUR", "commit_price": 1}]', "has commit_price and no commit"),
+        ('[{"name": "a", "channels": "x", "currency": "EUR", "commit": 1, "overage_price": 1}]', "overage_price alone"),
+        (
+            '[{"name": "a", "channels": "x", "currency": "EUR", "price": 1, "tiers": [{"price": 1}]}]',
+            "has tiers and price",
+        ),
+        ('[{"name": "a", "channels": "x", "currency": "EUR", "tiers": 5}]', "tiers is 5: write"),
+        ('[{"name": "a", "channels": "x", "currency": "EUR", "tiers": [{"price": 1, "to": 5}]}]', "unknown key 'to'"),
+        ('[{"name": "a", "channels": "x", "currency": "EUR", "tiers": [{"price": 1, "up_to": 5}]}]', "add one without"),
+        (
+            '[{"name": "a", "channels": "x", "currency": "EUR", "tiers": '
+            '[{"price": 1, "up_to": 5}, {"price": 1, "up_to": 5}, {"price": 1}]}]',
+            "above that of the one before it",
+        ),
+        ('[{"name": "a", "channels": "x", "discount": 101}]', "discount is 101"),
+        ('[{"name": "a", "channels": "x", "tax": "much"}]', "tax is"),
+        ('[{"name": "a", "channels": "x", "places": 10}]', "places is 10: it is a whole number from 0 to 9"),
+        ('[{"name": "a", "channels": "x", "rounding": "nearest"}]', "it is one of half_up, half_even, up, down"),
+        ('[{"name": "a", "channels": "x", "customer": 5}]', "customer must be a text"),
         ('[{"name": "a", "channels": "x", "percent": 0}]', "percent is 0: it is a number above 0 and at most 100"),
         ('[{"name": "a", "channels": "x", "percent": 100.1}]', "at most 100"),
         ('[{"name": "a", "channels": "x", "uplift": "1/2"}]', "uplift is"),
@@ -75,11 +111,12 @@ def test_the_first_contract_that_matches_decides() -> None:
     contracts = parse(
         [{"name": "one", "channels": "sport"}, {"name": "all", "channels": ["*"], "zone": "Asia/Tokyo"}], "x"
     )
-    found = [contracts.of(name) for name in ("sport", "Sport", "news")]
-    assert [contract.name if contract else None for contract in found] == ["one", "all", "all"]
+    agreed = Agreed(contracts, Period(0, 600, ZoneInfo("UTC")))
+    found = [agreed.of(name) for name in ("sport", "Sport", "news")]
+    assert [[one.contract.name for one in stretches] for stretches in found] == [["one"], ["all"], ["all"]]
     assert contracts.zone() == "Asia/Tokyo"
     assert parse([GOOD], "x").zone() is None
-    assert parse([GOOD], "x").of("news") is None
+    assert Agreed(parse([GOOD], "x"), agreed.period).of("news") == []
 
 
 def test_the_bill_lists_all_terms() -> None:

@@ -87,7 +87,7 @@ def test_what_is_late_is_a_warning(edge: Edge) -> None:
     assert [text.partition("access")[2][:20] for text in found["problems"]]
     assert "is not there" in found["problems"][0]
     assert "was rotated 2 h ago" in found["problems"][1]
-    assert "the oldest for 60 min" in found["problems"][2]
+    assert "1 unconfirmed batch, the oldest for 1 h 0 min" in found["problems"][2]
 
 
 def test_a_log_that_a_rotation_has_renamed_is_not_missed(edge: Edge) -> None:
@@ -154,7 +154,7 @@ def test_the_exit_status_tells(edge: Edge, capsys: pytest.CaptureFixture[str]) -
     assert lines[2].startswith("job servers: plain TCP, in which anybody who reaches them can take part")
     assert lines[3].split() == ["log", "next", "rotated", "unfinished", "outbox", "bytes", "oldest", "sent", "held"]
     assert lines[4].split()[0] == "access"
-    assert lines[5].startswith("! batch access-")
+    assert lines[5].startswith("CRITICAL: batch access-")
 
 
 def test_the_certificate_of_the_edge(edge: Edge, capsys: pytest.CaptureFixture[str]) -> None:

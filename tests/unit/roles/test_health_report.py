@@ -93,15 +93,22 @@ def test_problems_come_first_with_their_hosts() -> None:
         agg1={**aggregator(problems=["no aggregator is at work"]), **canary("it did not come back")},
         edge1=edge(state="warning", problems=["3 batches wait: `edgetally ship --now` says why"]),
     )
-    assert screen[0] == "4 problems:"
-    assert screen[1:5] == [f"  ! {problem}" for problem in problems]
+    assert screen[0] == "3 problems:"
+    assert screen[1:4] == [f"  ! {problem}" for problem in problems]
     assert problems == [
         "agg1: no aggregator is at work",
-        "agg1: it did not come back (`edgetally canary` tries again)",
         "edge1: 3 batches wait: `edgetally ship --now` says why",
         "job1: edgetally.batch: 0 workers, at least 1 wanted: look at `ansible job1 -m gearman_queue_info` and at the "
         "aggregator's log",
     ]
+
+
+def test_a_canary_that_does_not_come_back_is_a_problem_of_its_own_where_somebody_is_at_work() -> None:
+    problems, _ = report(agg1={**aggregator(), **canary("it did not come back")})
+    assert problems == ["agg1: it did not come back (`edgetally canary` tries again)"]
+    frozen = "the aggregator agg1:7 is frozen: it has not renewed its lease for 5 min"
+    problems, _ = report(agg1={**aggregator(problems=[frozen]), **canary("it did not come back")})
+    assert problems == [f"agg1: {frozen}"], "one cause, one line"
 
 
 def test_what_is_known_is_shown_and_is_no_problem() -> None:

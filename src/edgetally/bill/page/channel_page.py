@@ -16,6 +16,7 @@ from edgetally.bill.zones import zone_named
 from edgetally.limits import SLOT_SECONDS
 
 SPARK_POINTS = 124
+RATES = {"Mbit/s": 10**6, "Mibit/s": 2**20}
 
 
 @dataclass(frozen=True)
@@ -41,34 +42,50 @@ class Sheet:
     id: str  # the name of its file, without .html, and of its anchor
     days: list[Day]
     contracts: Sequence[dict[str, Any]]  # the lines of the bill in which the channel is billed
+    group: bool  # whether it is a group's, whose sum is billed, and not one channel's
     peak_at: str
     spark: str
+    mark: dict[str, Any]  # the line of the percentile across the curve: label and mbps
+    commit: dict[str, Any] | None  # the line of the commit
+    sizes: Sequence[int]
+    missing: Sequence[tuple[int, int]]
     data: str  # JSON: what the curve is drawn of
 
 
 def make(
-    line: dict[str, Any], series: Series, period: dict[str, Any], contracts: Sequence[dict[str, Any]] = ()
+    line: dict[str, Any],
+    series: Series,
+    period: dict[str, Any],
+    contracts: Sequence[dict[str, Any]] = (),
+    group: bool = False,
 ) -> Sheet:
-    """A channel's sheet. line, period, contracts: as docs/reference/bill.md describes them."""
+    """A channel's sheet, or a group's. line, period, contracts: as docs/reference/bill.md describes them."""
     peak = line["peak_slot"]
     missing = _merged([tuple(span) for span in line["missing"]])
+    mark, commit = _line(line, contracts, group), _commit(contracts, group)
     data = {
         "zone": period["zone"],
         "start": period["from"],
         "step": SLOT_SECONDS,
         "days": [first for _date, first, _slots in period["days"]],
         "missing": missing,
-        "line": _line(line, contracts),
+        "line": mark,
+        "commit": commit,
         "peak": None if peak is None else {"slot": peak, "mbps": line["peak_mbps"]},
         "bytes": series.sizes,
     }
     return Sheet(
         line=line,
-        id=identify(line["channel"]),
+        id=identify_group(line["channel"]) if group else identify(line["channel"]),
         days=[_day(missing, series, period, number) for number in range(len(period["days"]))],
         contracts=contracts,
+        group=group,
         peak_at="" if peak is None else _local(period, peak).strftime("%d %b %H:%M"),
         spark=_spark(series.sizes, line["peak_bytes"]),
+        mark=mark,
+        commit=commit,
+        sizes=series.sizes,
+        missing=missing,
         data=json.dumps(data, separators=(",", ":")),
     )
 
@@ -77,6 +94,11 @@ def identify(channel: str) -> str:
     """A name for a channel's file and anchor: what is harmless of its own, and a digest that no other has."""
     readable = re.sub(r"[^a-z0-9]+", "-", channel.lower()).strip("-")[:40].rstrip("-") or "channel"
     return f"{readable}-{hashlib.sha256(channel.encode()).hexdigest()[:16]}"
+
+
+def identify_group(contract: str) -> str:
+    """The same for the group of a contract: no channel has a line break in its name."""
+    return identify(f"group\n{contract}")
 
 
 def _merged(spans: Sequence[tuple[int, ...]]) -> list[tuple[int, int]]:
@@ -90,13 +112,22 @@ def _merged(spans: Sequence[tuple[int, ...]]) -> list[tuple[int, int]]:
     return merged
 
 
-def _line(line: dict[str, Any], contracts: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The line across the curve: the percentile that this channel is billed by, else the 95th."""
+def _line(line: dict[str, Any], contracts: Sequence[dict[str, Any]], group: bool) -> dict[str, Any]:
+    """The line across the curve: the percentile that this sum is billed by, else the 95th."""
     for contract in contracts:
-        if contract["terms"]["rule"] == "percentile" and not contract["group"]:
+        if contract["terms"]["rule"] == "percentile" and contract["group"] == group:
             return {"label": f"p{contract['terms']['percent']}", "mbps": round(mbps(contract["measured_bytes"]), 6)}
     percentile = line["percentiles"][0]
     return {"label": f"p{percentile['percent']}", "mbps": percentile["mbps"]}
+
+
+def _commit(contracts: Sequence[dict[str, Any]], group: bool) -> dict[str, Any] | None:
+    """The line of the commit, where it is a rate."""
+    for contract in contracts:
+        base = RATES.get(contract["unit"])
+        if base and contract["commit"] and contract["group"] == group:
+            return {"label": "commit", "mbps": round(contract["commit"] * base / 1e6, 6)}
+    return None
 
 
 def _day(missing: Sequence[tuple[int, int]], series: Series, period: dict[str, Any], number: int) -> Day:

@@ -75,10 +75,12 @@
       });
     }
 
-    // The curve, and the line of the percentile where it is near, end below the upper edge.
+    // The curve, and the lines of percentile and commit where they are near, end below the upper edge.
     ceiling(high) {
       const line = this.data.line?.mbps ?? 0;
-      return Math.max(high ?? 0, line < 3 * (high ?? 0) || this.day < 0 ? line : 0, 1e-6) * 1.08;
+      const commit = this.data.commit?.mbps ?? 0;
+      const top = Math.max(high ?? 0, line < 3 * (high ?? 0) || this.day < 0 ? line : 0);
+      return Math.max(top, commit < 3 * top ? commit : 0, 1e-6) * 1.08;
     }
 
     shade(plot) {
@@ -96,22 +98,11 @@
     mark(plot) {
       const { ctx, bbox } = plot;
       const dot = devicePixelRatio * this.scale;
-      const { line, peak } = this.data;
+      const { line, commit, peak } = this.data;
       ctx.save();
-      ctx.font = `${12 * dot}px system-ui, sans-serif`;
-      if (line) {
-        const y = plot.valToPos(line.mbps, "y", true);
-        if (y >= bbox.top) {
-          ctx.strokeStyle = ctx.fillStyle = colour("--mark");
-          ctx.lineWidth = 1.5 * dot;
-          ctx.setLineDash([6 * dot, 4 * dot]);
-          ctx.beginPath();
-          ctx.moveTo(bbox.left, y);
-          ctx.lineTo(bbox.left + bbox.width, y);
-          ctx.stroke();
-          this.write(ctx, bbox, `${line.label} ${number(line.mbps, 3)}`, bbox.left + bbox.width - 4 * dot, y - 5 * dot, "right");
-        }
-      }
+      ctx.font = `600 ${12 * dot}px system-ui, sans-serif`;
+      if (commit) this.across(plot, commit, "--commit", [2 * dot, 3 * dot], "left");
+      if (line) this.across(plot, line, "--mark", [6 * dot, 4 * dot], "right");
       const [from, to] = this.span;
       const top = peak && this.at(peak.slot);
       if (peak && top >= from && top < to) {
@@ -127,14 +118,34 @@
       ctx.restore();
     }
 
-    // Text with the paper's colour around it, so that it can be read above the curve.
+    // A line across the curve with its label, above it where there is room.
+    across(plot, line, paint, dash, side) {
+      const { ctx, bbox } = plot;
+      const dot = devicePixelRatio * this.scale;
+      const y = plot.valToPos(line.mbps, "y", true);
+      if (y < bbox.top) return;
+      ctx.strokeStyle = ctx.fillStyle = colour(paint);
+      ctx.lineWidth = 1.5 * dot;
+      ctx.setLineDash(dash);
+      ctx.beginPath();
+      ctx.moveTo(bbox.left, y);
+      ctx.lineTo(bbox.left + bbox.width, y);
+      ctx.stroke();
+      const x = side === "right" ? bbox.left + bbox.width - 6 * dot : bbox.left + 6 * dot;
+      const above = y - 8 * dot > bbox.top + 6 * dot;
+      this.write(ctx, bbox, `${line.label} ${number(line.mbps, 3)}`, x, above ? y - 7 * dot : y + 17 * dot, side);
+    }
+
+    // Text on a piece of paper, so that it can be read on the curve.
     write(ctx, bbox, text, x, y, align) {
+      const dot = devicePixelRatio * this.scale;
+      const wide = ctx.measureText(text).width;
+      const ink = ctx.fillStyle;
       ctx.setLineDash([]);
       ctx.textAlign = align;
-      ctx.lineWidth = 4 * devicePixelRatio * this.scale;
-      ctx.strokeStyle = colour("--paper");
-      ctx.lineJoin = "round";
-      ctx.strokeText(text, x, y);
+      ctx.fillStyle = colour("--paper");
+      ctx.fillRect(align === "right" ? x - wide - 3 * dot : x - 3 * dot, y - 12 * dot, wide + 6 * dot, 16 * dot);
+      ctx.fillStyle = ink;
       ctx.fillText(text, x, y);
     }
 

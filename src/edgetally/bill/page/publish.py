@@ -11,14 +11,17 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Union
 
 from edgetally.bill.closed import AnyBill
 from edgetally.bill.page.channel_page import Sheet, make
+from edgetally.bill.page.line_sheet import line_sheet
 from edgetally.bill.page.render import Renderer
 from edgetally.errors import EdgetallyError
 from edgetally.files import exchange
 
 LARGEST = 2_000_000  # bytes of a page
+Pages = Iterable[tuple[str, Union[str, bytes]]]  # names of files, and what they hold
 GENERATOR = b'<meta name="generator" content="edgetally'
 
 
@@ -28,40 +31,47 @@ def write(bill: AnyBill, out: str | None, links: Sequence[tuple[str, str]] = ())
     links: (label, URL) at the head of every page. For a folder one channel at a time is in memory.
     """
     renderer = Renderer(bill.data, links)
-    lines, period, contracts = bill.data["channels"], bill.data["period"], renderer.contracts
-    sheets = (
-        make(line, series, period, contracts.get(line["channel"], ()))
-        for line, (_name, series) in zip(lines, bill.each_series())
-    )
+    sheets = _sheets(bill, renderer.contracts)
     if out is None or out.endswith(".html"):
         write_file(out, _one_file(renderer, sheets))
     else:
         write_folder(out, _pages(renderer, sheets))
 
 
-def write_file(out: str | None, text: str) -> None:
+def _sheets(bill: AnyBill, contracts: dict[str, list[dict[str, Any]]]) -> Iterator[Sheet]:
+    """The sheets of all channels, in their order, and then those of the groups."""
+    lines, period = bill.data["channels"], bill.data["period"]
+    for line, (_name, series) in zip(lines, bill.each_series()):
+        yield make(line, series, period, contracts.get(line["channel"], ()))
+    for charge in bill.data["contracts"]:
+        if charge["group"] and bill.data["format"] > 1:
+            yield line_sheet(bill, charge)
+
+
+def write_file(out: str | None, content: str | bytes) -> None:
     """Write a file beside its place and rename it; without `out`, print it."""
     if out is None:
-        sys.stdout.write(text)
+        sys.stdout.flush()
+        sys.stdout.buffer.write(_bytes(content))
         return
     try:
         with _beside(out) as folder:
             temporary = os.path.join(folder, "page")
-            _write(temporary, text)
+            _write(temporary, content)
             os.replace(temporary, out)
     except OSError as error:
         raise EdgetallyError(f"{out} cannot be written ({error.strerror}): name another file with --out") from None
 
 
-def write_folder(out: str, pages: Iterable[tuple[str, str]]) -> None:
-    """Write the pages into a new folder, and exchange it with the one at `out`."""
+def write_folder(out: str, pages: Pages) -> None:
+    """Write the pages into a new folder, and exchange it with the one at `out`; a name may have a folder before it."""
     _refuse_foreign(out)
     try:
         with _beside(out) as folder:
             made = os.path.join(folder, "made")
             os.mkdir(made)
-            for name, text in pages:
-                _write(os.path.join(made, name), text)
+            for name, content in pages:
+                _write(os.path.join(made, name), content)
             exchange(made, out)
     except OSError as error:
         raise EdgetallyError(f"{out} cannot be written ({error.strerror}): name another folder with --out") from None
@@ -71,7 +81,8 @@ def _pages(renderer: Renderer, sheets: Iterable[Sheet]) -> Iterator[tuple[str, s
     """The files' names and texts, a channel at a time; the overview comes last."""
     links = []
     for sheet in sheets:
-        links.append((f"{sheet.id}.html", sheet.spark))
+        if not sheet.group:
+            links.append((f"{sheet.id}.html", sheet.spark))
         yield f"{sheet.id}.html", renderer.page(sheets=[sheet])
     yield "index.html", renderer.page(overview=links)
 
@@ -86,7 +97,7 @@ def _one_file(renderer: Renderer, sheets: Iterable[Sheet]) -> str:
         if size > LARGEST:
             break
     else:
-        text = renderer.page(overview=[(f"#{sheet.id}", sheet.spark) for sheet in kept], sheets=kept)
+        text = renderer.page(overview=[(f"#{one.id}", one.spark) for one in kept if not one.group], sheets=kept)
         if len(text.encode()) <= LARGEST:
             return text
     raise EdgetallyError(
@@ -117,6 +128,11 @@ def _beside(out: str) -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix=f".{name}.", dir=parent)
 
 
-def _write(path: str, text: str) -> None:
-    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(text)
+def _write(path: str, content: str | bytes) -> None:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(_bytes(content))
+
+
+def _bytes(content: str | bytes) -> bytes:
+    return content if isinstance(content, bytes) else content.encode("utf-8", "surrogateescape")

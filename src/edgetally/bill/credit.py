@@ -1,0 +1,102 @@
+"""What came after the closing, as a credit note needs it: each line of the contracts as closed, and as it would be.
+
+The contracts are those that the closed month keeps; the series are what was closed, with all that was committed later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from edgetally.bill.adjustments import Adjustment
+from edgetally.bill.bill import BillBuilder
+from edgetally.bill.closed import Closed
+from edgetally.bill.contracts import Contract, Contracts
+from edgetally.bill.period import Period
+from edgetally.bill.sample import Sample, Span
+from edgetally.bill.series import Counts
+from edgetally.bill.zones import zone_named
+from edgetally.limits import SLOT_SECONDS
+
+_QUANTITIES = ("measured", "billable", "overage")
+
+
+def changed_lines(closed: Closed, changes: Sequence[Adjustment]) -> list[dict[str, Any]]:
+    """The lines of the contracts that change, as docs/reference/bill.md describes them."""
+    if not changes:
+        return []
+    before = {_key(line): line for line in closed.data["contracts"]}
+    after = {_key(line): line for line in _lines(closed, changes)}
+    found = (_changed(before.get(key), after.get(key)) for key in {**before, **after})
+    return [one for one in found if any(one["change"][name] for name in one["change"])]
+
+
+def _lines(closed: Closed, changes: Sequence[Adjustment]) -> list[dict[str, Any]]:
+    """The lines with all changes in them."""
+    data = closed.data
+    span = data["period"]
+    period = Period(span["from"], span["to"], zone_named(span["zone"]), span["name"])
+    contracts = _contracts(data)
+    builder = BillBuilder(period, contracts, (Fraction(95),), {one.name for one in contracts.listed})
+    moved = _by_channel(changes)
+    known = {line["channel"]: line for line in data["channels"]}
+    for name in sorted({*known, *moved}):
+        sizes = closed.series(name).sizes if name in known else [0] * period.slots
+        for slot, size in moved.get(name, {}).items():
+            sizes[(slot - period.start) // SLOT_SECONDS] += size
+        spans = [Span(*one) for one in known[name]["missing"]] if name in known else []
+        builder.add(name, [], Counts(bytes=sum(sizes)), Sample(sizes, spans), None)
+    builder.add_idle("*")
+    return builder.all_charges()
+
+
+def _contracts(data: dict[str, Any]) -> Contracts:
+    """The contracts that a closed month keeps; of format 1 those that had a line."""
+    terms = data.get("agreed") or [line["terms"] for line in data["contracts"]]
+    return Contracts(list({one["name"]: Contract.of_terms(one) for one in terms}.values()))
+
+
+def _by_channel(changes: Sequence[Adjustment]) -> dict[str, dict[int, int]]:
+    """The bytes that came later: {channel: {slot: bytes}}."""
+    moved: dict[str, dict[int, int]] = {}
+    for change in changes:
+        for (channel, slot), (_requests, size) in change.cells.items():
+            cells = moved.setdefault(channel, {})
+            cells[slot] = cells.get(slot, 0) + size
+    return moved
+
+
+def _key(line: dict[str, Any]) -> tuple[str, str, int]:
+    """What a line is known by: of a group the contract alone, whose channels may be more now."""
+    return line["contract"], "" if line["group"] else line["channels"][0], line.get("from", 0)
+
+
+def _changed(before: dict[str, Any] | None, after: dict[str, Any] | None) -> dict[str, Any]:
+    """A line as closed, as it would be, and the difference; nothing where there was, or would be, no line."""
+    line: dict[str, Any] = after or before or {}
+    closed, adjusted = _figures(before), _figures(after)
+    return {
+        "contract": line["contract"],
+        "channels": line["channels"],
+        "unit": line["unit"],
+        "currency": (line.get("amount") or {}).get("currency"),
+        "closed": closed,
+        "adjusted": adjusted,
+        "change": {name: _minus(adjusted[name], closed[name]) for name in closed},
+    }
+
+
+def _figures(line: dict[str, Any] | None) -> dict[str, Any]:
+    figures = {name: (line or {}).get(name) for name in _QUANTITIES}
+    return {**figures, "net": ((line or {}).get("amount") or {}).get("net")}
+
+
+def _minus(after: float | str | None, before: float | str | None) -> float | str | None:
+    if after is None and before is None:
+        return None
+    if isinstance(after or before, str):
+        change = Decimal(after or 0) - Decimal(before or 0)
+        return f"{change:f}" if change else None
+    return round(float(after or 0) - float(before or 0), 6)
