@@ -28,7 +28,7 @@ from tests.integration.test_split import END, fleet
 from tests.support import ROOT
 
 FILES = sorted((ROOT / "monitoring" / "grafana").glob("*.json"))
-READER = ("reader", "may only read")
+READER = ("reader", "may only read", "localhost")
 
 
 def dashboards() -> Iterator[tuple[str, dict[str, Any]]]:
