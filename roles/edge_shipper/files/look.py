@@ -1,20 +1,23 @@
 """What the role asks an edge, once, before anything is changed: what it is, how it ships, and what it lacks.
 
 usage: python3 - JSON       {"logs": [path], "packages": [name], "users": [name], "files": [path], "services": [unit],
-                             "certificate": path}
+                             "certificate": path, "same": {path: [sha256, mode]}}
 
 The logs are files or globs. It prints {"debian": whether it is one or made from it, "system": its name, "edge": the
 name it ships under or null, "missing": the new logs that are not there, "lacks": what is not there of packages and
 users, "there": what is there of files, "stopped": the services that do not run, or not after the next boot,
-"certificate": what that file holds}. A log
-that edgetally has known before may be away for a moment, because its server is stopped: that is the health check's.
+"certificate": what that file holds, "same": the files that are root's and have this content and this mode, so that
+nobody need write them}. A log that edgetally has known before may be away for a moment, because its server is stopped:
+that is the health check's.
 """
 
 from __future__ import annotations
 
 import glob
+import hashlib
 import json
 import pwd
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +70,16 @@ def text_of(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
+def is_same(path: Path, sha256: str, mode: str) -> bool:
+    """Whether a file of root's is what it ought to be, in content and permissions."""
+    try:
+        now = path.lstat()
+        rights = (now.st_mode, now.st_uid, now.st_gid)
+        return rights == (stat.S_IFREG | int(mode, 8), 0, 0) and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
+    except OSError:
+        return False
+
+
 def _said(*command: str) -> str:
     """What a command prints; nothing where there is no such command."""
     try:
@@ -80,7 +93,8 @@ def main(asked: dict[str, Any]) -> dict[str, object]:
     found = {**system(), **look(asked["logs"]), "lacks": lacks(asked["packages"], asked["users"])}
     there = [path for path in asked["files"] if Path(path).exists()]
     certificate = text_of(Path(asked["certificate"]))
-    return {**found, "there": there, "stopped": stopped(asked["services"]), "certificate": certificate}
+    same = [path for path, wished in asked["same"].items() if is_same(Path(path), *wished)]
+    return {**found, "there": there, "stopped": stopped(asked["services"]), "certificate": certificate, "same": same}
 
 
 if __name__ == "__main__":

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
 
-from roles.edge_shipper.files.look import lacks, look, stopped, system
+from roles.edge_shipper.files.look import is_same, lacks, look, stopped, system
 
 
 def known(folder: Path, **values: object) -> Path:
@@ -82,3 +83,22 @@ def test_a_service_runs_now_and_after_the_next_boot(
 def test_a_service_that_is_not_there_is_stopped() -> None:
     assert stopped([]) == []
     assert stopped(["no-such.service"]) == ["no-such.service"]
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "same"), [("held", 0o755, True), ("other", 0o755, False), ("held", 0o775, False), (None, 0, False)]
+)
+def test_a_file_that_nobody_need_write(tmp_path: Path, text: str | None, mode: int, same: bool) -> None:
+    file = tmp_path / "edgetally"
+    if text is not None:
+        file.write_text(text)
+        file.chmod(mode)
+    assert is_same(file, hashlib.sha256(b"held").hexdigest(), "0755") is same
+
+
+def test_a_link_is_not_the_file_itself(tmp_path: Path) -> None:
+    file, link = tmp_path / "held", tmp_path / "edgetally"
+    file.write_text("held")
+    file.chmod(0o755)
+    link.symlink_to(file)
+    assert not is_same(link, hashlib.sha256(b"held").hexdigest(), "0755")
