@@ -26,7 +26,8 @@ class Renamed(NamedTuple):
 
     absent: there was no log; odd: what stood there was no plain file; broken: another program has been at it; blind:
     that, and its server may be writing to a file that nobody knows, until a line is in the one that follows; full: its
-    disk was. missing: the time that is missing where start to end does not hold it, as the clock was set meanwhile.
+    disk was. missing: the time that is missing where start to end does not hold it, as the clock was set meanwhile, or
+    the log was truncated later.
     """
 
     folder: Path

@@ -291,9 +291,12 @@ class Rotation:
         return known.is_same(self.place.private / PIN, birthless=True)
 
 
-def marked(item: Renamed, mark: str) -> Renamed:
-    """Give a renamed log that is not tallied yet a mark."""
-    return _renamed(item, item._replace(mark=mark))
+def truncated(item: Renamed, now: float) -> Renamed:
+    """Mark a renamed log that is not tallied yet: what was written to it until somebody truncated it is lost.
+
+    That was at any moment until now, and a server may have written to it until then, long after its time.
+    """
+    return _renamed(item, item._replace(mark="broken", missing=(item.end, round(max(now, item.end), 3))))
 
 
 def extend(spool: Spool, stream: Stream, item: Renamed, end: float, mark: str = "") -> Renamed:

@@ -22,7 +22,7 @@ from edgetally.edge.counters import Meter
 from edgetally.edge.live_log import note_full
 from edgetally.edge.place import PIN
 from edgetally.edge.renamed import Renamed
-from edgetally.edge.rotation import Rotation, marked, take_over
+from edgetally.edge.rotation import Rotation, take_over, truncated
 from edgetally.edge.spool import LOCK_WARNING_SECONDS, BatchName, Spool
 from edgetally.edge.state import known_logs, load_state, note_live, read_state
 from edgetally.edge.streams import Stream, find_streams, installed
@@ -288,7 +288,7 @@ class Ship:
             f"{item.path} was truncated by another program after it was rotated: its time counts as missing; look for "
             "logrotate or another rotator of this log"
         )
-        return marked(item, "broken")
+        return truncated(item, time.time())
 
     def _publish_and_archive(self, stream: Stream, item: Renamed) -> None:
         name = _batch_name(stream, item)

@@ -829,6 +829,24 @@ def test_a_run_loads_only_what_it_needs(edge: Edge, server: Writer) -> None:
     }
 
 
+def test_what_a_server_wrote_until_its_renamed_log_was_truncated_is_missing(edge: Edge) -> None:
+    """It did not heed the wish for a new log, so that is time after the batch's own."""
+    with Writer(edge.log) as server:
+        edge.set(reopen="", close_timeout=0)
+        server.write(3)
+        edge.ship(now=True)
+        (renamed,) = [path for path in edge.private.iterdir() if path.name != PIN]
+        server.write(2)
+        last = time.time()
+        os.truncate(renamed, 0)
+        server.write(1)
+    edge.ship(now=True)
+    batch = edge.bodies()[0]
+    assert batch["continuity"] == "broken"
+    low, high = batch["missing"]
+    assert low == batch["covers"][1] < last <= high <= time.time()
+
+
 def test_a_state_that_cannot_be_written_leaves_the_log_to_the_next_run(edge: Edge) -> None:
     """Else it would not know until when the last batch covers, and the next one would cover the same time: refused."""
     with Writer(edge.log) as server:
