@@ -20,6 +20,7 @@ from edgetally.bill.page.channel_page import Sheet
 from edgetally.bill.split import remarks as split_remarks
 from edgetally.bill.zones import zone_named
 from edgetally.errors import EdgetallyError
+from edgetally.ledger.beside import part_text
 
 UPLOT = "youplot"  # the package that carries uPlot's files as they were released
 
@@ -59,6 +60,7 @@ class Renderer:
             ),
             "split_remarks": list(split_remarks(bill["split"])) if "split" in bill else [],
             "beside_why": WHY,
+            "part_text": part_text,
             "odd_days": odd_days(bill.get("beside", [])),
             "completeness": [*_completeness(bill["completeness"]), *remarks(bill["completeness"])],
         }
