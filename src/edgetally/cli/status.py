@@ -107,7 +107,8 @@ def _beside_line(edge: BesideStatus) -> str:
     of_wire = part_text(edge["of_wire"], edge["usual_of_wire"])
     return (
         f"{edge['edge']}: {edge['logged']:,} bytes logged in the last day: "
-        f"{of_server} of {_bytes(edge['server'])} that its servers counted, {of_wire} of {_bytes(edge['wire'])} on the wire"
+        f"{of_server} of {_bytes(edge['server'])} that its servers counted, "
+        f"{of_wire} of {_bytes(edge['wire'])} on the wire"
     )
 
 
