@@ -183,8 +183,19 @@ def test_the_bill_has_each_edge_and_day_and_says_which_was_odd(ledger: Ledger, c
     assert "What the logs do not see, 2 edges:" in text
     words = " ".join(text.split())
     assert f"{odd['date']}: {odd['text']}." in words
-    assert "edge2 160,000 - - 200,000 80.0%" in words
+    assert "edge2 160,000 - - 200,000 80.0% (76% to 84%)" in words
+    assert (one["usual_of_server"], one["usual_of_wire"]) == ([0.95, 1.05], [0.9025, 0.9975])
     assert max(map(len, text.splitlines())) <= 120
+
+
+def test_the_overview_has_it_too(ledger: Ledger, config: AggregatorConfig) -> None:
+    commit_days(ledger, MIDNIGHT, DAYS)
+    span = ("--from", str(MIDNIGHT - 2 * DAY), "--to", str(MIDNIGHT))
+    page = run("report", "--config", config.path, *span, "--output", "html").stdout
+    assert "<h2>What the logs do not see</h2>" in page
+    assert 'data-label="On the wire" data-value="200000"' in page
+    assert page.count('data-label="On the wire" data-value="100000"') == 2, "each day, folded"
+    assert "logged 62.5% of what its servers say they sent" in page
 
 
 def test_a_bill_of_edges_that_tell_nothing_is_as_ever(ledger: Ledger, config: AggregatorConfig) -> None:
@@ -203,7 +214,8 @@ def test_the_status_has_the_last_day_and_warns(ledger: Ledger, config: Aggregato
     assert f"in the last day {edge['text']}" in found["problems"]
     assert edge["text"].startswith("edge edge1 logged 62.5% of what its servers say they sent")
     shown = run("status", "--config", config.path).stdout
-    assert "edge1: logged 60,000 bytes in the last day, servers counted 96,000, on the wire 100,000 (60.0%" in shown
+    assert "edge1: 60,000 bytes logged in the last day: 62.5% (95% to 105%) of 96,000 that its servers counted" in shown
+    assert ", 60.0% (90% to 100%) of 100,000 on the wire" in shown
     metrics = tmp_path / "edgetally.prom"
     assert run("status", "--config", config.path, "--metrics", str(metrics)).returncode == 0
     assert 'edgetally_edge_unseen{edge="edge1"} 1.0' in metrics.read_text()

@@ -15,6 +15,7 @@ from edgetally.wire.batch import Batch
 from tests.integration.conftest import run
 from tests.integration.test_bill import START, batch, commit
 from tests.integration.test_bill import config as config
+from tests.integration.test_period import day_batch, september
 from tests.support.servers import MariaDB
 
 SLOTS = 24
@@ -112,3 +113,17 @@ def test_a_split_of_nothing_is_empty(config: AggregatorConfig) -> None:
     commit(config.database, [batch("edge1/a", 1, (None, START + 300.0), {})])
     assert json.loads(report(config, "--by", "stream", "--output", "json"))["split"]["parts"] == []
     assert report(config, "--by", "stream", "--output", "csv").strip() == "stream"
+
+
+def test_a_closed_month_is_split_as_the_database_has_it_now_and_that_is_said(config: AggregatorConfig) -> None:
+    commit(config.database, september())
+    assert run("period", "close", "2026-09", "--config", config.path).returncode == 0
+    month = ("report", "--config", config.path, "--month", "2026-09", "--by", "edge")
+    before = run(*month)
+    assert ["edge1", "30,000"] in [line.split()[:2] for line in before.stdout.splitlines()]
+    assert "than the bill" not in before.stdout
+    commit(config.database, [day_batch("edge2/a", seq, 9) for seq in (1, 2)])
+    data = json.loads(run(*month, "--output", "json").stdout)
+    assert [(part["name"], part["bytes"]) for part in data["split"]["parts"]] == [("edge1", 30_000), ("edge2", 18)]
+    assert (data["total"]["bytes"], data["split"]["rest_bytes"]) == (30_000, -18)
+    assert "The parts have 18 bytes more than the bill" in run(*month).stdout

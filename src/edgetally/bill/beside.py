@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable
 from typing import Any
 
 from edgetally import table
 from edgetally.bill.period import Period
-from edgetally.ledger.beside import EdgeDay, Sums, days_before, edge_days, odd_text
+from edgetally.ledger.beside import EdgeDay, Judged, Sums, days_before, edge_days, odd_text, part_text
 from edgetally.limits import HOUR, SLOT_SECONDS
 
 SHOWN = 20  # edges of a table for people; of a larger fleet only those with an odd day
@@ -36,6 +37,8 @@ def _edge(edge: str, dates: list[str], days: list[EdgeDay], period: Period) -> d
         **_figures(sums),
         "of_server": _rounded(sums.of_server(seconds)),
         "of_wire": _rounded(sums.of_wire(seconds)),
+        "usual_of_server": _usual(day.server for day in days),
+        "usual_of_wire": _usual(day.wire for day in days),
         "days": [list(_figures(day.sums).values()) for day in days],
         "odd": [{"date": date, "text": odd_text(edge, day)} for date, day in zip(dates, days) if day.is_odd],
     }
@@ -48,6 +51,12 @@ def _figures(sums: Sums) -> dict[str, int | None]:
         "server": sums.server if sums.server_seconds else None,
         "wire": sums.wire if sums.wire_seconds else None,
     }
+
+
+def _usual(days: Iterable[Judged]) -> list[float] | None:
+    """What was usual when the last day was judged that could be."""
+    bands = [day.band for day in days if day.band]
+    return bands[-1].shown if bands else None
 
 
 def _rounded(part: float | None) -> float | None:
@@ -63,7 +72,7 @@ def beside_text(bill: dict[str, Any]) -> list[str]:
     if not edges:
         return []
     shown = edges if len(edges) <= SHOWN else [edge for edge in edges if edge["odd"]]
-    head = ("edge", "bytes logged", "servers counted", "logged", "on the wire", "logged")
+    head = ("edge", "bytes logged", "servers counted", "logged (usual)", "on the wire", "logged (usual)")
     rows = [head, *(_row(edge) for edge in shown)]
     text = [f"What the logs do not see, {len(edges):,} edge{'' if len(edges) == 1 else 's'}:"]
     text += [f"  {line}" for line in table.render(rows, rules=(0,))] if shown else []
@@ -81,10 +90,10 @@ def _row(edge: dict[str, Any]) -> tuple[str, ...]:
     return (
         edge["edge"],
         f"{edge['logged']:,}",
-        *(_cell(edge["server"], ","), _cell(edge["of_server"], ".1%")),
-        *(_cell(edge["wire"], ","), _cell(edge["of_wire"], ".1%")),
+        *(_bytes(edge["server"]), part_text(edge["of_server"], edge["usual_of_server"])),
+        *(_bytes(edge["wire"]), part_text(edge["of_wire"], edge["usual_of_wire"])),
     )
 
 
-def _cell(value: float | None, how: str) -> str:
-    return "-" if value is None else format(value, how)
+def _bytes(size: int | None) -> str:
+    return "-" if size is None else f"{size:,}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -22,7 +22,6 @@ from edgetally.bill.sample import Sample
 from edgetally.bill.series import Counts
 from edgetally.bill.zones import zone_named
 from edgetally.config import AggregatorConfig
-from edgetally.ledger.database import connect
 from edgetally.limits import SLOT_SECONDS
 from edgetally.wire.envelope import edge_of
 
@@ -55,7 +54,7 @@ def split(
     of = bill.data["period"]
     period = Period(of["from"], of["to"], zone_named(of["zone"]))
     with _counters_of(config, bill, period) as counters:
-        found, older, since = parts(config, counters, period, channel_ids(counters, pattern), by)
+        found, older, since = parts(counters, period, channel_ids(counters, pattern), by)
     lines = [channel_line(part.name, part.counts, Sample(part.sizes), percents) for part in found]
     return {
         "by": by,
@@ -66,21 +65,19 @@ def split(
     }
 
 
-def parts(
-    config: AggregatorConfig, counters: Counters, period: Period, ids: Sequence[int], by: str
-) -> tuple[list[Part], int, int]:
+def parts(counters: Counters, period: Period, ids: Sequence[int], by: str) -> tuple[list[Part], int, int]:
     """What each edge, region or stream had of some channels (ids), by name; how many bytes are older than the detail,
     which cannot be split; and from when on there is detail, epoch s."""
     cursor = counters.cursor
     cursor.execute("SELECT from_slot FROM detail")
     since = max(period.start, int(cursor.fetchone()[0]))
     found: dict[str, Part] = {}
-    name_of = _names(cursor, by)
-    for stream, slot, *sums in _rows(config, ids, since, period.end):
+    name_of, older = _names(cursor, by), _older(cursor, ids, period.start, since)
+    for stream, slot, *sums in _rows(cursor.connection, ids, since, period.end):
         name = name_of(stream, slot)
         part = found.setdefault(name, Part(name, [0] * period.slots))
         part.add((slot - period.start) // SLOT_SECONDS, list(map(int, sums)))
-    return sorted(found.values(), key=lambda part: part.name), _older(cursor, ids, period.start, since), since
+    return sorted(found.values(), key=lambda part: part.name), older, since
 
 
 @contextmanager
@@ -93,11 +90,11 @@ def _counters_of(config: AggregatorConfig, bill: AnyBill, period: Period) -> Ite
         yield counters
 
 
-def _rows(config: AggregatorConfig, ids: Sequence[int], start: int, end: int) -> Iterator[Any]:
+def _rows(connection: Any, ids: Sequence[int], start: int, end: int) -> Iterator[Any]:
     """(stream_id, slot, *sums) of some channels: as many as streams have slots, so they are not kept in memory."""
     if not ids or start >= end:
         return
-    with closing(connect(config.database, cursorclass=SSCursor)) as connection, connection.cursor() as cursor:
+    with connection.cursor(SSCursor) as cursor:
         cursor.execute(
             f"SELECT stream_id, slot, {_SUMS} FROM traffic "  # noqa: S608
             "WHERE channel_id IN %s AND slot >= %s AND slot < %s GROUP BY stream_id, slot",
@@ -157,7 +154,8 @@ def remarks(split: dict[str, Any]) -> Iterable[str]:
             "each stream is kept for detail_days."
         )
     if split["rest_bytes"]:
+        side = "less" if split["rest_bytes"] > 0 else "more"
         yield (
-            f"The bill has {split['rest_bytes']:+,} bytes more than its parts: it is of another moment than these, "
-            "which are what the database has now."
+            f"The parts have {abs(split['rest_bytes']):,} bytes {side} than the bill: they are what the database has "
+            "now, and the bill is of the month as it was closed."
         )

@@ -112,9 +112,14 @@ def _aggregator_lines(status: AggregatorStatus) -> list[str]:
 
 def _beside_line(edge: BesideStatus) -> str:
     """What an edge counted in the last day."""
+    from edgetally.ledger.beside import part_text
+
+    of_server = part_text(edge["of_server"], edge["usual_of_server"])
+    of_wire = part_text(edge["of_wire"], edge["usual_of_wire"])
     return (
-        f"{edge['edge']}: logged {edge['logged']:,} bytes in the last day, servers counted {_bytes(edge['server'])}, "
-        f"on the wire {_bytes(edge['wire'])}" + (f" ({edge['of_wire']:.1%} logged)" if edge["of_wire"] else "")
+        f"{edge['edge']}: {edge['logged']:,} bytes logged in the last day: "
+        f"{of_server} of {_bytes(edge['server'])} that its servers counted, "
+        f"{of_wire} of {_bytes(edge['wire'])} on the wire"
     )
 
 

@@ -228,6 +228,8 @@ def _beside_of(edge: str, day: EdgeDay) -> BesideStatus:
         "wire": day.sums.wire if day.sums.wire_seconds else None,
         "of_server": day.server.part,
         "of_wire": day.wire.part,
+        "usual_of_server": day.server.band.shown if day.server.band else None,
+        "usual_of_wire": day.wire.band.shown if day.wire.band else None,
         "text": odd_text(edge, day) if day.is_odd else "",
     }
 

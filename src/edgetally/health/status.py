@@ -142,7 +142,7 @@ class LineCounts(TypedDict):
 
 class BesideStatus(TypedDict):
     """What an edge counted in the last day, bytes, and the parts of it that its logs have; None where it has told
-    nothing. text: what is odd of it, empty where all is as usual."""
+    nothing. usual: from where to where these are by the 14 days before; text: what is odd, empty where nothing is."""
 
     edge: str
     logged: int
@@ -150,6 +150,8 @@ class BesideStatus(TypedDict):
     wire: int | None
     of_server: float | None
     of_wire: float | None
+    usual_of_server: list[float] | None
+    usual_of_wire: list[float] | None
     text: str
 
 

@@ -48,6 +48,11 @@ class Band(NamedTuple):
     low: float
     high: float
 
+    @property
+    def shown(self) -> list[float]:
+        """The band as bill and status have it: nothing is less than nothing."""
+        return [round(max(0.0, self.low), 6), round(self.high, 6)]
+
     def holds(self, part: float) -> bool:
         """Whether a part is usual."""
         return self.low <= part <= self.high
@@ -150,6 +155,13 @@ def _sums(cursor: Any, bounds: Sequence[int]) -> dict[str, list[Sums]]:
 
 
 # --- in words
+
+
+def part_text(part: float | None, usual: Sequence[float] | None) -> str:
+    """A part, and what is usual: `94.1% (91% to 97%)`."""
+    if part is None:
+        return "-"
+    return f"{part:.1%}" + (f" ({usual[0]:.0%} to {usual[1]:.0%})" if usual else "")
 
 
 def odd_text(edge: str, day: EdgeDay) -> str:

@@ -23,6 +23,7 @@ from edgetally.bill.split import remarks as split_remarks
 from edgetally.bill.unbilled import sentences
 from edgetally.bill.zones import zone_named
 from edgetally.errors import EdgetallyError
+from edgetally.ledger.beside import part_text
 
 _NO_FORECAST = {"billable": None, "certain_billable": None, "left": None}
 UPLOT = "youplot"  # the package that carries uPlot's files as they were released
@@ -57,6 +58,7 @@ class Renderer:
             ),
             "split_remarks": list(split_remarks(bill["split"])) if "split" in bill else [],
             "beside_why": WHY,
+            "part_text": part_text,
             "odd_days": odd_days(bill.get("beside", [])),
             "unbilled": sentences(bill["unbilled"], bill["total"]["bytes"]) if "unbilled" in bill else [],
             "completeness": [*_completeness(bill["completeness"]), *remarks(bill["completeness"])],
