@@ -200,7 +200,7 @@ def test_what_is_no_statement(config: AggregatorConfig) -> None:
     for options, words in (
         (
             ("--customer", "Umbrela"),
-            "--customer Umbrela: no line of this bill is of that customer: did you mean 'Umbrella'?",
+            "--customer Umbrela: no contract of this period is of that customer: did you mean 'Umbrella'?",
         ),
         (("--customer", "x", "--customers-to", "y"), "give one of them"),
         (("--customer", "x", "--output", "csv"), "a statement is --output html or pdf"),
@@ -225,6 +225,15 @@ def test_a_browser_shows_it_as_well(config: AggregatorConfig, tmp_path: Path, wi
         assert messages(browser) == []
         background = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
         assert (background == "rgb(18, 22, 28)") is dark
+
+
+def test_a_customer_without_traffic_has_a_statement_too(config: AggregatorConfig) -> None:
+    """Its page is there before its channel is; one whose contract is of another time is no customer of the month."""
+    quiet = {"name": "quiet", "channels": ["quiet*"], "customer": "Newcomer"}
+    later = {"name": "later", "channels": ["later"], "customer": "Later", "valid_from": "2026-10-01"}
+    Path(config.path).with_name("contracts.json").write_text(json.dumps([quiet, later]))
+    assert "Nothing: no channel of the contracts had traffic." in statement(config, "--customer", "Newcomer")
+    assert "--customer Later: no contract of this period" in statement(config, "--customer", "Later", status=2)
 
 
 def test_names_of_folders() -> None:

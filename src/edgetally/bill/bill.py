@@ -182,7 +182,7 @@ class BillBuilder:
                     self._parts.setdefault(group.name, {})[name] = spans
 
     def add_idle(self, pattern: str) -> None:
-        """Charge channels without traffic: a commit is billed all the same, where the contract names them.
+        """Charge channels without traffic: a commit or a minimum is billed all the same, where the contract names them.
 
         pattern: the glob of the bill's channels.
         """
@@ -190,7 +190,7 @@ class BillBuilder:
         nothing = Sample([0] * self.period.slots)
         for stretch in self.agreed.stretches:
             contract = stretch.contract
-            if contract.commit is None or not self.agreed.is_here(contract):
+            if not (contract.commit or contract.minimum) or not self.agreed.is_here(contract):
                 continue
             if not contract.group:
                 for name in self.agreed.contracts.named(contract):

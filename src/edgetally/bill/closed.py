@@ -64,8 +64,6 @@ class Closed:
                 f"the closed month {row.name} is of format {self.data['format']}, and this program reads up to "
                 f"{FORMAT}: upgrade edgetally on this host"
             )
-        if self.data["format"] == 1:
-            self.data.setdefault("amounts", [])  # what a page of today asks for; the text stays as it was closed
         self._hashes = {line["channel"]: line["series_sha256"] for line in self.data["channels"]}
 
     def __enter__(self) -> Closed:

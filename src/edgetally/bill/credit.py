@@ -27,8 +27,9 @@ def changed_lines(closed: Closed, changes: Sequence[Adjustment]) -> list[dict[st
     """The lines of the contracts that change, as docs/reference/bill.md describes them."""
     if not changes:
         return []
-    before = {_key(line): line for line in closed.data["contracts"]}
-    after = {_key(line): line for line in _lines(closed, changes)}
+    start = closed.data["period"]["from"]
+    before = {_key(line, start): line for line in closed.data["contracts"]}
+    after = {_key(line, start): line for line in _lines(closed, changes)}
     found = (_changed(before.get(key), after.get(key)) for key in {**before, **after})
     return [one for one in found if any(one["change"][name] for name in one["change"])]
 
@@ -68,9 +69,9 @@ def _by_channel(changes: Sequence[Adjustment]) -> dict[str, dict[int, int]]:
     return moved
 
 
-def _key(line: dict[str, Any]) -> tuple[str, str, int]:
-    """What a line is known by: of a group the contract alone, whose channels may be more now."""
-    return line["contract"], "" if line["group"] else line["channels"][0], line.get("from", 0)
+def _key(line: dict[str, Any], start: int) -> tuple[str, str, int]:
+    """What a line is known by: of a group the contract alone, whose channels may be more now. start: of the period."""
+    return line["contract"], "" if line["group"] else line["channels"][0], line.get("from", start)
 
 
 def _changed(before: dict[str, Any] | None, after: dict[str, Any] | None) -> dict[str, Any]:

@@ -58,6 +58,20 @@ def test_a_change_with_the_month_leaves_each_month_alone() -> None:
     assert lines(bill([before, after])) == [], "no commit either"
 
 
+def test_a_flat_rate_is_billed_without_traffic() -> None:
+    """A minimum alone: of a channel that the contract names whole, and of a group; not of a glob, which names none."""
+    flat = {"currency": "EUR", "minimum": "25"}
+    contracts = [
+        {**flat, "name": "one", "channels": ["quiet", "dark*"]},
+        {**flat, "name": "all", "channels": ["sport*"], "group": True},
+    ]
+    charges = bill(contracts).all_charges()
+    assert [(one["contract"], one["channels"], one["amount"]["net"]) for one in charges] == [
+        ("one", ["quiet"], "25.00"),
+        ("all", ["sport*"], "25.00"),
+    ]
+
+
 def test_days_without_a_contract_are_not_billed() -> None:
     made = bill([OLD], video=[1] * 8640, news=[1] * 8640)
     assert made.free == {"video": 4320, "news": 8640}

@@ -51,6 +51,7 @@ class Renderer:
             "percent": f"p{rule['percent']}",
             "in_hand": any(line["projection"] for line in bill["contracts"]),
             "cut_groups": bill.get("cut_groups", []),
+            "amounts": bill.get("amounts", []),
             "percentile": (
                 f"p{rule['percent']}: all five-minute sums of the period in order, empty slots as zero; of "
                 f"{bill['period']['slots']:,} the one at rank {rule['rank']:,} (nearest rank), without interpolation. "

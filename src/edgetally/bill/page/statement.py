@@ -46,9 +46,11 @@ class Line:
 
 
 def customers(data: dict[str, Any]) -> list[str]:
-    """The customers of a bill, in the order of its lines."""
-    names = (line["terms"].get("customer") for line in data["contracts"])
-    return list(dict.fromkeys(name for name in names if name))
+    """The customers whose contracts are in force in a bill's period, in their order; also those without a line."""
+    days = [date for date, *_ in data["period"]["days"]]
+    terms = data.get("agreed", ())
+    here = (one for one in terms if one["valid_from"] <= days[-1] and days[0] <= (one["valid_to"] or days[0]))
+    return list(dict.fromkeys(one["customer"] for one in here if one["customer"]))
 
 
 def customer_folder(customer: str) -> str:
@@ -63,7 +65,7 @@ def check_customer(data: dict[str, Any], customer: str) -> None:
     if customer not in known:
         close = nearest(customer, known)
         hint = f"did you mean '{close}'?" if close else f"the contracts name {', '.join(known) or 'no customer'}"
-        raise EdgetallyError(f"--customer {customer}: no line of this bill is of that customer: {hint}")
+        raise EdgetallyError(f"--customer {customer}: no contract of this period is of that customer: {hint}")
 
 
 def statement(bill: AnyBill, customer: str, before: AnyBill | None) -> str:
@@ -72,7 +74,6 @@ def statement(bill: AnyBill, customer: str, before: AnyBill | None) -> str:
     lines = [_line(bill, line, before) for line in _of(data, customer)]
     period, zone = data["period"], zone_named(data["period"]["zone"])
     closed = bill.row.sha256 if isinstance(bill, Closed) else None
-    amounts = [one for one in data["amounts"] if one["customer"] == customer]
     page: str = _template("statement.html").render(
         customer=customer,
         title=f"{customer} · {month_name(period)}",
@@ -83,7 +84,7 @@ def statement(bill: AnyBill, customer: str, before: AnyBill | None) -> str:
         made=datetime.fromtimestamp(data["made"], zone).strftime("%Y-%m-%d %H:%M %Z"),
         sha256=closed,
         lines=lines,
-        amounts=amounts,
+        amounts=_amounts(data, customer),
         totals_before=_amounts_before(before, customer),
         in_hand=period["slots"] < period["whole_slots"],
     )
