@@ -1,4 +1,4 @@
-"""What the roles make of the inventory for the job server and the aggregator: who is admitted, and where gearmand listens."""
+"""What the roles make of the inventory: who is admitted, whose batches count, and where gearmand listens."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ PLAY = [
             {"include_vars": {"file": str(ROOT / "roles/gearmand/defaults/main.yml")}},
             {"include_vars": {"file": str(ROOT / "roles/gearmand/vars/main.yml")}},
             {"include_vars": {"file": str(ROOT / "roles/aggregator/vars/main.yml")}},
+            {"set_fact": {"conf": "{{ lookup('template', template) }}"}},
             {
                 "copy": {
-                    "content": "{{ {'edges': __aggregator_edges, 'own': __gearmand_own, 'conf': lookup('template', conf)} | to_json }}",
+                    "content": "{{ {'edges': __aggregator_edges, 'own': __gearmand_own, 'conf': conf} | to_json }}",
                     "dest": "{{ out }}",
                     "mode": "0600",
                 }
@@ -44,7 +45,7 @@ def made(folder: Path, **variables: Any) -> dict[str, Any]:
     (folder / "play.yml").write_text(json.dumps(PLAY))
     (folder / "hosts.json").write_text(json.dumps({"all": {"children": HOSTS}}))
     more = {
-        "conf": str(ROOT / "roles/gearmand/templates/stunnel.conf.j2"),
+        "template": str(ROOT / "roles/gearmand/templates/stunnel.conf.j2"),
         "out": str(folder / "out.json"),
         **variables,
     }
