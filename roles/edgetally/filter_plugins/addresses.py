@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from ipaddress import ip_network
-from typing import Any
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+from typing import Any, Union
+
+Network = Union[IPv4Network, IPv6Network]
 
 
 def host_addresses(
@@ -12,14 +14,15 @@ def host_addresses(
 ) -> dict[str, list[str]]:
     """The addresses and networks of hosts, and other ones: ipv4 and ipv6; and unknown, the hosts that have none.
 
-    A host's are its edgetally_address, one or a list, or else its ansible_host.
+    A host's are its edgetally_address, one or a list, or else its ansible_host. What lies in another network is left
+    out, because nftables takes no network twice.
     """
-    found: dict[str, list[str]] = {"ipv4": [], "ipv6": [], "unknown": []}
-    given = {host: _given(hostvars[host]) for host in hosts}
-    for name, texts in [*given.items(), *((text, [text]) for text in others)]:
-        for text in texts:
-            _sort(found, name, text)
-    return {kind: sorted(set(texts)) for kind, texts in found.items()}
+    given = [(host, text) for host in hosts for text in _given(hostvars[host])] + [(text, text) for text in others]
+    networks = [(name, _network(text)) for name, text in given]
+    four = collapse_addresses(network for _, network in networks if isinstance(network, IPv4Network))
+    six = collapse_addresses(network for _, network in networks if isinstance(network, IPv6Network))
+    unknown = [name for name, network in networks if network is None]
+    return {"ipv4": [str(one) for one in four], "ipv6": [str(one) for one in six], "unknown": unknown}
 
 
 def _given(variables: Mapping[str, Any]) -> list[str]:
@@ -27,13 +30,12 @@ def _given(variables: Mapping[str, Any]) -> list[str]:
     return [address] if isinstance(address, str) else list(address)
 
 
-def _sort(found: dict[str, list[str]], name: str, text: str) -> None:
+def _network(text: str) -> Network | None:
+    """A network or an address; None where it is a name."""
     try:
-        network = ip_network(text, strict=False)
+        return ip_network(text, strict=False)
     except ValueError:
-        found["unknown"].append(name)
-    else:
-        found[f"ipv{network.version}"].append(str(network))
+        return None
 
 
 class FilterModule:

@@ -15,7 +15,8 @@ HOSTS: dict[str, dict[str, Any]] = {
 
 
 def test_addresses_and_networks_of_both_kinds() -> None:
-    assert host_addresses(["edge1", "edge2"], HOSTS, ["192.0.2.80"]) == {
+    """nftables refuses what lies in a network that it has already."""
+    assert host_addresses(["edge1", "edge2"], HOSTS, ["192.0.2.80", "198.51.100.9"]) == {
         "ipv4": ["192.0.2.31/32", "192.0.2.80/32", "198.51.100.0/28"],
         "ipv6": ["2001:db8::7/128"],
         "unknown": [],
