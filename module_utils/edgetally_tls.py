@@ -94,13 +94,6 @@ class Link(ssl.SSLSocket):
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from None
 
-    def close(self) -> None:
-        """Say good-bye first, so that the other end takes what was sent before for whole."""
-        with suppress(OSError, ValueError):
-            self.settimeout(0.0)
-            self.unwrap()
-        super().close()
-
 
 def secure(link: socket.socket, folder: str, seconds: float) -> Link:
     """Speak TLS over a new connection from now on. Raises OSError, whose strerror is why that cannot be.

@@ -81,19 +81,6 @@ def test_jobs_go_there_and_back(front: servers.Server, gearmand: servers.Server,
     wait_for("empty queue", lambda: queue(gearmand, FUNCTION)[0] == 0)
 
 
-def test_what_a_worker_has_answered_last_arrives_though_it_hangs_up(
-    front: servers.Server, gearmand: servers.Server, edge: str
-) -> None:
-    """Without a good-bye stunnel may throw away what it has read and not passed on."""
-    for _ in range(3):
-        send(front.address, edge, 50)
-        worker = Worker([front.address], (FUNCTION,), "test", 100, 1 << 30, tls=edge)
-        for job in collect(worker, 50):
-            worker.complete(job)
-        worker.close()
-        wait_for("empty queue", lambda: queue(gearmand, FUNCTION)[0] == 0, 10)
-
-
 def test_plain_tcp_at_the_port_of_tls(front: servers.Server) -> None:
     said = refusal(front.address, "")
     assert "closed by the server before it said a word, as one does that wants TLS" in said

@@ -23,6 +23,7 @@ def tls_folder(folder: Path, name: str, *, server: bool = False, secret: str = S
     moment = datetime.fromtimestamp(now or time.time(), timezone.utc)
     for file, text in certificates.tls_files(secret, name, server, now=moment).items():
         (folder / file).write_text(text)
+        (folder / file).chmod(0o640)
     return folder
 
 
