@@ -612,6 +612,15 @@ def fill_database(world: World, chance: random.Random) -> bool:
     return True
 
 
+def hide_table(world: World, chance: random.Random) -> bool:
+    """A table is not there for a while, as while somebody copies it."""
+    table = chance.choice(["batch_body", "channel_traffic", "writer", "missing"])
+    world.mariadb.sql(f"RENAME TABLE {table} TO hidden", "edgetally")
+    time.sleep(chance.uniform(0.3, 3.0))
+    world.mariadb.sql(f"RENAME TABLE hidden TO {table}", "edgetally")
+    return True
+
+
 # Those of one victim come one after the other, those of different victims at the same time.
 EDGE, LOG, JOB_SERVER, AGGREGATOR, DATABASE = "edge", "log", "job server", "aggregator", "database"
 
@@ -665,6 +674,7 @@ KINDS = {
     "database's disk": Kind(database_disk_bad, DATABASE, 4),
     "read only": Kind(read_only, DATABASE, 3),
     "drop a privilege": Kind(drop_privilege, DATABASE, 3),
+    "hide a table": Kind(hide_table, DATABASE, 2),
 }
 
 

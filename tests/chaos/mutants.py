@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import pymysql
 
+from edgetally import files
 from edgetally.bill import coverage
 from edgetally.edge import deliver, rotation, ship, spool
 from edgetally.edge.counters import Meter
@@ -148,7 +149,7 @@ def refused_unread() -> None:
 
 
 def errors_unseen() -> None:
-    """What is written to the spool is taken for written, whatever the disk says."""
+    """What is written is taken for written, whatever the disk says."""
 
     def write(path: Any, data: bytes, owner: Any = None) -> None:
         with contextlib.suppress(OSError), open(path, "wb") as file:
@@ -156,7 +157,8 @@ def errors_unseen() -> None:
                 os.chown(path, *owner)
             file.write(data)
 
-    put(spool, "write_synced", write)
+    for module in (files, spool):
+        put(module, "write_synced", write)
 
 
 def database_blameless() -> None:
@@ -210,7 +212,7 @@ MUTANTS = {
     "counters-forget": Mutant(counters_forget, "kill ship", faults=5),
     "refused-unread": Mutant(refused_unread, "two machines", faults=5),
     "errors-unseen": Mutant(errors_unseen, "disk errors,over quota"),
-    "database-blameless": Mutant(database_blameless, "read only,drop a privilege,kill ship"),
+    "database-blameless": Mutant(database_blameless, "hide a table,kill ship"),
     "no-reconcile": Mutant(no_reconcile, "restore a dump,power loss", faults=5),
     "strangers-unbounded": Mutant(strangers_unbounded, "strangers"),
     "durability-unsaid": Mutant(durability_unsaid, "power loss", faults=2),
