@@ -16,7 +16,10 @@ from tests.integration.test_bill import config as config
 from tests.integration.test_period import september
 
 CONTRACTS = [
-    {"name": "gigabytes", "channels": ["video"], "rule": "volume", "base": "decimal", "commit": "0.00002"},
+    {
+        **{"name": "gigabytes", "channels": ["video"], "rule": "volume", "base": "decimal", "commit": "0.00002"},
+        **{"uplift": "1.5", "price": "1000000", "currency": "EUR"},
+    },
     {"name": "peaks", "channels": ["news"], "group": True, "commit": 10},
 ]
 
@@ -27,7 +30,7 @@ def months(config: AggregatorConfig) -> AggregatorConfig:
     Path(config.path).with_name("contracts.json").write_text(json.dumps(CONTRACTS))
     commit(config.database, september(days=63))
     for month in ("2026-09", "2026-10"):
-        done = run("period", "close", month, "--config", config.path)
+        done = run("period", "close", month, "--accept-unbilled", "--config", config.path)
         assert done.returncode == 0, done.stderr
     return config
 
@@ -53,12 +56,14 @@ def test_the_metrics_are_those_of_the_bill(months: AggregatorConfig, tmp_path: P
     lines = {line["contract"]: line for line in bill["contracts"]}
     for name, line in lines.items():
         forecast = line["projection"] or {"measured": line["measured"], "certain": line["measured"], "left": None}
-        assert found["quantity", name].value == line["measured"]
-        assert found["projected", name].value == forecast["measured"]
-        assert found["certain", name].value == forecast["certain"]
+        uplift = float(line["terms"]["uplift"])
+        assert found["quantity", name].value == line["measured"] * uplift
+        assert found["projected", name].value == forecast["measured"] * uplift
+        assert found["certain", name].value == forecast["certain"] * uplift
         assert (("slots_left", name) in found) == (forecast["left"] is not None)
     assert found["quantity", "peaks"].labels["channel"] == ""
-    assert ("amount", "gigabytes") not in found  # it has no price
+    assert found["amount", "gigabytes"].value == float(lines["gigabytes"]["amount"]["net"])
+    assert ("amount", "peaks") not in found  # it has no price
 
 
 def test_the_trend_has_closed_months_as_they_were_closed_and_this_one(months: AggregatorConfig) -> None:
@@ -76,7 +81,7 @@ def test_the_trend_is_a_table_and_csv_too(months: AggregatorConfig) -> None:
     assert table.splitlines()[0].split()[:4] == ["month", "zone", "contract", "channel"]
     assert table.splitlines()[2].split()[:5] == ["2026-09", "UTC", "gigabytes", "video", "GB"]
     csv = report(months, "--trend", "--output", "csv")
-    assert csv.splitlines()[1].startswith("2026-09,UTC,gigabytes,video,GB,3e-05,3e-05,2e-05,1e-05,")
+    assert csv.splitlines()[1].startswith("2026-09,UTC,gigabytes,video,GB,3e-05,4.5e-05,2e-05,2.5e-05,")
 
 
 def test_the_trend_of_a_span_of_time_is_refused(months: AggregatorConfig) -> None:

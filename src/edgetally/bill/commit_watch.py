@@ -29,10 +29,11 @@ def metrics(bill: dict[str, Any]) -> Iterator[Metric]:
     for line in bill["contracts"]:
         labels = {"contract": line["contract"], "channel": said_channel(line), "unit": line["unit"]}
         forecast = line["projection"] or {"measured": line["measured"], "certain": line["measured"], "left": None}
+        uplift = float(line["terms"]["uplift"])
         for name, what, value in (
-            ("quantity", "What the rule gives of the month so far", line["measured"]),
-            ("certain", "What it gives if nothing more comes", forecast["certain"]),
-            ("projected", "What it gives if the month goes on like this", forecast["measured"]),
+            ("quantity", "What the rule gives of the month so far, uplifted", line["measured"] * uplift),
+            ("certain", "What it gives if nothing more comes, uplifted", forecast["certain"] * uplift),
+            ("projected", "What it gives if the month goes on like this, uplifted", forecast["measured"] * uplift),
             ("commit", "What was agreed", line["commit"]),
             ("slots_left", "Slots that may still be above the commit before it costs", forecast["left"]),
             ("amount", "What is to be paid of the month so far, without tax", _net(line)),

@@ -64,7 +64,7 @@ class BatchMaker:
             continuity="broken" if item.mark in ("odd", "broken", "blind") else "ok",
             log=_LOG.get(item.mark, "ok"),
             missing=item.missing,
-            region="" if revision else self.config.region,
+            region=self.config.region,
             rejected=counted["rejected"],
             skewed=counted["skewed"],
             unassigned_hosts=tuple((host, requests, size) for host, requests, size in counted["hosts"]),

@@ -146,7 +146,7 @@ class Replay:
         change.add(new, +1)
         if not self.dry_run:
             name = BatchName(*number, sent.newest + 1)
-            bodies = new._replace(revision=name.revision).encode()
+            bodies = new._replace(revision=name.revision, counters=None).encode()  # the ledger adds what a batch tells
             with self.spool.lock("rotate", wait=True):  # a run's recovery must not take its temporary files for debris
                 self.spool.publish(name, bodies)
 
@@ -203,7 +203,8 @@ class Replay:
                 f"{path} covers another time: it is not the raw log that the batch was made of; restore that from a "
                 "backup"
             )
-        return self._maker.batch(stream, item, path, old.revision)._replace(log=old.log, continuity=old.continuity)
+        kept = {name: getattr(old, name) for name in ("log", "continuity", "counters", "region")}
+        return self._maker.batch(stream, item, path, old.revision)._replace(**kept)
 
     def _raw(self, stream: Stream, number: Number) -> tuple[Renamed, Path]:
         """The raw log of a batch: in the archive, or still beside the live log."""

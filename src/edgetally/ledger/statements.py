@@ -207,10 +207,12 @@ class Statements:
             room -= host not in known
             yield (day, host if host in known or room >= 0 else b"", *cell)
 
-    def _upsert(self, table: str, keys: Sequence[str], rows: Iterable[tuple[int, ...]]) -> None:
+    def _upsert(
+        self, table: str, keys: Sequence[str], rows: Iterable[tuple[int, ...]], sums: Sequence[str] = COUNTERS
+    ) -> None:
         """Add rows of integers to a table. Python writes them in a list as SQL does: nothing is faster."""
-        head = f"INSERT INTO {table} ({', '.join((*keys, *COUNTERS))}) VALUES "  # noqa: S608
-        tail = f" ON DUPLICATE KEY UPDATE {', '.join(f'{name} = {name} + VALUES({name})' for name in COUNTERS)}"
+        head = f"INSERT INTO {table} ({', '.join((*keys, *sums))}) VALUES "  # noqa: S608
+        tail = f" ON DUPLICATE KEY UPDATE {', '.join(f'{name} = {name} + VALUES({name})' for name in sums)}"
         every = iter(rows)
         while group := list(islice(every, STATEMENT_ROWS)):
             self.cursor.execute(f"{head}{str(group)[1:-1]}{tail}")
@@ -230,13 +232,8 @@ class Statements:
 
     def _add_hours(self, changes: CounterChanges) -> None:
         """Add to what was logged and counted beside the logs, by the hour."""
-        hours = [(hour, stream_id, size) for (hour, stream_id), size in sorted(changes.logged.items())]
-        if hours:
-            self.cursor.executemany(
-                "INSERT INTO stream_hour (hour, stream_id, bytes) VALUES (%s, %s, %s) "
-                "ON DUPLICATE KEY UPDATE bytes = bytes + VALUES(bytes)",
-                hours,
-            )
+        logged = ((*key, size) for key, size in sorted(changes.logged.items()))
+        self._upsert("stream_hour", ("hour", "stream_id"), logged, ("bytes",))
         if changes.counted:
             sums = ", ".join(f"{name} = {name} + VALUES({name})" for name in EDGE_COUNTERS)
             self.cursor.executemany(

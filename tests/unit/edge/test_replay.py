@@ -29,7 +29,7 @@ RIGHT = [{"channel": "web", "host": "a.example.com"}, {"channel": "news", "host"
 @pytest.fixture
 def edge(tmp_path: Path) -> Iterator[Edge]:
     """An edge whose channel map knows nothing of one host; three batches are sent, of which two have its lines."""
-    edge = Edge(tmp_path, include_existing=True)
+    edge = Edge(tmp_path, include_existing=True, interface="lo", region="eu")
     with Writer(edge.log) as server:
         edge.set(reopen=f"kill -USR1 {server.pid}")
         for hosts in (["a.example.com"], ["a.example.com", "b.example.com"], ["b.example.com"] * 3):
@@ -74,6 +74,15 @@ def test_the_same_map_gives_the_same_batches(edge: Edge, capsys: pytest.CaptureF
     assert run(edge) == 0
     assert edge.bodies() == []
     assert capsys.readouterr().out == "corrected 0 of 3 batches: nothing to do\n"
+
+
+def test_a_correction_does_not_tell_again_what_was_counted_beside_the_log(edge: Edge) -> None:
+    """And says where the edge was then, whatever it is now."""
+    edge.set(region="us")
+    mend(edge)
+    assert run(edge) == 0
+    assert [body["extra"] for body in edge.bodies()] == [{"region": "eu"}] * 2
+    assert all("counters" in body["extra"] for body in edge.bodies("sent")[1:])
 
 
 def test_a_late_batch_and_a_spread_one_come_out_the_same(edge: Edge) -> None:
