@@ -171,6 +171,7 @@ def test_the_bill_has_each_edge_and_day_and_says_which_was_odd(ledger: Ledger, c
     commit_days(ledger, MIDNIGHT, [(80_000, 100_000, None)] * 15, "edge2")
     with bill(config, MIDNIGHT - 2 * DAY, MIDNIGHT) as made:
         one, two = made.data["beside"]
+        left_out = made.data["unbilled"]
         text = OUTPUTS["table"](made)
     assert one["edge"] == "edge1"
     assert one["days"] == [[95_000, 95_000, 100_000], [60_000, 96_000, 100_000]]
@@ -182,7 +183,9 @@ def test_the_bill_has_each_edge_and_day_and_says_which_was_odd(ledger: Ledger, c
     assert (two["days"], two["odd"]) == ([[80_000, None, 100_000]] * 2, [])
     assert "What the logs do not see, 2 edges:" in text
     words = " ".join(text.split())
-    assert f"{odd['date']}: {odd['text']}." in words
+    assert words.count(f"{odd['date']}: {odd['text']}.") == 2, "once beside the edge's figures, once as not billed"
+    assert left_out["unseen"] == [{"edge": "edge1", **odd}]
+    assert not left_out["empty"], "the month is closed only if somebody has seen it"
     assert "edge2 160,000 - - 200,000 80.0% (76% to 84%)" in words
     assert (one["usual_of_server"], one["usual_of_wire"]) == ([0.95, 1.05], [0.9025, 0.9975])
     assert max(map(len, text.splitlines())) <= 120

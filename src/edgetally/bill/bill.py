@@ -114,10 +114,12 @@ def make(
         builder.add(name, old, counts, Sample(sizes, missing.spans(ids[name])), series_sha256)
     builder.add_idle(channel)
     complete = {**completeness(covered, period), "twins": _twins(counters, period)}
+    edges = beside(counters.cursor, period)
+    data = {**_object(period, counters, aliases, builder, complete), "beside": edges}
     hosts = [Host(*row) for row in counters.hosts()]
     listed = builder.agreed.listed
-    left_out = unbilled(builder.free, listed, contracts, known if channel == "*" else None, hosts, complete)
-    return Bill({**_object(period, counters, aliases, builder, complete), "unbilled": left_out}, counters, ids)
+    left_out = unbilled(builder.free, listed, contracts, known if channel == "*" else None, hosts, complete, edges)
+    return Bill({**data, "unbilled": left_out}, counters, ids)
 
 
 def check_known(pattern: str, known: Iterable[str]) -> None:
@@ -437,5 +439,4 @@ def _object(
         ],
         "cut_groups": builder.cut_groups(),
         "completeness": complete,
-        "beside": beside(counters.cursor, period),
     }

@@ -249,13 +249,10 @@ def _contract_text(line: dict[str, Any]) -> list[str]:
 
 def _unbilled_text(left_out: dict[str, Any], total: int) -> list[str]:
     first, *others = sentences(left_out, total)
-    accepted = ["  The month was closed with that."] if left_out.get("accepted") else []
-    return [
-        "",
-        f"Not billed: {first[:1].lower()}{first[1:]}",
-        *(f"  {visible(sentence)}" for sentence in others),
-        *accepted,
-    ]
+    text = ["", f"Not billed: {first[:1].lower()}{first[1:]}"]
+    for sentence in others:
+        text += textwrap.wrap(visible(sentence), table.WIDTH, initial_indent="  ", subsequent_indent="    ")
+    return text + (["  The month was closed with that."] if left_out.get("accepted") else [])
 
 
 def _completeness_text(completeness: dict[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a bill leaves out: channels without a contract, contracts that bill no channel, lines that nobody could read.
+"""What a bill leaves out: channels without a contract, contracts that bill no channel, what the logs did not see.
 
 Without it a contract with a misspelt channel would be traffic free of charge, and nobody would know.
 """
@@ -31,12 +31,13 @@ def unbilled(
     known: Collection[str] | None,
     hosts: Iterable[Host],
     completeness: Mapping[str, Any],
+    edges: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """The bill's part `unbilled`, as docs/reference/bill.md describes it.
 
     free: the bytes of each channel that no contract bills; listed: the contracts that are in force; known: the names of
-    all channels that ever had traffic, None where the bill is of some. Without any contract the bill is one of
-    quantities, and only what no channel rule assigned is not billed.
+    all channels that ever had traffic, None where the bill is of some; edges: the bill's `beside`. Without any contract
+    the bill is one of quantities, and only what no channel rule assigned is not billed.
     """
     sizes = {name: size for name, size in free.items() if size and (contracts.listed or name == UNASSIGNED)}
     found = {
@@ -46,8 +47,7 @@ def unbilled(
         ],
         "hosts": [host._asdict() for host in hosts] if UNASSIGNED in sizes else [],
         **{name: completeness[name] for name in _LINES},
-        # What the edges' counters saw and their logs did not would be a list of its own here, counted in `empty`, and a
-        # sentence in `sentences`.
+        "unseen": [] if known is None else [{"edge": one["edge"], **odd} for one in edges for odd in one["odd"]],
     }
     return _summed(found)
 
@@ -68,7 +68,7 @@ def narrowed(part: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
     """The part of a bill of fewer channels."""
     channels = [one for one in part["channels"] if one["channel"] in names]
     hosts = part["hosts"] if UNASSIGNED in names else []
-    return _summed({**part, "contracts": [], "channels": channels, "hosts": hosts})
+    return _summed({**part, "contracts": [], "channels": channels, "hosts": hosts, "unseen": []})
 
 
 def sentences(part: Mapping[str, Any], total: int) -> list[str]:
@@ -85,6 +85,7 @@ def sentences(part: Mapping[str, Any], total: int) -> list[str]:
     ]
     if part["rejected"]:
         text.append(f"{count(part['rejected'], 'line')} could not be read and are on no bill.")
+    text += [f"{one['date']}: {one['text']}." for one in part["unseen"]]
     odd = [("late", "slot", "came late"), ("skewed", "line", "ended outside the time of their log")]
     text += [f"{count(part[name], thing)} {what}: counted, and billed." for name, thing, what in odd if part[name]]
     return text
@@ -98,5 +99,5 @@ def idle_text(one: Mapping[str, Any]) -> str:
 
 def _summed(part: dict[str, Any]) -> dict[str, Any]:
     """With the sum, and whether nothing is left out: what came late or skewed is billed."""
-    left_out = part["contracts"], part["channels"], part["rejected"]
+    left_out = part["contracts"], part["channels"], part["rejected"], part["unseen"]
     return {**part, "bytes": sum(one["bytes"] for one in part["channels"]), "empty": not any(left_out)}

@@ -54,6 +54,20 @@ def test_all_that_is_billed_and_all_that_is_not_asked_for() -> None:
     assert part({}, [{"name": "all", "channels": "z*"}], None)["empty"]
 
 
+def test_a_day_that_the_logs_did_not_see_is_left_out() -> None:
+    """What the servers counted, and no log has, is on no invoice; a bill of some channels does not know whose it is."""
+    edges = [
+        {"edge": "edge1", "odd": [{"date": "2026-10-02", "text": "edge1 logged half"}]},
+        {"edge": "edge2", "odd": []},
+    ]
+    contracts = parse([{"name": "all", "channels": "*"}], "x")
+    found = unbilled({}, contracts.listed, contracts, KNOWN, [], WELL, edges)
+    assert not found["empty"]
+    assert sentences(found, 1000) == ["0 bytes, 0.0% of the total.", "2026-10-02: edge1 logged half."]
+    assert unbilled({}, contracts.listed, contracts, None, [], WELL, edges)["empty"]
+    assert narrowed(found, {"acme"})["empty"]
+
+
 def test_a_bill_of_fewer_channels_has_their_part() -> None:
     whole = part({"acme": 1000, "unassigned": 1000}, [{"name": "globex", "channels": ["gloebx-*"]}])
     some = narrowed(whole, {"acme"})
