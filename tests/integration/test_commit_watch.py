@@ -17,8 +17,14 @@ from tests.integration.test_period import september
 
 CONTRACTS = [
     {
-        **{"name": "gigabytes", "channels": ["video"], "rule": "volume", "base": "decimal", "commit": "0.00002"},
-        **{"uplift": "1.5", "price": "1000000", "currency": "EUR"},
+        "name": "gigabytes",
+        "channels": ["video"],
+        "rule": "volume",
+        "base": "decimal",
+        "commit": "0.00002",
+        "uplift": "1.5",
+        "price": "1000000",
+        "currency": "EUR",
     },
     {"name": "peaks", "channels": ["news"], "group": True, "commit": 10},
 ]

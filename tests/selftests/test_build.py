@@ -99,7 +99,7 @@ def test_the_manual_page_has_every_command_and_option(built: Path) -> None:
     [
         ("edgetally sta", {"status"}),
         ("edgetally report --mon", {"--month"}),
-        ("edgetally report --output ", {"table", "csv", "json", "html"}),
+        ("edgetally report --output ", {"table", "csv", "json", "html", "pdf", "parquet", "events"}),
         ("edgetally period cl", {"close"}),
     ],
 )

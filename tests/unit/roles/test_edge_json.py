@@ -14,6 +14,7 @@ ROLE = ROOT / "roles" / "edge_shipper"
 INVENTORY = {
     "edgetally_master_key": "k" * 32,
     "edgetally_gearmand_servers": ["job1:7003"],
+    "__edgetally_tls": False,
     "edge_shipper_edge": "edge1",
     "edge_shipper_logs": [{"name": "access", "path": "/var/log/a.log", "format": "combined", "server": "nginx"}],
 }
