@@ -29,6 +29,8 @@ GIVEN = {
     "__gearmand_is_old": False,
     "__gearmand_flags": ["--listen=127.0.0.1"],
     "gearmand_listen": "127.0.0.1",
+    "metrics": {"of": "a", "file": "a.prom", "command": "status", "at_most": 50, "at": "*:*:00"},
+    "__edgetally_walled": {"name": "gearmand", "ports": [7003], "hosts": []},
 }
 
 
