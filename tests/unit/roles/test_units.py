@@ -66,8 +66,8 @@ def units(tmp_path_factory: pytest.TempPathFactory) -> Path:
 NAMES = sorted({*UNITS, *(f"{run}.service" for run in RUNS)} - {"edgetally-run.service"})
 
 
-# These have to be root, as docs/reference/security.md says: to rename what is other users' and have any server reopen it,
-# and to load the rules of a firewall, once.
+# These have to be root, as docs/reference/security.md says: to rename what is other users' and have any server reopen
+# it, and to load the rules of a firewall, once.
 ROOTS = {"edgetally-ship.service": 36, "edgetally-reconcile.service": 36, "firewall.service": 96}
 
 
