@@ -28,7 +28,7 @@ from tests.integration.test_split import END, fleet
 from tests.support import ROOT
 
 FILES = sorted((ROOT / "monitoring" / "grafana").glob("*.json"))
-READER = ("reader", "may only read", "localhost")
+READER = ("reader", "localhost", "may only read")
 
 
 def dashboards() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -100,7 +100,7 @@ def reader(config: AggregatorConfig, admin: DatabaseConfig) -> DatabaseConfig:
         )
         cursor.execute("INSERT INTO period VALUES (1, '2026-08 UTC', 0, 1, 1, UNHEX(SHA2('', 256)), '', NOW(6))")
         connection.commit()
-    return config.database._replace(user=READER[0], password=READER[1])
+    return config.database._replace(user=READER[0], password=READER[2])
 
 
 def test_every_query_of_the_database_has_an_answer(reader: DatabaseConfig) -> None:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
+
 from edgetally.edge.interface import default_device, transmitted
+from tests.support import SOURCE
 
 # As kernels write them: a bond of two, a tunnel over it, and an old one whose counters have no blank before them.
 DEV = """\
@@ -65,3 +72,33 @@ def test_this_kernel_counts_what_is_sent() -> None:
     assert before is not None
     assert after is not None
     assert after - before >= 10 * 1000
+
+
+_LAYERS = """if True:
+    import json, socket, subprocess, sys
+    sys.path.insert(0, sys.argv[1])
+    from edgetally.edge.interface import default_device, transmitted
+    for command in (
+        "link add under type veth peer name other", "link add over type bridge", "link set under master over",
+        "link set other up", "link set under up", "link set over up", "addr add 192.0.2.1/24 dev over",
+        "route add default via 192.0.2.9", "neigh add 192.0.2.9 lladdr 02:00:00:00:00:09 dev over",
+    ):
+        subprocess.run(["ip", *command.split()], check=True)
+    before = {name: transmitted(name) for name in ("over", "under")}
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:
+        for _ in range(50):
+            way.sendto(b"x" * 1000, ("198.51.100.7", 9))
+    print(json.dumps([default_device(), {name: transmitted(name) - before[name] for name in before}]))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes interfaces, in a network of its own")
+def test_an_interface_over_another_is_counted_once() -> None:
+    """Both count the same bytes: so only one is asked, that of the default route."""
+    command = ["unshare", "--net", sys.executable, "-c", _LAYERS, str(SOURCE)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    device, sent = json.loads(done.stdout)
+    assert device == "over"
+    assert 50 * 1028 <= sent["over"] <= 50 * 1100
+    assert sent["under"] >= 50 * 1028
