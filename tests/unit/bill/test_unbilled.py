@@ -56,7 +56,7 @@ def test_all_that_is_billed_and_all_that_is_not_asked_for() -> None:
 
 def test_a_day_that_the_logs_did_not_see_is_left_out() -> None:
     """What the servers counted, and no log has, is on no invoice; a bill of some channels does not know whose it is."""
-    edges = [
+    edges: list[dict[str, Any]] = [
         {"edge": "edge1", "odd": [{"date": "2026-10-02", "text": "edge1 logged half"}]},
         {"edge": "edge2", "odd": []},
     ]
