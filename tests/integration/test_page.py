@@ -137,7 +137,8 @@ def test_the_overview_has_the_figures_of_the_database(pages: Pages, browser: Chr
             total[slot] = [a + b for a, b in zip(total.get(slot, [0] * 6), counts)]
     foot = browser.find_element(By.CSS_SELECTOR, "table.channels tfoot tr")
     assert numbers(values(foot))[:6] == expected([[slot, *counts] for slot, counts in total.items()])
-    inside = json.loads(str(browser.execute_script("return document.getElementById('bill').textContent")))
+    inside = json.loads((pages.folder / "bill.json").read_bytes())
+    assert browser.find_element(By.LINK_TEXT, "bill.json").get_dom_attribute("href") == "bill.json"
     made = {"made": 0, "made_local": ""}
     assert {**inside, **made} == {**pages.bill, **made}
 
@@ -303,6 +304,8 @@ def test_one_file_holds_everything(pages: Pages, browser: Chrome, tmp_path: Path
     assert (done.returncode, done.stderr) == (1, "")
     browser.get(out.as_uri())
     assert len(browser.find_elements(By.CSS_SELECTOR, "section.channel canvas")) == 3
+    inside = json.loads(str(browser.execute_script("return document.getElementById('bill').textContent")))
+    assert inside["total"] == pages.bill["total"]
     browser.find_element(By.LINK_TEXT, "news").click()
     assert browser.current_url.endswith(f"#{identify('news')}")
     assert messages(browser) == []
@@ -314,7 +317,7 @@ def test_the_next_pages_take_the_place_of_the_last_ones(pages: Pages, tmp_path: 
     assert run(*report).returncode == 1
     assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in pages.folder.iterdir())
     assert run(*report, "--channel", "news").returncode == 1
-    assert sorted(path.name for path in out.iterdir()) == ["index.html", f"{identify('news')}.html"]
+    assert sorted(path.name for path in out.iterdir()) == ["bill.json", "index.html", f"{identify('news')}.html"]
     assert [path.name for path in tmp_path.iterdir()] == ["page"], "nothing is left beside it"
 
 
@@ -322,7 +325,7 @@ def test_every_page_has_the_links_that_are_asked_for(pages: Pages, browser: Chro
     out = tmp_path / "page"
     report = ("report", "--config", str(pages.config), *MONTH, "--output", "html", "--out", str(out))
     assert run(*report, "--link", "<Last> month=../last?a=b").returncode == 1
-    for path in out.iterdir():
+    for path in out.glob("*.html"):
         browser.get(path.as_uri())
         link = browser.find_element(By.LINK_TEXT, "<Last> month")
         assert link.get_dom_attribute("href") == "../last?a=b"

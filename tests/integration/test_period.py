@@ -73,6 +73,9 @@ def test_a_closed_month_never_changes(config: AggregatorConfig, mariadb: servers
     sha256 = hashlib.sha256(before["json"].encode()).hexdigest()
     assert sha256 in done.stdout
     assert 'data-value="30000"' in before["html"]
+    pages = Path(file).with_name("pages")
+    report(config, "html", "--out", str(pages))
+    assert hashlib.sha256((pages / "bill.json").read_bytes()).hexdigest() == sha256
     assert mariadb.sql(
         "SELECT name, SHA2(UNCOMPRESS(snapshot), 256), LOWER(HEX(sha256)) FROM period", "edgetally"
     ).split("\t") == ["2026-09 UTC", sha256, sha256 + "\n"]

@@ -7,6 +7,7 @@ An open period is read from the database, one channel in memory at a time, on on
 from __future__ import annotations
 
 import fnmatch
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -288,13 +289,13 @@ class _Group:
     """The sums of a group of channels, slot by slot."""
 
     contract: Contract
-    sizes: list[int]
+    sizes: Sequence[int]  # an array: hundreds of groups grow side by side
     channels: list[str] = field(default_factory=list)
     missing: list[Sequence[Span]] = field(default_factory=list)
 
     def add(self, channel: str, sample: Sample) -> None:
         self.channels.append(channel)
-        self.sizes = list(map(add, self.sizes, sample.sizes))
+        self.sizes = array("Q", map(add, self.sizes, sample.sizes))
         self.missing.append(sample.missing)
 
 

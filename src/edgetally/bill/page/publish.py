@@ -17,6 +17,7 @@ from edgetally.bill.closed import AnyBill
 from edgetally.bill.page.channel_page import Sheet, make
 from edgetally.bill.page.line_sheet import line_sheet
 from edgetally.bill.page.render import Renderer
+from edgetally.bill.series import canonical
 from edgetally.errors import EdgetallyError
 from edgetally.files import exchange
 
@@ -77,13 +78,14 @@ def write_folder(out: str, pages: Pages) -> None:
         raise EdgetallyError(f"{out} cannot be written ({error.strerror}): name another folder with --out") from None
 
 
-def _pages(renderer: Renderer, sheets: Iterable[Sheet]) -> Iterator[tuple[str, str]]:
-    """The files' names and texts, a channel at a time; the overview comes last."""
+def _pages(renderer: Renderer, sheets: Iterable[Sheet]) -> Iterator[tuple[str, str | bytes]]:
+    """The files' names and contents, a channel at a time; the bill as data, and the overview, come last."""
     links = []
     for sheet in sheets:
         if not sheet.group:
             links.append((f"{sheet.id}.html", sheet.spark))
         yield f"{sheet.id}.html", renderer.page(sheets=[sheet])
+    yield "bill.json", canonical(renderer.bill)
     yield "index.html", renderer.page(overview=links)
 
 

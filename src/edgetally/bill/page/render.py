@@ -49,6 +49,7 @@ class Renderer:
             "links": links,
             "made": self._moment(bill["made"]),
             "percent": f"p{rule['percent']}",
+            "bounded": any(line["low"] != line["high"] for line in bill["contracts"]),
             "in_hand": any(line["projection"] for line in bill["contracts"]),
             "cut_groups": bill.get("cut_groups", []),
             "amounts": bill.get("amounts", []),
@@ -91,7 +92,7 @@ class Renderer:
             ],
             terms=terms_of(self.bill["contracts"]),
             sheets=[self._sheet(sheet) for sheet in sheets],
-            bill_json=_json(self.bill) if overview is not None else "",
+            bill_json=_json(self.bill) if overview is not None and sheets else "",  # in a folder it is a file
         )
 
     def _link(self, line: dict[str, Any], links: dict[str, str], within: bool) -> str | None:
