@@ -26,7 +26,6 @@ RENEWED = timedelta(days=60)
 """A certificate that ends sooner is made anew."""
 
 AUTHORITY_VALID = datetime(2020, 1, 1, tzinfo=timezone.utc), datetime(2049, 12, 31, tzinfo=timezone.utc)
-NAMES = ("authority.pem", "certificate.pem", "key.pem")
 MODES = ("true", "false", "migrate")
 SECRET_LENGTH = 32
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
@@ -43,25 +42,17 @@ def tls_files(secret: str, name: str, server: bool, held: str = "", now: datetim
     return {"authority.pem": authority.pem, **made}
 
 
-def tls_entries(
-    held: str, wanted: bool, folder: str, group: str, secret: str, name: str, server: bool
-) -> list[dict[str, Any]]:
+def tls_entries(held: str, folder: str, group: str, secret: str, name: str, server: bool) -> list[dict[str, Any]]:
     """The folder of a host's files and the files themselves, as the module host_files wants them.
 
-    held, secret, name, server: as `tls_files` has them. wanted: else they are to go. group: who reads the key, too.
+    held, secret, name, server: as `tls_files` has them. group: who reads the key, too.
     """
-    files = tls_files(secret, name, server, held) if wanted else dict.fromkeys((*NAMES, ""), "")
     rights = {"owner": "root", "group": group, "mode": "0640", "shown": False}
-    entries = [
-        {
-            "path": f"{folder}/{file}".rstrip("/"),
-            "state": "file" if wanted else "absent",
-            "content": base64.b64encode(text.encode()).decode(),
-            **rights,
-        }
-        for file, text in files.items()
+    files = [
+        {**rights, "path": f"{folder}/{file}", "content": base64.b64encode(text.encode()).decode()}
+        for file, text in tls_files(secret, name, server, held).items()
     ]
-    return [{**rights, "path": folder, "state": "folder", "mode": "0750"}, *entries] if wanted else entries
+    return [{**rights, "path": folder, "state": "folder", "mode": "0750"}, *files]
 
 
 def tls_problems(mode: Any, secret: str, name: str, revoked: list[str]) -> list[str]:

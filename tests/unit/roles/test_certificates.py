@@ -75,18 +75,13 @@ def test_the_program_reads_its_dates(tmp_path: Path) -> None:
 
 
 def test_entries_for_the_module() -> None:
-    entries = tls_entries("", True, "/etc/tls", "edgetally", SECRET, "edge1", False)
+    entries = tls_entries("", "/etc/tls", "edgetally", SECRET, "edge1", False)
     assert [entry["path"] for entry in entries] == [
         "/etc/tls",
         *(f"/etc/tls/{name}.pem" for name in ("authority", "certificate", "key")),
     ]
     assert base64.b64decode(entries[3]["content"]).startswith(b"-----BEGIN PRIVATE KEY")
     assert {(entry["mode"], entry["shown"]) for entry in entries[1:]} == {("0640", False)}
-    gone = tls_entries("", False, "/etc/tls", "edgetally", "", "edge1", False)
-    assert [(entry["path"], entry["state"]) for entry in gone][-2:] == [
-        ("/etc/tls/key.pem", "absent"),
-        ("/etc/tls", "absent"),
-    ]
 
 
 @pytest.mark.parametrize(
