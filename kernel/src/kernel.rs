@@ -131,7 +131,9 @@ impl Kernel<'_> {
             if op.role != 0 {
                 line.note(op.role, Span::between(from, at));
             }
-            at = op.literal(self.text, at)?; // most have one, and none is there everywhere
+            if op.literal_len != 0 {
+                at = op.literal(self.text, at)?;
+            }
         }
         Err(Stop::Leave)
     }
