@@ -121,13 +121,14 @@ class Cache(threading.Thread):
     def ship(self, *options: str, under: Sequence[str] = ()) -> int:
         """One run of `ship`; its exit status, negative where it was killed. under: a command that runs it."""
         environment = {**_environment(), **self.host.environment}
-        if self.faketime:
+        faketime = self.faketime  # a fault may end meanwhile
+        if faketime:
             library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
-            environment.update(FAKETIME=self.faketime, FAKETIME_DONT_FAKE_MONOTONIC="1")
+            environment.update(FAKETIME=faketime, FAKETIME_DONT_FAKE_MONOTONIC="1")
             environment["LD_PRELOAD"] += f" {library}"
         command = [*under, *program(self.mutant, "ship", "--config", str(self.edge.file), "--now", *options)]
         with self.folder.with_suffix(".ship.log").open("ab", buffering=0) as log:  # its disk may be bad
-            log.write(f"-- {time.time():.3f} {' '.join(options)} {self.faketime}\n".encode())
+            log.write(f"-- {time.time():.3f} {' '.join(options)} {faketime}\n".encode())
             self.process = subprocess.Popen(command, env=environment, stderr=log, stdin=subprocess.DEVNULL)
             self.runs += 1
             return self.process.wait()
