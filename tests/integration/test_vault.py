@@ -19,7 +19,11 @@ CORES = {"oldest": str(Path(sys.prefix) / "oldest-core"), "today's": ""}
 RENDER = """
 - hosts: aggregator
   gather_facts: false
-  vars_files: [{role}/defaults/main.yml, {role}/vars/main.yml]
+  vars_files:
+    - {role}/../edgetally/defaults/main.yml
+    - {role}/../edgetally/vars/main.yml
+    - {role}/defaults/main.yml
+    - {role}/vars/main.yml
   tasks:
     - ansible.builtin.template: {{src: "{role}/templates/aggregator.json.j2", dest: "{out}"}}
 """

@@ -31,7 +31,7 @@ _SHAPES: dict[str, bytes] = {
     "signed": rb"-?\d+",
     "counter": rb"\+?\d+",
     "seconds": rb"\d{1,15}\.\d{3}|-",
-    "decimal": rb"\d{1,15}(?:\.\d{1,9})?|-",
+    "decimal": rb"-?\d{1,15}(?:\.\d{1,9})?|-",
     "ms": rb"-?\d{1,15}|-",
     "us": rb"-?\d{1,15}|-",
     "ns": rb"-?\d{1,18}",

@@ -48,6 +48,7 @@ def test_the_duration_makes_the_start_an_end() -> None:
     ("time", "duration", "written", "lasted", "expected"),
     [
         ("%t", "%T", f"[{TIME}]", "2", EPOCH + 2),
+        ("%t", "%T", f"[{TIME}]", "-1", EPOCH),  # the clock went back, or lighttpd's own was a second behind
         ("%t", "%{s}T", f"[{TIME}]", "2", EPOCH + 2),
         ("%t", "%{ms}T", f"[{TIME}]", "250", EPOCH + 0.25),
         ("%t", "%{us}T", f"[{TIME}]", "250", EPOCH + 0.00025),
