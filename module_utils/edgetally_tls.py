@@ -193,10 +193,10 @@ def read_certificate(path: str) -> Certificate:
     with open(path, encoding="ascii") as file:
         text = file.read().partition("-----BEGIN CERTIFICATE-----")[2].partition("-----END")[0]
     try:
-        (_, whole) = next(_parts(binascii.a2b_base64(text)))
-        (_, signed) = next(_parts(whole))
+        whole = _first(binascii.a2b_base64(text))
+        signed = _first(whole)
         fields = [part for tag, part in _parts(signed) if tag != 0xA0]  # but for the version
-        begins, ends = (_moment(part.decode()) for _, part in _parts(fields[3]))
+        begins, ends = (_moment(part.decode()) for tag, part in _parts(fields[3]))
         name = list(_parts(_first(_first(fields[4]))))[1][1].decode()
     except (binascii.Error, IndexError, StopIteration) as error:
         raise ValueError(f"{path} holds no certificate") from error

@@ -19,8 +19,9 @@ def host_addresses(
     """
     given = [(host, text) for host in hosts for text in _given(hostvars[host])] + [(text, text) for text in others]
     networks = [(name, _network(text)) for name, text in given]
-    four = collapse_addresses(network for _, network in networks if isinstance(network, IPv4Network))
-    six = collapse_addresses(network for _, network in networks if isinstance(network, IPv6Network))
+    known = [network for name, network in networks]
+    four = collapse_addresses(network for network in known if isinstance(network, IPv4Network))
+    six = collapse_addresses(network for network in known if isinstance(network, IPv6Network))
     unknown = [name for name, network in networks if network is None]
     return {"ipv4": [str(one) for one in four], "ipv6": [str(one) for one in six], "unknown": unknown}
 
