@@ -39,6 +39,7 @@ LOSING = {
     "two machines",
     "clock hours ahead",
 }
+TELLING_TWICE = {"two machines", "restore a spool"}  # each of two has an interface; one of before tells again
 BEFORE, AFTER, TOLD = 12.0, 4.0, 15  # what is told of an edge's history beside a loss: seconds, and events at most
 APART = 5.0  # lines that were written so far apart have not one cause, seconds
 TOLD_BESIDE = "told beside the logs"  # how often edges told what they had counted there
@@ -352,7 +353,7 @@ def _counters(world: World) -> Iterator[str]:
     for edge, every in told.items():
         every.sort()
         for one, other in zip(every, every[1:]):
-            if other.start < one.end and not world.counts.get("fault: two machines"):  # each has an interface
+            if other.start < one.end and not any(world.counts.get(f"fault: {kind}") for kind in TELLING_TWICE):
                 yield f"{edge} tells the time from {other.start} to {one.end} twice"
         wire = sum(one.wire or 0 for one in every)
         if sums.get(edge) != wire:

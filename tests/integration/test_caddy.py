@@ -56,7 +56,10 @@ def lines(log: Path) -> list[dict[str, object]]:
 
 @pytest.mark.parametrize("engine", ["kernel", "reference"])
 def test_every_request_is_counted_with_its_body(log: Path, engine: str) -> None:
-    """Errors too, which Caddy logs at another level; of a client that left, what it was sent."""
+    """Errors too, which Caddy logs at another level; of a client that left, what it was sent.
+
+    Over HTTP/2 Caddy 2.6 now and then logs less than the client has got.
+    """
     found = tally([str(log)], FORMATS["caddy"], None, engine=engine)
     written = lines(log)
     assert {line["level"] for line in written} == {"info", "error"}
@@ -64,7 +67,9 @@ def test_every_request_is_counted_with_its_body(log: Path, engine: str) -> None:
     sums: Counter[str] = Counter()
     for (_slot, host), cell in found.cells.items():
         sums[host] += cell[1] or 0
-    expected = {**BODIES, "two.test": TWO}
+    expected = dict(BODIES)
     del expected["error.test"]  # of Caddy's own
     assert {host: sums[host] for host in expected} == expected
-    assert 0 < sums["aborted.test"] == sum(line["size"] for line in written if "aborted" in str(line["request"]))  # type: ignore[misc]
+    for host in ("aborted.test", "two.test"):
+        assert 0 < sums[host] == sum(line["size"] for line in written if host in str(line["request"]))  # type: ignore[misc]
+    assert sums["two.test"] <= TWO

@@ -118,6 +118,8 @@ def test_a_server_that_cannot_be_asked_is_said(
     edge.log.touch()
     for _ in range(2):
         assert edge.rotate() == 1
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:  # nobody else may send anything
+            sender.sendto(b"something", (HOST, 9))
     problem = capsys.readouterr().err
     assert f"the counters of {program} {at} cannot be read" in problem
     assert said in problem
