@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -139,3 +140,24 @@ def test_what_the_servers_of_an_edge_counted_travels_with_a_batch(tmp_path: Path
         (told,) = [body["extra"]["counters"] for body in edge.bodies() if "extra" in body]
         assert got - 28 <= told["server"] <= got
         assert told["wire"] > told["server"]  # with the heads of TCP and IP, and what the origin sent
+
+
+def test_a_server_that_drips_is_not_waited_for() -> None:
+    """Each byte comes in time, and the answer never: the rotation must go on."""
+    with socket.create_server((HOST, 0)) as listener:
+        stop = threading.Event()
+
+        def drip() -> None:
+            connection, _ = listener.accept()
+            with connection, suppress(OSError):
+                while not stop.wait(0.2):
+                    connection.sendall(b"x")
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        try:
+            with pytest.raises(TimeoutError):
+                counted(CounterConfig("squid", f"{HOST}:{listener.getsockname()[1]}"), None)
+        finally:
+            stop.set()
+            thread.join()

@@ -11,6 +11,7 @@ import os
 import re
 import socket
 import subprocess
+import time
 from collections.abc import Callable
 
 from edgetally.config import CounterConfig, parse_server
@@ -57,7 +58,8 @@ def _varnish(instance: str) -> int:
 
 
 def _ask(family: int, where: tuple[str, int] | str, request: bytes) -> bytes:
-    """Send a request, and read until the other side has said all."""
+    """Send a request, and read until the other side has said all, which it must have within PATIENCE."""
+    end = time.monotonic() + PATIENCE
     if family == socket.AF_INET and isinstance(where, tuple):
         connection = socket.create_connection(where, PATIENCE)
     else:
@@ -66,10 +68,11 @@ def _ask(family: int, where: tuple[str, int] | str, request: bytes) -> bytes:
         connection.connect(where)
     with connection:
         connection.sendall(request)
-        said = b""
+        said = bytearray()
         while len(said) < LARGEST and (data := connection.recv(1 << 16)):
             said += data
-        return said
+            connection.settimeout(max(0.001, end - time.monotonic()))  # for all of it: one may drip
+        return bytes(said)
 
 
 def _run(command: list[str]) -> str:
