@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,17 @@ from tests.integration.test_period import day_batch, september
 from tests.support.servers import MariaDB
 
 ODD = 'vidéo, "4K"'
-CONTRACTS = [{"name": "all of it", "channels": ["*"], "group": True, "commit": 3}]
+CONTRACTS = [
+    {
+        "name": "all of it",
+        "channels": ["*"],
+        "group": True,
+        "commit": 3,
+        "customer": "Globex",
+        "currency": "EUR",
+        "price": "0.35",
+    }
+]
 
 
 @pytest.fixture
@@ -90,15 +101,19 @@ def test_either_library_writes_the_same_tables(
     with find_bill(closed, month="2026-09") as bill:
         for _again in range(2):
             parquet.write_folder(bill, str(out))
-    assert sorted(path.name for path in out.iterdir()) == ["days.parquet", "lines.parquet", "series.parquet"]
+    tables = ("adjustments", "channels", "days", "lines", "series")
+    assert sorted(path.name for path in out.iterdir()) == [f"{name}.parquet" for name in tables]
     days = query(
         out / "days.parquet", "SELECT channel, COUNT(*), SUM(bytes), SUM(requests) FROM {file} GROUP BY 1 ORDER BY 1"
     )
     assert days == [("video", 30, 30_000, 30), (ODD, 30, 77, 1)]
-    series = query(out / "series.parquet", "SELECT COUNT(*), SUM(bytes), MIN(epoch), MIN(time)::VARCHAR FROM {file}")
-    assert series == [(2 * 8640, 30_077, START, "2026-09-01 00:00:00")]
-    lines = query(out / "lines.parquet", 'SELECT contract, channels, "group", "commit", unit FROM {file}')
-    assert lines == [("all of it", f"video, {ODD}", "all of it", 3.0, "Mbit/s")]
+    series = query(out / "series.parquet", 'SELECT COUNT(*), SUM(bytes), MIN(epoch), MIN("from") FROM {file}')
+    assert series == [(2 * 8640, 30_077, START, "2026-09-01T00:00:00+00:00")]
+    lines = query(out / "lines.parquet", "SELECT customer, contract, item, quantity, reference, amount FROM {file}")
+    assert lines == [("Globex", "all of it", "commit", 3.0, None, Decimal("1.05"))]
+    channels = query(out / "channels.parquet", "SELECT channel, bytes, typeof(p95_mbps) FROM {file} ORDER BY 1")
+    assert channels == [("video", 30_000, "DOUBLE"), (ODD, 77, "DOUBLE")]
+    assert query(out / "adjustments.parquet", "SELECT COUNT(*), MAX(typeof(net)) FROM {file}") == [(0, None)]
     types = query(out / "series.parquet", "SELECT typeof(channel), typeof(epoch), typeof(mbps) FROM {file} LIMIT 1")
     assert types == [("VARCHAR", "BIGINT", "DOUBLE")]
 
