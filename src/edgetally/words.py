@@ -16,3 +16,8 @@ def some(names: Sequence[str], most: int) -> str:
     """The first names of a list, and how many more there are."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def known(number: int | None) -> str:
+    """A number, or a dash where it is not known."""
+    return "-" if number is None else f"{number:,}"

@@ -17,6 +17,7 @@ from edgetally.ledger.incoming import Incoming
 from edgetally.ledger.ledger import Ledger
 from edgetally.wire import submit as job_servers
 from edgetally.wire.batch import FUNCTION, Batch
+from edgetally.wire.counters import Counters
 from edgetally.wire.envelope import derive_key, seal
 from edgetally.wire.receipts import RECEIPT_FUNCTION
 from edgetally.wire.worker import Worker
@@ -115,7 +116,7 @@ def test_ships_memory_under_a_forged_receipt(tmp_path: Path, gearmand: servers.S
     assert most < 100
 
 
-@pytest.mark.parametrize("what", ["bytes", "channels"])
+@pytest.mark.parametrize("what", ["bytes", "channels", "counters"])
 def test_what_no_edge_can_have_sent_is_refused(
     config: Path, gearmand: servers.Server, mariadb: servers.MariaDB, what: str
 ) -> None:
@@ -123,7 +124,8 @@ def test_what_no_edge_can_have_sent_is_refused(
     names = tuple(f"c{number}" for number in range(30_000)) if what == "channels" else ("news",)
     size = (1 << 63) // len(names) - 1 if what == "bytes" else 1
     rows = tuple((NOW + 600, number, 1, size, None, None) for number in range(len(names)))
-    (body,) = Batch(STREAM, GENERATION, 2, (NOW + 600.0, NOW + 900.0), names, rows).encode()
+    told = Counters(NOW + 600.0, NOW + 900.0, 1 << 62, None) if what == "counters" else None
+    (body,) = Batch(STREAM, GENERATION, 2, (NOW + 600.0, NOW + 900.0), names, rows, counters=told).encode()
     with aggregator(config):
         submit(gearmand, body)
         wait_for("refusal", lambda: "quarantined (implausible)" in log(config.parent))

@@ -10,6 +10,7 @@ from edgetally import table
 from edgetally.bill.period import Period
 from edgetally.ledger.beside import EdgeDay, Judged, Sums, days_before, edge_days, odd_text, part_text
 from edgetally.limits import HOUR, SLOT_SECONDS
+from edgetally.words import count, known
 
 SHOWN = 20  # edges of a table for people; of a larger fleet only those with an odd day
 WHY = (
@@ -74,7 +75,7 @@ def beside_text(bill: dict[str, Any]) -> list[str]:
     shown = edges if len(edges) <= SHOWN else [edge for edge in edges if edge["odd"]]
     head = ("edge", "bytes logged", "servers counted", "logged (usual)", "on the wire", "logged (usual)")
     rows = [head, *(_row(edge) for edge in shown)]
-    text = [f"What the logs do not see, {len(edges):,} edge{'' if len(edges) == 1 else 's'}:"]
+    text = [f"What the logs do not see, {count(len(edges), 'edge')}:"]
     text += [f"  {line}" for line in table.render(rows, rules=(0,))] if shown else []
     for sentence in (WHY, *odd_days(edges)):
         text += textwrap.wrap(sentence, table.WIDTH, initial_indent="  ", subsequent_indent="    ")
@@ -90,10 +91,6 @@ def _row(edge: dict[str, Any]) -> tuple[str, ...]:
     return (
         edge["edge"],
         f"{edge['logged']:,}",
-        *(_bytes(edge["server"]), part_text(edge["of_server"], edge["usual_of_server"])),
-        *(_bytes(edge["wire"]), part_text(edge["of_wire"], edge["usual_of_wire"])),
+        *(known(edge["server"]), part_text(edge["of_server"], edge["usual_of_server"])),
+        *(known(edge["wire"]), part_text(edge["of_wire"], edge["usual_of_wire"])),
     )
-
-
-def _bytes(size: int | None) -> str:
-    return "-" if size is None else f"{size:,}"

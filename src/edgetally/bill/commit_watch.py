@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from typing import Any, NamedTuple
 
-from edgetally.bill.closed import Row, rows
-from edgetally.bill.series import uncompress
+from edgetally.bill.closed import Closed, rows
 from edgetally.config import AggregatorConfig
 from edgetally.ledger.database import check_schema, connect
 
@@ -77,15 +75,8 @@ def trend(config: AggregatorConfig, bill: dict[str, Any]) -> list[Month]:
         check_schema(connection, config.database)
         mine = bill["period"]["name"] or ""
         closed = [row for row in rows(connection) if row.zone == bill["period"]["zone"] and row.month < mine]
-        found = [month for row in closed[1 - TREND_MONTHS :] for month in _closed(connection, row)]
+        found = [month for row in closed[1 - TREND_MONTHS :] for month in _months(Closed(connection, row).data)]
     return [*found, *_months(bill)]
-
-
-def _closed(connection: Any, row: Row) -> Sequence[Month]:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT snapshot FROM period WHERE name = %s", (row.name.encode(),))
-        (packed,) = cursor.fetchone()
-    return _months(json.loads(uncompress(packed, bytes.fromhex(row.sha256), f"the closed month {row.name}")))
 
 
 def _months(bill: dict[str, Any]) -> list[Month]:

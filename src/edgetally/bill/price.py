@@ -85,7 +85,7 @@ def price_text(contract: Contract) -> list[str]:
     if contract.tiers:
         text.append(_tiers_text(contract))
     elif contract.commit_price or contract.overage_price:
-        of_commit, above = contract.commit_price or contract.price, contract.overage_price or contract.price
+        of_commit, above = contract.price_of_commit(), contract.price_of_overage()
         text.append(f"Price: {of_commit} {money} per {unit} of the commit, {above} {money} of what is above it.")
     elif contract.price:
         text.append(f"Price: {contract.price} {money} per {unit}.")
@@ -117,7 +117,6 @@ def _usage(contract: Contract, billed: Billed, unit: str, places: int) -> Iterat
             parts.append(("overage", quantity - commit, str(contract.price_of_overage())))
     elif contract.price is not None:
         parts = [("usage", quantity, contract.price)]
-    zeros = Decimal(0).scaleb(-contract.places)  # so that all quantities show the same decimals
     zeros = Decimal(0).scaleb(-contract.places)  # so that all quantities show the same decimals
     for what, part, price in parts:
         cost = rounded(Fraction(part) * Fraction(price) * billed.share, places, contract.rounding)

@@ -113,18 +113,15 @@ def _aggregator_lines(status: AggregatorStatus) -> list[str]:
 def _beside_line(edge: BesideStatus) -> str:
     """What an edge counted in the last day."""
     from edgetally.ledger.beside import part_text
+    from edgetally.words import known
 
     of_server = part_text(edge["of_server"], edge["usual_of_server"])
     of_wire = part_text(edge["of_wire"], edge["usual_of_wire"])
     return (
         f"{edge['edge']}: {edge['logged']:,} bytes logged in the last day: "
-        f"{of_server} of {_bytes(edge['server'])} that its servers counted, "
-        f"{of_wire} of {_bytes(edge['wire'])} on the wire"
+        f"{of_server} of {known(edge['server'])} that its servers counted, "
+        f"{of_wire} of {known(edge['wire'])} on the wire"
     )
-
-
-def _bytes(size: int | None) -> str:
-    return "-" if size is None else f"{size:,}"
 
 
 def _way(status: EdgeStatus | AggregatorStatus) -> str:

@@ -57,8 +57,7 @@ def edge_status(config: EdgeConfig) -> EdgeStatus:
     problems += [wrong] if wrong else []
     certificate, wrongs = own_certificate(config.tls)
     problems += wrongs
-    held = {f"batch {item['batch']} is held" for log in logs for item in log["held"]}
-    critical = [one for one in problems if one == no_room or any(map(one.startswith, held))]
+    critical = [*([no_room] if no_room else []), *(said for log in logs for said in _held_problems(log))]
     return {
         "role": "edge",
         "version": __version__,
@@ -139,13 +138,16 @@ def _renamed(stream: Stream | None) -> list[str]:
         return []  # the folder is missing, and so is the log: that is said
 
 
-def _log_problems(log: LogStatus, now: float, idle: bool) -> list[str]:
-    """What is wrong with one log, a sentence each. idle: no rotation is due, paused or just installed."""
-    problems = [
+def _held_problems(log: LogStatus) -> list[str]:
+    return [
         f"batch {item['batch']} is held ({item['reason']}): it is not counted; {_held_mend(item['reason'])}"
         for item in log["held"]
     ]
-    name = log["log"]
+
+
+def _log_problems(log: LogStatus, now: float, idle: bool) -> list[str]:
+    """What is wrong with one log, a sentence each. idle: no rotation is due, paused or just installed."""
+    problems, name = _held_problems(log), log["log"]
     if log["path"] and _is_gone(log["path"]):
         problems.append(f"log '{name}': {log['path']} is not there: see that its server runs, and `edgetally check`")
     if log["path"] and not idle and now - (log["last_rotation"] or 0.0) > OVERDUE_SECONDS:

@@ -62,10 +62,10 @@ class CounterChanges:
         """Add what a batch that is new to the ledger tells of its edge's interface and servers."""
         if batch.counters is None:
             return
-        start, end, wire, server, _device = batch.counters
-        seconds = int(end) - int(start)
-        told = [number for size in (wire, server) for number in ((0, 0) if size is None else (size, seconds))]
-        key = _hour(end), edge_of(batch.stream)
+        counters = batch.counters
+        sizes = (counters.wire, counters.server)
+        told = [number for size in sizes for number in ((0, 0) if size is None else (size, counters.seconds))]
+        key = _hour(counters.end), edge_of(batch.stream)
         self.counted[key] = tuple(map(sum, zip(self.counted.get(key, (0, 0, 0, 0)), told)))
 
     def add_rows(self, stream_id: int, channel_ids: Sequence[int], rows: Iterable[Row]) -> None:

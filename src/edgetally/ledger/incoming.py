@@ -35,6 +35,10 @@ def _check_plausible(config: AggregatorConfig, batch: Batch) -> None:
         raise BatchError(
             "implausible", f"{batch.largest} in five minutes is more than max_slot_bytes = {config.max_slot_bytes}"
         )
+    if batch.counters and batch.counters.most > config.max_slot_bytes * (1 + batch.counters.seconds // SLOT_SECONDS):
+        raise BatchError(
+            "implausible", f"{batch.counters.most} beside its logs in {batch.counters.seconds} s are too many"
+        )
     if len(batch.channels) > MAX_CHANNELS:
         raise BatchError("implausible", f"it names {len(batch.channels)} channels, more than {MAX_CHANNELS}")
 

@@ -16,7 +16,7 @@ from operator import itemgetter, le
 from edgetally.digest import sha256
 from edgetally.limits import MAX_BATCH_BYTES, SLOT_SECONDS, UNASSIGNED_HOSTS
 from edgetally.record import NamedTuple
-from edgetally.wire.bounded import read_json
+from edgetally.wire.bounded import MOST, is_count, is_time, read_json
 from edgetally.wire.counters import Counters, read_counters
 from edgetally.wire.envelope import NOBODY, BatchError, edge_of
 
@@ -34,7 +34,6 @@ _REQUESTS: Callable[[Row], int] = itemgetter(2)
 _SIZE: Callable[[Row], int] = itemgetter(3)
 
 _GENERATION = r"[0-9a-f]{16}"
-_BIGGEST = 1 << 63
 _FIELDS = (
     *("stream", "generation", "seq", "revision", "covers", "continuity", "log"),
     *("lines", "rejected", "skewed", "bytes", "channels", "rows", "unassigned_hosts"),
@@ -161,11 +160,6 @@ class Batch(_Fields):
         return batch
 
 
-def is_count(value: Any) -> bool:
-    """Whether a decoded value is a number of things that fits everywhere."""
-    return type(value) is int and 0 <= value < _BIGGEST
-
-
 @lru_cache(maxsize=10_000)
 def is_name(value: Any) -> bool:
     """Whether a decoded value can be a channel's name: printable text of 1 to 255 bytes."""
@@ -211,12 +205,8 @@ def _from_json(data: dict[str, Any]) -> Batch:
     return batch
 
 
-def _is_time(value: Any) -> bool:
-    return type(value) in (int, float) and 0 <= value < 1 << 32
-
-
 def _is_span(value: tuple[Any, ...]) -> bool:
-    return len(value) == 2 and all(map(_is_time, value)) and value[0] <= value[1]
+    return len(value) == 2 and all(map(is_time, value)) and value[0] <= value[1]
 
 
 def _are_rows(rows: Sequence[Row], channels: int) -> bool:
@@ -243,7 +233,7 @@ def _are_rows(rows: Sequence[Row], channels: int) -> bool:
 
 
 def _are_counts(values: Sequence[Any]) -> bool:
-    return set(map(type, values)) == {int} and min(values) >= 0 and max(values) < _BIGGEST
+    return set(map(type, values)) == {int} and min(values) >= 0 and max(values) < MOST
 
 
 def _checks(batch: Batch) -> list[tuple[str, bool]]:
@@ -256,7 +246,7 @@ def _checks(batch: Batch) -> list[tuple[str, bool]]:
         ("seq, revision, rejected or skewed is no count", all(map(is_count, _counts(batch)))),
         ("seq begins with 1", batch.seq >= 1),
         ("its part is outside its parts", batch.part < batch.parts <= 10_000),
-        ("its covers are not two times", _is_time(high) and (low is None or (_is_time(low) and low <= high))),
+        ("its covers are not two times", is_time(high) and (low is None or (is_time(low) and low <= high))),
         ("covers[0] is null in a generation's first batch alone", (low is None) == (batch.seq == 1)),
         ("its continuity is neither ok nor broken", batch.continuity in ("ok", "broken")),
         ("its missing time is not two times", batch.missing is None or _is_span(batch.missing)),

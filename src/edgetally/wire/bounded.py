@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+MOST = 1 << 63  # what no count of a body reaches
 SHORT_BYTES = 64 << 10  # what such a body can build is little in any case
 VALUE_BYTES = 12  # a batch of the shortest names has 13: two values in 27, a name and its row
 LONG_NUMBER = re.compile(rb"[0-9]{256}")  # of a channel's name, which may be all digits, 255
@@ -30,3 +31,13 @@ def read_json(body: bytes) -> Any:
         return json.loads(str(body, "utf-8"))
     except RecursionError:
         raise ValueError("it is nested too deep") from None
+
+
+def is_count(value: Any) -> bool:
+    """Whether a decoded value is a number of things that fits everywhere."""
+    return type(value) is int and 0 <= value < MOST
+
+
+def is_time(value: Any) -> bool:
+    """Whether a decoded value is a time, in epoch seconds."""
+    return type(value) in (int, float) and 0 <= value < 1 << 32

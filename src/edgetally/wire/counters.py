@@ -6,13 +6,13 @@ It is in `extra`, where a reader leaves out what it does not know: a part of ano
 from __future__ import annotations
 
 from edgetally.record import NamedTuple
+from edgetally.wire.bounded import is_count, is_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 VERSION = 1
-_BIGGEST = 1 << 63
 
 
 class Counters(NamedTuple):
@@ -24,6 +24,16 @@ class Counters(NamedTuple):
     wire: int | None
     server: int | None
     device: str = ""
+
+    @property
+    def seconds(self) -> int:
+        """How long the time between is."""
+        return int(self.end) - int(self.start)
+
+    @property
+    def most(self) -> int:
+        """The larger of its counts."""
+        return max(self.wire or 0, self.server or 0)
 
     def data(self) -> dict[str, Any]:
         """The counters as a body has them."""
@@ -42,18 +52,10 @@ def read_counters(value: Any) -> Counters | None:
         return None
     start, end = value["time"]
     counters = Counters(start, end, value["wire"], value["server"], value["device"])
-    if not (all(map(_is_time, (start, end))) and start <= end):
+    if not (all(map(is_time, (start, end))) and start <= end):
         raise ValueError("its counters have no time")
-    if not all(count is None or _is_count(count) for count in (counters.wire, counters.server)):
+    if not all(count is None or is_count(count) for count in (counters.wire, counters.server)):
         raise ValueError("its counters are no counts")
     if not (isinstance(counters.device, str) and len(counters.device) < 16 and counters.device.isprintable()):
         raise ValueError("its counters name no interface")
     return counters
-
-
-def _is_time(value: Any) -> bool:
-    return type(value) in (int, float) and 0 <= value < 1 << 32
-
-
-def _is_count(value: Any) -> bool:
-    return type(value) is int and 0 <= value < _BIGGEST

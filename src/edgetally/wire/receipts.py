@@ -15,8 +15,7 @@ from edgetally.config import AggregatorConfig
 from edgetally.errors import EdgetallyError
 from edgetally.limits import RECEIPT_BYTES, RECEIPT_MAX_ASK
 from edgetally.record import NamedTuple
-from edgetally.wire.batch import is_count
-from edgetally.wire.bounded import read_json
+from edgetally.wire.bounded import is_count, read_json
 from edgetally.wire.envelope import BatchError, Envelope, Key, open_envelope, seal, unseal
 from edgetally.wire.machine import Machine, read_machine
 
