@@ -119,38 +119,38 @@ def _servers(variables: Variables) -> list[tuple[str, str]]:
 
 
 def _ports(fleet: Fleet) -> Iterator[str]:
-    """A job server that listens on a port which nobody calls.
+    """A job server that is not called where it listens for this caller: who speaks TLS calls another port.
 
     An entry of edgetally_gearmand_servers is a job server's by its host's names; one that is none of them (a name in
     the DNS, an address behind a translation) may be any job server's that is not named otherwise.
     """
     jobs = fleet["gearmand"]
     known = {host: {host, *_addresses(variables)} for host, variables in jobs.items()}
-    told = {entry for group in ("aggregator", "edges") for one in fleet[group].values() for entry in _servers(one)}
-    strange = {port for name, port in told if not any(name in names for names in known.values())}
+    callers = [one for group in ("aggregator", "edges") for one in fleet[group].values()]
+    told = {(name, port, _tls(one) != "false") for one in callers for name, port in _servers(one)}
+    strange = {one for one in told if not any(one[0] in names for names in known.values())}
     for host, variables in jobs.items() if told else ():
-        ports, variable = _listens(variables)
-        named = {at for name, at in told if name in known[host]}
+        named = {one for one in told if one[0] in known[host]}
+        wrong = {one for one in named or strange if one[1] != _port(variables, one[2])[0]}
         if not named and not strange:
             yield (
                 f"No entry of edgetally_gearmand_servers names {host}, which is in the group gearmand: nobody would "
                 "use it."
             )
-        elif not ports & (named or strange):
+        elif wrong and (named or wrong == strange):
+            port, variable = _port(variables, any(tls for _name, _port_told, tls in wrong))
+            others = ", ".join(sorted({port_told for _name, port_told, _tls_wanted in wrong}))
             yield (
-                f"{host} is to listen on port {' and '.join(sorted(ports))} ({variable}), and "
-                f"edgetally_gearmand_servers has {', '.join(sorted(named or strange))}: nobody would reach it; give "
-                "both the same port."
+                f"{host} is to listen on port {port} ({variable}), and edgetally_gearmand_servers has {others}: nobody "
+                "would reach it; give both the same port."
             )
 
 
-def _listens(variables: Variables) -> tuple[set[str], str]:
-    """The ports at which others reach a job server, and the variable that the last of them is from."""
-    mode = _tls(variables)
-    plain, tls = str(variables.get("gearmand_port", PORT)), str(variables.get("gearmand_tls_port", TLS_PORT))
-    if mode == "false":
-        return {plain}, "gearmand_port"
-    return {tls} | ({plain} if mode == "migrate" else set()), "gearmand_tls_port, because edgetally_tls is on"
+def _port(variables: Variables, tls: bool) -> tuple[str, str]:
+    """The port of a job server for those who speak TLS, or for others, and the variable that it is from."""
+    if tls and _tls(variables) != "false":
+        return str(variables.get("gearmand_tls_port", TLS_PORT)), "gearmand_tls_port, because edgetally_tls is on"
+    return str(variables.get("gearmand_port", PORT)), "gearmand_port"
 
 
 def _tls(variables: Variables) -> str:

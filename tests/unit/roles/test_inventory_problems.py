@@ -78,6 +78,11 @@ def test_tls_at_both_ends_and_at_its_port(program: Path) -> None:
     assert problems(program, **ends) == []
     migrating = {**TLS, "edgetally_tls": "migrate"}
     assert problems(program, **{**ends, "jobs1": {**JOBS, **migrating}, "edge1": EDGE}) == []
+    left = {**migrating, "edgetally_gearmand_servers": ["192.0.2.10:7003"]}
+    for host, known in (("ledger1", AGGREGATOR), ("edge1", EDGE)):
+        (said,) = problems(program, **{**ends, "jobs1": {**JOBS, **migrating}, host: {**known, **left}})
+        assert said.startswith("jobs1 is to listen on port 7004 (gearmand_tls_port, because edgetally_tls is on), and")
+        assert "has 7003: nobody" in said
     (said,) = problems(program, **{**ends, "jobs1": {**JOBS, **TLS, "gearmand_tls_port": 7005}})
     assert said.startswith("jobs1 is to listen on port 7005 (gearmand_tls_port, because edgetally_tls is on), and")
     (said,) = problems(program, **{**ends, "edge1": EDGE})
