@@ -11,13 +11,15 @@ from contextlib import suppress
 
 READY = "READY=1"
 ALIVE = "WATCHDOG=1"
+PATIENCE = 1.0  # seconds
 
 
 def tell(state: str) -> None:
-    """Tell systemd a state. One that does not listen is no reason to fail."""
+    """Tell systemd a state. One that does not listen is no reason to fail, or to wait for long."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as link:
+        link.settimeout(PATIENCE)
         link.connect(f"\0{address[1:]}" if address.startswith("@") else address)
         link.sendall(state.encode())

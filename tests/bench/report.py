@@ -140,6 +140,9 @@ def _measure(bench: Bench, channels: int) -> list[list[str]]:
         costs["pages"].append(bench.report("--output", "html", "--out", str(pages)))
         _compare(sums, json.loads((pages / "bill.json").read_bytes())["total"], "the page")
         costs["statements"].append(bench.report("--customers-to", str(statements)))
+    stated = len(list(statements.glob("*/index.html")))
+    if stated != -(-channels // OF_CUSTOMER):
+        raise BenchError(f"{stated:,} statements were written for {channels:,} channels, {OF_CUSTOMER} a customer")
     files = list(pages.glob("*.html"))
     if len(files) != channels + groups + 1:
         raise BenchError(f"{len(files):,} pages were written for {channels:,} channels and {groups:,} groups")

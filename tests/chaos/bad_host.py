@@ -27,7 +27,7 @@ class Host:
         self._orders.write_bytes(struct.pack("iiii", 0, 0, 0, 0))
         self.environment = {
             "LD_PRELOAD": str(library),
-            "BAD_HOST_FOLDER": str(folder),
+            "BAD_HOST_FOLDER": f"{folder}/",
             "BAD_HOST_ORDERS": str(self._orders),
         }
 

@@ -359,6 +359,7 @@ def two_machines(world: World, chance: random.Random) -> bool:
     logs = [writer.log.stem for writer in cache.writers]
     twin = world.machine(cache.name, logs, f"{cache.name}-twin{len(world.twins) + 1}")
     world.twins.append(twin)
+    world.telling_twice.add(cache.name)  # each has an interface
     world.note(cache.folder, f"{twin.folder.name} begins")
     world.run_machine(twin)
     time.sleep(chance.uniform(2.0, 6.0))
@@ -417,6 +418,7 @@ def restore_spool(world: World, chance: random.Random) -> bool:
         world.note(cache.folder, "spool copied")
         time.sleep(chance.uniform(0.5, 2.0))
         restored = _at_rest(cache, restore)
+        world.telling_twice.add(cache.name)  # it tells again what it has forgotten that it told
         world.note(cache.folder, f"spool restored: {restored}")
         return restored
 

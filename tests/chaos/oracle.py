@@ -39,7 +39,6 @@ LOSING = {
     "two machines",
     "clock hours ahead",
 }
-TELLING_TWICE = {"two machines", "restore a spool"}  # each of two has an interface; one of before tells again
 BEFORE, AFTER, TOLD = 12.0, 4.0, 15  # what is told of an edge's history beside a loss: seconds, and events at most
 APART = 5.0  # lines that were written so far apart have not one cause, seconds
 TOLD_BESIDE = "told beside the logs"  # how often edges told what they had counted there
@@ -353,9 +352,12 @@ def _counters(world: World) -> Iterator[str]:
     for edge, every in told.items():
         every.sort()
         for one, other in zip(every, every[1:]):
-            if other.start < one.end and not any(world.counts.get(f"fault: {kind}") for kind in TELLING_TWICE):
+            if other.start < one.end and edge not in world.telling_twice:
                 yield f"{edge} tells the time from {other.start} to {one.end} twice"
         wire = sum(one.wire or 0 for one in every)
         if sums.get(edge) != wire:
             yield f"{edge} has told {wire} bytes of its interface, and the database has {sums.get(edge)}"
+    if set(sums) != set(told):
+        yield f"{sorted(told)} have told what they counted beside their logs, and the database has it of {sorted(sums)}"
+    yield from (f"{cache.name} has told nothing beside its logs" for cache in world.caches if cache.name not in told)
     world.counts[TOLD_BESIDE] = sum(map(len, told.values()))

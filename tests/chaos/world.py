@@ -273,6 +273,7 @@ class World(contextlib.ExitStack):
         self.aggregator_file = self._aggregator_file()
         self.aggregators = Aggregators(self.aggregator_file, folder, mutant)
         self.callback(self.aggregators.end)
+        self.telling_twice: set[str] = set()  # the edges that had a fault after which they may
         self.caches = [
             self.machine(f"edge{number}", ("access", "other") if number == edges else ("access",))
             for number in range(1, edges + 1)

@@ -39,11 +39,13 @@ TOOLS = {
 "start edgetally-aggregator") setsid edgetally aggregate >/run/mysqld/log.aggregator 2>&1 &
     echo $! >/run/mysqld/aggregator ;;
 "stop edgetally-aggregator") kill "$(cat /run/mysqld/aggregator)" ;;
+*) echo "systemctl $*" >&2; exit 1 ;;
 esac""",
     "ansible-playbook": """test "$1" = playbooks/aggregator.yml
 edgetally migrate --admin-socket /run/mysqld/mysqld.sock
 systemctl start edgetally-aggregator""",
-    "ansible": """while [ "$1" != -a ]; do shift; done
+    "ansible": """test "$1 $2 $3" = "edges -m ansible.builtin.command" || exit 1
+while [ "$1" != -a ]; do shift; done
 $2 --config $EDGE""",
 }
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from edgetally.bill.commit_watch import metrics
+from edgetally.bill.find import find_bill
 from edgetally.config import AggregatorConfig
 from tests.integration.conftest import run
-from tests.integration.test_bill import commit
+from tests.integration.test_bill import batch, commit
 from tests.integration.test_bill import config as config
 from tests.integration.test_period import september
 
@@ -47,9 +50,9 @@ def report(config: AggregatorConfig, *options: str) -> Any:
     return done.stdout
 
 
-def test_the_metrics_are_those_of_the_bill(months: AggregatorConfig, tmp_path: Path) -> None:
+def test_the_metrics_of_a_closed_month_are_those_of_its_bill(months: AggregatorConfig, tmp_path: Path) -> None:
     file = tmp_path / "contracts.prom"
-    assert report(months, "--month", "2026-11", "--metrics", str(file)) == ""
+    assert report(months, "--month", "2026-10", "--metrics", str(file)) == ""
     found = {
         (sample.name.removeprefix("edgetally_contract_"), sample.labels["contract"]): sample
         for family in text_string_to_metric_families(file.read_text())
@@ -58,18 +61,30 @@ def test_the_metrics_are_those_of_the_bill(months: AggregatorConfig, tmp_path: P
     labels = {"contract": "gigabytes", "channel": "video", "unit": "GB"}
     assert found["quantity", "gigabytes"].labels == labels
     assert found["commit", "gigabytes"].value == 0.00002
-    bill = json.loads(report(months, "--month", "2026-11", "--output", "json"))
+    bill = json.loads(report(months, "--month", "2026-10", "--output", "json"))
     lines = {line["contract"]: line for line in bill["contracts"]}
     for name, line in lines.items():
-        forecast = line["projection"] or {"measured": line["measured"], "certain": line["measured"], "left": None}
-        uplift = float(line["terms"]["uplift"])
-        assert found["quantity", name].value == line["measured"] * uplift
-        assert found["projected", name].value == forecast["measured"] * uplift
-        assert found["certain", name].value == forecast["certain"] * uplift
-        assert (("slots_left", name) in found) == (forecast["left"] is not None)
+        for figure in ("quantity", "projected", "certain"):
+            assert found[figure, name].value == line["measured"] * float(line["terms"]["uplift"])
+        assert ("slots_left", name) not in found
     assert found["quantity", "peaks"].labels["channel"] == ""
     assert found["amount", "gigabytes"].value == float(lines["gigabytes"]["amount"]["net"])
     assert ("amount", "peaks") not in found  # it has no price
+
+
+def test_the_metrics_of_the_month_in_hand_have_its_projection(config: AggregatorConfig) -> None:
+    now = int(time.time()) // 300 * 300
+    commit(config.database, [batch("edge1/a", 1, (None, now + 0.0), {now - 300 * n: 10**9 for n in range(1, 70)})])
+    contracts = [{"name": "a", "channels": ["video"], "commit": 5, "uplift": "1.5"}]
+    Path(config.path).with_name("contracts.json").write_text(json.dumps(contracts))
+    with find_bill(config) as bill:
+        (line,) = bill.data["contracts"]
+        found = {one.name.removeprefix("contract_"): one.value for one in metrics(bill.data)}
+    forecast = line["projection"]
+    assert forecast["left"] is not None
+    assert found["projected"] == forecast["measured"] * 1.5
+    assert found["certain"] == forecast["certain"] * 1.5
+    assert found["slots_left"] == forecast["left"]
 
 
 def test_the_trend_has_closed_months_as_they_were_closed_and_this_one(months: AggregatorConfig) -> None:

@@ -32,7 +32,6 @@ PLAY = """
 def home(tmp_path: Path) -> Path:
     """What the page units have rendered, and the password files; a word of its own in each page."""
     own = [f"customers{last}/{customer_folder(one)}" for one in CUSTOMERS for last in ("", "-last")]
-    own = [f"customers{last}/{customer_folder(one)}" for one in CUSTOMERS for last in ("", "-last")]
     for place in ("html", "last", *own):
         (tmp_path / place).mkdir(parents=True)
         (tmp_path / place / "index.html").write_text(f"the page {place}")
@@ -103,7 +102,6 @@ def test_each_password_opens_its_own_folder_and_nothing_else(site: servers.Serve
             status, _ = get(site, path, user, password)
             assert (status in (200, 404)) is (user == "edgetally"), (user, path)
             assert status == 401 or user == "edgetally"
-        ways = ("../", "..%2f..%2fhtml/index.html", "../../html/index.html")
         ways = ("../", "..%2f..%2fhtml/index.html", "../../html/index.html")
         for way in (*(f"/customers/{user}/{one}" for one in ways), f"/customers/{user}../html/index.html"):
             assert get(site, way, user, password)[0] != 200 or user == "edgetally", way

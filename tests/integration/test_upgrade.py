@@ -70,6 +70,11 @@ def test_the_figures_stay(tmp_path: Path, mariadb: servers.MariaDB, admin: Datab
     assert (("edge1/access", "refused", 9) in gaps) == (version >= 5)
     assert (("edge1/access", "broken", 5) in gaps) == (version >= 7)
     assert run("audit", "--config", str(file)).returncode == 0
+    if version >= 6:
+        assert mariadb.sql("SELECT edge, LENGTH(boot) FROM machine", "edgetally").split() == ["edge1", "16"]
+    if version >= 8:
+        assert mariadb.sql("SELECT wire, server FROM edge_hour", "edgetally").split() == ["9000", "8000"]
+        assert mariadb.sql("SELECT region FROM edge_region", "edgetally").split() == ["eu"]
 
 
 def test_a_closed_month_stays_as_it_was(tmp_path: Path, mariadb: servers.MariaDB, admin: DatabaseConfig) -> None:

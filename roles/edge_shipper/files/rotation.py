@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 RULES = Path("/etc/logrotate.d/edgetally")
+CONF = Path("/etc/logrotate.conf")
 DISABLED = ".disabled"
 """logrotate ignores names that end so."""
 
@@ -63,7 +64,7 @@ def main(asked: dict[str, Any]) -> dict[str, list[str]]:
             divert(action, path)
         if other:
             write(asked["rules"])
-    debug = "" if asked["check"] else said("logrotate", "--debug", "/etc/logrotate.conf").stderr
+    debug = "" if asked["check"] else said("logrotate", "--debug", str(CONF)).stderr
     changed = [job[1] for job in todo] + [str(RULES)] * other
     return {"changed": changed, "rotates": [line for line in debug.splitlines() if line.startswith("considering log ")]}
 
