@@ -49,7 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how it is written; pdf is of statements",
     )
     parser.add_argument(
-        "--out", metavar="FILE", help="write to a file; html and csv to a folder, unless it ends in .html or .csv"
+        "--out",
+        metavar="FILE",
+        help="write to a file; html and csv to a folder, unless it ends in .html or .csv; parquet to a folder",
     )
     parser.add_argument(
         "--customer", metavar="NAME", help="the statement of a customer of the contracts, as html or pdf"
