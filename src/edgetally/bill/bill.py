@@ -26,6 +26,7 @@ from edgetally.bill.coverage import StreamCoverage, coverage, gap_data
 from edgetally.bill.percentile import mbps, rank
 from edgetally.bill.period import Period
 from edgetally.bill.price import totals
+from edgetally.bill.regions import Regional, Regions
 from edgetally.bill.sample import Sample, Span, add_spans
 from edgetally.bill.series import Counts, Series
 from edgetally.bill.unbilled import Host, unbilled
@@ -106,7 +107,8 @@ def make(
     if covered is None:
         covered = coverage(counters.cursor, period, counters.now)
     missing = _Missing(counters, period, covered)
-    builder = BillBuilder(period, contracts, percents, _whole_groups(counters, contracts, channel))
+    regional = Regions(counters.cursor, period, ids)
+    builder = BillBuilder(period, contracts, percents, _whole_groups(counters, contracts, channel), regional)
     for name, (counts, sizes) in zip(names, each):
         if counts is None:
             continue
@@ -136,11 +138,20 @@ def check_known(pattern: str, known: Iterable[str]) -> None:
 class BillBuilder:
     """Takes channels one after the other, and has the lines of the bill in the end."""
 
-    def __init__(self, period: Period, contracts: Contracts, percents: Sequence[Fraction], groups: set[str]) -> None:
+    def __init__(
+        self,
+        period: Period,
+        contracts: Contracts,
+        percents: Sequence[Fraction],
+        groups: set[str],
+        regional: Regional,
+    ) -> None:
+        """groups: the names of those that are billed; regional: asked for each line of a contract with regions."""
         self.period = period
         self.agreed = Agreed(contracts, period)
         self.percents = percents
         self.groups = groups
+        self.regional = regional
         self.free: dict[str, int] = {}  # the bytes of each channel that no contract bills
         self.lines: list[dict[str, Any]] = []
         self.charges: list[dict[str, Any]] = []
@@ -170,8 +181,11 @@ class BillBuilder:
 
     def _charge(self, stretch: Stretch, channels: Sequence[str], sample: Sample) -> None:
         part, share = self.agreed.part(stretch)
-        line = Charge(stretch.contract, channels, cut(sample, stretch.first, stretch.after), part, share).line()
-        self.charges.append({**line, "parts": self._parts.get(stretch.contract.name, {})})
+        parts = self._parts.get(stretch.contract.name, {})
+        spans = {name: parts.get(name) or [(stretch.first, stretch.after)] for name in channels}
+        regions = self.regional(stretch, spans) if stretch.contract.regions else None
+        own = cut(sample, stretch.first, stretch.after)
+        self.charges.append({**Charge(stretch.contract, channels, own, part, share, regions).line(), "parts": parts})
 
     def _add_to_groups(self, name: str, sample: Sample, stretches: Sequence[Stretch]) -> None:
         """Add a channel to the groups that bill it, each with the slots that it bills."""

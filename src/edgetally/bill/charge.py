@@ -5,7 +5,7 @@ All of it is exact: bytes are integers, quantities fractions, and only what is s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -14,6 +14,7 @@ from edgetally.bill.contracts import Contract
 from edgetally.bill.percentile import at_rank, rank, rate
 from edgetally.bill.period import Day, Period
 from edgetally.bill.price import Billed, amount, price_text
+from edgetally.bill.regions import divided, divided_text
 from edgetally.bill.sample import Sample
 from edgetally.bill.units import UNITS, unit_of
 from edgetally.bill.values import plain
@@ -39,10 +40,18 @@ class Charge:
     """One line of the bill: a contract applied to the sample of one channel, or of a group's sum."""
 
     def __init__(
-        self, contract: Contract, channels: Sequence[str], sample: Sample, period: Period, share: Fraction = WHOLE
+        self,
+        contract: Contract,
+        channels: Sequence[str],
+        sample: Sample,
+        period: Period,
+        share: Fraction = WHOLE,
+        regions: Mapping[str, int] | None = None,
     ) -> None:
-        """period: the time in which the contract is in force; share: of the days of the bill's whole period."""
+        """period: the time in which the contract is in force; share: of the days of the bill's whole period; regions:
+        what each region had of the sample, bytes, where the contract has prices for them."""
         self.contract = contract
+        self.regions = divided(contract, regions or {}, sum(sample.sizes)) if contract.regions else None
         self.share = share
         self.channels = list(channels)
         self.sample = sample
@@ -118,7 +127,8 @@ class Charge:
             "billable": shown(billed.quantity * billed.share),
             "commit": None if contract.commit is None else shown(Fraction(contract.commit)),
             "overage": None if overage is None else shown(overage),
-            "amount": amount(contract, billed, self.unit, self.share),
+            "regions": self.regions,
+            "amount": self._amount(billed),
             "projection": self._projection(counted, sizes[0], factor) if self._is_in_hand() else None,
         }
 
@@ -154,6 +164,9 @@ class Charge:
             factor = WHOLE
         return Billed(max(commit or Fraction(0), quantity), commit, factor)
 
+    def _amount(self, billed: Billed) -> dict[str, Any] | None:
+        return amount(self.contract, billed, self.unit, self.share, self.regions)
+
     # --- before the month is over
 
     def _is_in_hand(self) -> bool:
@@ -181,7 +194,7 @@ class Charge:
             certain = Fraction(max(before, default=0))
         measured, least = self._quantity(expected), self._quantity(certain)
         later, sure = self._bill(measured, factor), self._bill(least, factor)
-        cost = amount(contract, later, self.unit, self.share)
+        cost = self._amount(later)
         return {
             "measured": shown(measured),
             "certain": shown(least),
@@ -226,7 +239,8 @@ class Charge:
             text.append(f"The result is multiplied by {contract.uplift}.")
         if contract.commit is not None:
             text.append(f"At least {contract.commit} {self.unit} are billed; what is above is overage.")
-        return text + price_text(contract)
+        text += price_text(contract)
+        return text if self.regions is None else [*text, divided_text(self.regions)]
 
     def _in_force_text(self, result: str) -> str:
         days = self.period.whole_days()

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from edgetally.bill.period import parse_zone
-from edgetally.bill.tariff import Tier, read_tariff
+from edgetally.bill.tariff import Region, Tier, read_tariff
 from edgetally.bill.units import unit_of
 from edgetally.bill.values import plain, read_date, read_number, read_text, shown_value
 from edgetally.errors import EdgetallyError, nearest
@@ -67,6 +67,7 @@ class Contract:
     overage_price: str | None = None
     tiers: tuple[Tier, ...] = ()
     tiering: str = "graduated"
+    regions: tuple[Region, ...] = ()
     minimum: str | None = None
     discount: str | None = None
     tax: str | None = None
@@ -76,8 +77,9 @@ class Contract:
     @classmethod
     def of_terms(cls, terms: Mapping[str, Any]) -> Contract:
         """The contract of what `terms` gave, also of an older program's."""
-        tiers = tuple(Tier(**tier) for tier in terms.get("tiers", ()))
-        return cls(**{**terms, "channels": tuple(terms["channels"]), "percent": terms["percent"] or "", "tiers": tiers})
+        regions = tuple(Region(one["name"], one["price"], _tiers_of(one["tiers"])) for one in terms.get("regions", ()))
+        own = {"channels": tuple(terms["channels"]), "percent": terms["percent"] or "", "regions": regions}
+        return cls(**{**terms, **own, "tiers": _tiers_of(terms.get("tiers", ()))})
 
     def covers(self, channel: str) -> bool:
         """Whether a channel is billed by this contract, unless an earlier one has it."""
@@ -124,8 +126,9 @@ class Contract:
         """All terms as the bill lists them, also those that were left to their defaults."""
         terms = {field.name: getattr(self, field.name) for field in fields(self)}
         percent = plain(self.share) if self.rule in ("percentile", "daily_peak") else None
-        tiers = [vars(tier) for tier in self.tiers]
-        return {**terms, "channels": list(self.channels), "percent": percent, "tiers": tiers}
+        regions = [{**vars(region), "tiers": list(map(vars, region.tiers))} for region in self.regions]
+        own = {"channels": list(self.channels), "percent": percent, "tiers": list(map(vars, self.tiers))}
+        return {**terms, **own, "regions": regions}
 
 
 class Contracts:
@@ -150,6 +153,10 @@ class Contracts:
         if len(zones) > 1:
             raise EdgetallyError(f"the contracts are of the zones {' and '.join(zones)}: say which with --zone")
         return zones[0] if zones else None
+
+
+def _tiers_of(terms: Sequence[Mapping[str, Any]]) -> tuple[Tier, ...]:
+    return tuple(Tier(**tier) for tier in terms)
 
 
 def load(file: str) -> Contracts:

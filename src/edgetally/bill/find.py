@@ -12,6 +12,7 @@ from edgetally.bill.aliases import list_channels
 from edgetally.bill.bill import PERCENTS, open_bill
 from edgetally.bill.closed import AnyBill, find_closed
 from edgetally.bill.period import named_month, parse_period, parse_zone
+from edgetally.bill.regions import known_regions, unknown_text
 from edgetally.bill.unbilled import idle_contracts, idle_text
 from edgetally.config import AggregatorConfig, load_aggregator
 from edgetally.errors import EdgetallyError
@@ -49,13 +50,18 @@ def find_bill(
 
 
 def check_contracts(config_file: str, file: str) -> list[str]:
-    """Check a file of contracts. Where the database is there: what in it fits no channel that ever had traffic."""
+    """Check a file of contracts. Where the database is there: what in it fits no channel that ever had traffic, and no
+    region that an edge has named."""
     agreed = contracts.load(file)
     try:
-        known = set(list_channels(load_aggregator(config_file)).values())
+        config = load_aggregator(config_file)
+        known, regions = set(list_channels(config).values()), known_regions(config)
     except EdgetallyError:
         return []
-    return [idle_text(one) for one in idle_contracts(agreed.listed, agreed, known)] if known else []
+    if not known:
+        return []
+    idle = [idle_text(one) for one in idle_contracts(agreed.listed, agreed, known)]
+    return idle + [text for contract in agreed.listed for text in unknown_text(contract, regions)]
 
 
 def parse_percents(texts: Sequence[str]) -> tuple[Fraction, ...]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import decimal
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from edgetally.bill.contracts import Contract
+from edgetally.bill.regions import NOWHERE
 from edgetally.bill.units import UNITS, decimals
 from edgetally.bill.values import plain
 
@@ -35,6 +36,19 @@ class Billed:
     commit: Fraction | None
     share: Fraction
 
+    def part(self, part: Fraction) -> Billed:
+        """A part of the quantity, and of the commit."""
+        commit = None if self.commit is None else self.commit * part
+        return Billed(self.quantity * part, commit, self.share)
+
+
+class _Part(NamedTuple):
+    """What of a line has the prices of a contract, and where, in words."""
+
+    contract: Contract
+    billed: Billed
+    where: str
+
 
 @dataclass(frozen=True)
 class _Item:
@@ -45,15 +59,18 @@ class _Item:
     share: Fraction = WHOLE
 
 
-def amount(contract: Contract, billed: Billed, unit: str, in_force: Fraction = WHOLE) -> dict[str, Any] | None:
+def amount(
+    contract: Contract, billed: Billed, unit: str, in_force: Fraction = WHOLE, regions: Mapping[str, int] | None = None
+) -> dict[str, Any] | None:
     """What a line costs, as docs/reference/bill.md describes it; None where its contract has no price.
 
-    unit: of the quantity; in_force: the share of the month in which the contract was, by which a minimum is charged.
+    unit: of the quantity; in_force: the share of the month in which the contract was, by which a minimum is charged;
+    regions: the bytes of each that the contract prices, and of the rest, by which the quantity is divided.
     """
     if not contract.is_priced():
         return None
     places = decimals(contract.currency)
-    items = [*_usage(contract, billed, unit, places)]
+    items = [item for part in _parts(contract, billed, regions or {}) for item in _usage(part, unit, places)]
     items += _discount(contract, _sum(items), places)
     items += _minimum(contract, _sum(items), in_force, places)
     return {
@@ -83,12 +100,13 @@ def price_text(contract: Contract) -> list[str]:
     money, unit = contract.currency, contract.price_unit()
     text = []
     if contract.tiers:
-        text.append(_tiers_text(contract))
+        text.append(_tiers_text(contract, "Price"))
     elif contract.commit_price or contract.overage_price:
         of_commit, above = contract.price_of_commit(), contract.price_of_overage()
         text.append(f"Price: {of_commit} {money} per {unit} of the commit, {above} {money} of what is above it.")
     elif contract.price:
         text.append(f"Price: {contract.price} {money} per {unit}.")
+    text += _regions_text(contract)
     if contract.discount:
         text.append(f"Discount: {contract.discount} %.")
     if contract.minimum:
@@ -103,8 +121,24 @@ def price_text(contract: Contract) -> list[str]:
 # --- items
 
 
-def _usage(contract: Contract, billed: Billed, unit: str, places: int) -> Iterator[_Item]:
-    """What the quantity costs: as a whole, as commit and overage, or tier by tier."""
+def _parts(contract: Contract, billed: Billed, regions: Mapping[str, int]) -> Iterator[_Part]:
+    """What of the quantity has which price: all of it the contract's, or that of a region what its edges sent."""
+    if not contract.regions:
+        yield _Part(contract, billed, "")
+        return
+    total = sum(regions.values())
+    for region in contract.regions:
+        if regions[region.name]:
+            own = replace(contract, price=region.price, tiers=region.tiers, commit_price=None, overage_price=None)
+            part = billed.part(Fraction(regions[region.name], total))
+            yield _Part(own, replace(part, commit=None), f" in {region.name}")
+    if regions[NOWHERE] or not total:
+        yield _Part(contract, billed.part(Fraction(regions[NOWHERE], total) if total else WHOLE), " elsewhere")
+
+
+def _usage(of: _Part, unit: str, places: int) -> Iterator[_Item]:
+    """What a quantity costs: as a whole, as commit and overage, or tier by tier."""
+    contract, billed, where = of
     factor = Fraction(UNITS[unit], UNITS[contract.price_unit()])
     quantity = rounded(billed.quantity * factor, contract.places, contract.rounding)
     parts: list[tuple[str, Decimal, str]] = []
@@ -120,7 +154,7 @@ def _usage(contract: Contract, billed: Billed, unit: str, places: int) -> Iterat
     zeros = Decimal(0).scaleb(-contract.places)  # so that all quantities show the same decimals
     for what, part, price in parts:
         cost = rounded(Fraction(part) * Fraction(price) * billed.share, places, contract.rounding)
-        yield _Item(what, part + zeros, Fraction(price), cost, billed.share)
+        yield _Item(what + where, part + zeros, Fraction(price), cost, billed.share)
 
 
 def _tiers(contract: Contract, quantity: Decimal) -> list[tuple[str, Decimal, str]]:
@@ -196,7 +230,20 @@ def _tax(rate: str, rule: str, lines: Sequence[Mapping[str, Any]]) -> dict[str, 
     return {"rate": rate, "net": f"{net:f}", "tax": f"{tax:f}"}
 
 
-def _tiers_text(contract: Contract) -> str:
+def _regions_text(contract: Contract) -> Iterator[str]:
+    for region in contract.regions:
+        if region.tiers:
+            yield _tiers_text(replace(contract, tiers=region.tiers), f"Price for {region.name}")
+        else:
+            yield f"Price for {region.name}: {region.price} {contract.currency} per {contract.price_unit()}."
+    if contract.regions:
+        yield (
+            "The quantity is divided as the bytes that the edges of each region sent; what was sent elsewhere has the "
+            "price before these."
+        )
+
+
+def _tiers_text(contract: Contract, what: str) -> str:
     how = (
         "each part at the price of its tier" if contract.tiering == "graduated" else "all at the price of the last tier"
     )
@@ -204,4 +251,4 @@ def _tiers_text(contract: Contract) -> str:
     for tier in contract.tiers:
         parts.append(f"{tier.price} {tier.name(low).removeprefix('tier ')}")
         low = Decimal(tier.up_to or 0)
-    return f"Price in {contract.currency} per {contract.price_unit()}, {how}: {', '.join(parts)}."
+    return f"{what} in {contract.currency} per {contract.price_unit()}, {how}: {', '.join(parts)}."

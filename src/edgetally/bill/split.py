@@ -1,11 +1,7 @@
-"""A bill by edge, region or stream: what of its channels each had, from the detail of each stream.
-
-`parts` is the whole of it, for whoever prices what each region had; `split` makes lines of it as the bill has them.
-"""
+"""A bill by edge, region or stream: what of its channels each had, from the detail of each stream."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +14,7 @@ from edgetally.bill.bill import PERCENTS, Bill, channel_ids, channel_line
 from edgetally.bill.closed import AnyBill
 from edgetally.bill.counters import Counters, open_counters
 from edgetally.bill.period import Period
+from edgetally.bill.regions import read_moves, region_at
 from edgetally.bill.sample import Sample
 from edgetally.bill.series import Counts
 from edgetally.bill.zones import zone_named
@@ -26,7 +23,6 @@ from edgetally.limits import SLOT_SECONDS
 from edgetally.wire.envelope import edge_of
 
 BY = ("edge", "region", "stream")
-NOWHERE = "-"  # the region of an edge that says none
 
 _SUMS = ", ".join(f"SUM({name})" for name in Counts._fields)
 NameOf = Callable[[int, int], str]  # the part that a stream (id) is of in a slot
@@ -125,22 +121,8 @@ def _names(cursor: Any, by: str) -> NameOf:
     edges = {number: edge_of(name) for number, name in streams.items()}
     if by == "edge":
         return lambda stream, _slot: edges[stream]
-    moves = _moves(cursor)
-    return lambda stream, slot: _region(moves.get(edges[stream], ()), slot)
-
-
-def _moves(cursor: Any) -> dict[str, list[tuple[int, str]]]:
-    """Where each edge was, (from a slot on, region), oldest first."""
-    cursor.execute("SELECT edge, slot, region FROM edge_region ORDER BY edge, slot")
-    moves: dict[str, list[tuple[int, str]]] = {}
-    for edge, slot, region in cursor.fetchall():
-        moves.setdefault(edge.decode(), []).append((slot, region.decode()))
-    return moves
-
-
-def _region(moves: Sequence[tuple[int, str]], slot: int) -> str:
-    place = bisect_right([since for since, _region in moves], slot)
-    return moves[place - 1][1] if place else NOWHERE
+    moves = read_moves(cursor)
+    return lambda stream, slot: region_at(moves.get(edges[stream], ()), slot)
 
 
 # --- in words

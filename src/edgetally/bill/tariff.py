@@ -11,11 +11,12 @@ from typing import Any
 
 from edgetally.bill.units import of_rule
 from edgetally.bill.values import plain, read_number, read_text, shown_value
+from edgetally.config import NAME
 from edgetally.errors import EdgetallyError
 
 MOST = 10**12
 _PRICES = ("price", "commit_price", "overage_price")
-_SUMS = ("tiers", "minimum", "discount", "tax", *_PRICES)
+_SUMS = ("tiers", "regions", "minimum", "discount", "tax", *_PRICES)
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,15 @@ class Tier:
         return f"tier up to {self.up_to}" if not low else f"tier from {plain(Fraction(low))} to {self.up_to}"
 
 
+@dataclass(frozen=True)
+class Region:
+    """What edges of a region send has its own price, or tiers."""
+
+    name: str
+    price: str | None = None
+    tiers: tuple[Tier, ...] = ()
+
+
 def read_tariff(data: Mapping[str, Any], where: str, rule: str) -> dict[str, Any]:
     """The terms of money that a contract has, checked. where: its file, number and name."""
     terms: dict[str, Any] = {name: read_text(data[name], f"{where}: {name}") for name in _TEXTS if data.get(name)}
@@ -45,6 +55,8 @@ def read_tariff(data: Mapping[str, Any], where: str, rule: str) -> dict[str, Any
         terms["places"] = _places(data["places"], where)
     if data.get("tiers"):
         terms["tiers"] = _tiers(data["tiers"], f"{where}: tiers")
+    if data.get("regions"):
+        terms["regions"] = _regions(data["regions"], f"{where}: regions")
     _check(terms, where, rule, data.get("commit") is not None)
     return terms
 
@@ -72,12 +84,33 @@ def _check(terms: Mapping[str, Any], where: str, rule: str, has_commit: bool) ->
         raise EdgetallyError(f"{where} has {split[0]} and no commit: remove it, or say the commit")
     if len(split) == 1 and "price" not in terms:
         raise EdgetallyError(f"{where} has {split[0]} alone: say the other one, too, or price for it")
+    if "regions" in terms and not prices and "tiers" not in terms:
+        raise EdgetallyError(f"{where} has regions and no price: say the price, or tiers, of all that is elsewhere")
 
 
 def _places(value: Any, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 9:
         raise EdgetallyError(f"{where}: places is {shown_value(value)}: it is a whole number from 0 to 9")
     return value
+
+
+def _regions(value: Any, where: str) -> tuple[Region, ...]:
+    """The prices of regions, by their names."""
+    if not isinstance(value, Mapping) or not all(isinstance(one, Mapping) for one in value.values()):
+        raise EdgetallyError(
+            f'{where} is {shown_value(value)}: write {{"ap": {{"price": "0.12"}}, "eu": {{"tiers": […]}}}}'
+        )
+    return tuple(_region(read_text(name, f"{where}: a name"), one, f"{where}: {name}") for name, one in value.items())
+
+
+def _region(name: str, data: Mapping[str, Any], where: str) -> Region:
+    if not re.fullmatch(NAME, name):
+        raise EdgetallyError(f"{where} can be no region's name: write it as edge_shipper_region has it")
+    if len(data) != 1 or set(data) - {"price", "tiers"}:
+        raise EdgetallyError(f"{where} has {', '.join(sorted(data)) or 'nothing'}: a region has a price, or tiers")
+    if "tiers" in data:
+        return Region(name, tiers=_tiers(data["tiers"], f"{where}: tiers"))
+    return Region(name, read_number(data["price"], f"{where}: price", MOST, zero=True))
 
 
 def _tiers(value: Any, where: str) -> tuple[Tier, ...]:

@@ -22,7 +22,9 @@ NEW = {"name": "new", "channels": ["v*"], "commit": 300, "valid_from": "2026-04-
 
 
 def bill(contracts: list[Any], period: Period = APRIL, **channels: list[int]) -> BillBuilder:
-    builder = BillBuilder(period, parse(contracts, "x"), (Fraction(95),), {one["name"] for one in contracts})
+    builder = BillBuilder(
+        period, parse(contracts, "x"), (Fraction(95),), {one["name"] for one in contracts}, lambda *_: {}
+    )
     for name, sizes in channels.items():
         builder.add(name, [], Counts(len(sizes), sum(sizes)), Sample(sizes), None)
     builder.add_idle("*")

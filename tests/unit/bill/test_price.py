@@ -17,9 +17,11 @@ import pytest
 from edgetally.bill.charge import Charge
 from edgetally.bill.contracts import Contract, load, parse
 from edgetally.bill.price import Billed, amount, price_text, rounded, totals
+from edgetally.bill.regions import divided
 from edgetally.bill.sample import Sample
 from edgetally.bill.series import canonical
 from edgetally.bill.units import decimals
+from edgetally.errors import EdgetallyError
 from tests.unit.bill.test_charge import MBPS, month
 
 # A public cloud's list for egress, in USD per GB: the first 10 TB, the next 40, the next 100, the rest.
@@ -182,6 +184,102 @@ def test_tiers_against_a_price_for_each_unit(seed: int) -> None:
     cents = sum(prices[sum(unit > end for end in ends)] for unit in range(1, quantity + 1))
     found = net(str(quantity), "GB", **GB, tiers=[*tiers, {"price": f"{prices[3] / 100:.2f}"}])
     assert Decimal(found) == Decimal(cents) / 100
+
+
+# --- regions
+
+
+def by_region(quantity: str, sums: dict[str, int], **terms: Any) -> list[tuple[Any, ...]]:
+    agreed = contract(**terms)
+    commit = None if agreed.commit is None else Fraction(agreed.commit)
+    billed = Billed(max(commit or Fraction(0), Fraction(quantity)), commit, Fraction(1))
+    total = int(Fraction(quantity) * 10**9)
+    found = amount(agreed, billed, "GB", Fraction(1), divided(agreed, sums, total))
+    assert found is not None
+    assert sum(Decimal(item["amount"]) for item in found["items"]) == Decimal(found["net"])
+    return items(found)
+
+
+def test_each_region_has_its_own_price() -> None:
+    """A CDN's list in USD per GB: Europe 0.085, Asia by its own tiers, all else 0.120; each tier counts its region."""
+    asia = [{"up_to": 100, "price": "0.140"}, {"price": "0.100"}]
+    terms: dict[str, Any] = {**GB, "price": "0.120", "regions": {"eu": {"price": "0.085"}, "ap": {"tiers": asia}}}
+    assert by_region("1000", {"eu": 600 * 10**9, "ap": 150 * 10**9, "us": 200 * 10**9}, **terms) == [
+        ("usage in eu", "600.000", "0.085", "51.00"),
+        ("tier up to 100 in ap", "100.000", "0.14", "14.00"),
+        ("tier above 100 in ap", "50.000", "0.1", "5.00"),
+        ("usage elsewhere", "250.000", "0.12", "30.00"),
+    ]
+    assert by_region("10", {"eu": 10**10}, **terms) == [("usage in eu", "10.000", "0.085", "0.85")]
+    assert by_region("0", {}, **terms) == [("usage elsewhere", "0.000", "0.12", "0.00")]
+
+
+def test_the_tiers_of_all_that_is_elsewhere_count_that_alone() -> None:
+    """160 TB, of them 120 in a region of its own price: 40 are left, 10 at 0.085 and 30 at 0.080."""
+    found = by_region("160000", {"eu": 120_000 * 10**9}, **GB, tiers=CLOUD, regions={"eu": {"price": "0.01"}})
+    assert [item[1:] for item in found] == [
+        ("120000.000", "0.01", "1200.00"),
+        ("10000.000", "0.085", "850.00"),
+        ("30000.000", "0.08", "2400.00"),
+    ]
+
+
+def test_a_commit_is_divided_as_the_bytes_are() -> None:
+    """200 GB against a commit of 100, half in eu: the commit of what is elsewhere is 50."""
+    terms: dict[str, Any] = {**GB, "commit": 100, "commit_price": 1, "overage_price": 2}
+    terms["regions"] = {"eu": {"price": 3}}
+    assert by_region("200", {"eu": 100 * 10**9}, **terms) == [
+        ("usage in eu", "100.000", "3", "300.00"),
+        ("commit elsewhere", "50.000", "1", "50.00"),
+        ("overage elsewhere", "50.000", "2", "100.00"),
+    ]
+    assert by_region("50", {"eu": 25 * 10**9}, **terms) == [
+        ("usage in eu", "50.000", "3", "150.00"),
+        ("commit elsewhere", "50.000", "1", "50.00"),
+    ], "the commit of 100 is billed, half of it in eu"
+
+
+def test_a_line_has_the_bytes_of_its_regions_and_says_them() -> None:
+    """A percentile is one of the whole, and has the prices of its regions by their part of the bytes."""
+    terms: dict[str, Any] = {**MBIT, "price": 2, "regions": {"eu": {"price": 1}, "sa": {"tiers": [{"price": 9}]}}}
+    sizes = [200 * MBPS] * 8640
+    regions = {"eu": sum(sizes) // 4, "us": sum(sizes) // 4}
+    made = Charge(contract(**terms), ["video"], Sample(sizes), month("2026-04"), regions=regions).line()
+    assert made["regions"] == {"eu": sum(sizes) // 4, "sa": 0, "-": sum(sizes) // 4 * 3}
+    assert items(made["amount"]) == [
+        ("usage in eu", "50.000", "1", "50.00"),
+        ("usage elsewhere", "150.000", "2", "300.00"),
+    ]
+    text = made["text"]
+    assert text[-1] == (
+        f"Bytes by region of the edges that sent them: eu {sum(sizes) // 4:,}, sa 0, elsewhere {sum(sizes) // 4 * 3:,}."
+    )
+    assert "Price for eu: 1 EUR per Mbit/s." in text
+    assert "Price for sa in EUR per Mbit/s, each part at the price of its tier: 9 above 0." in text
+    assert Contract.of_terms(json.loads(json.dumps(made["terms"]))) == contract(**terms, percent=95)
+    assert Charge(contract(**MBIT, price=2), ["video"], Sample(sizes), month("2026-04")).line()["regions"] is None
+    half = Charge(
+        contract(**terms), ["video"], Sample(sizes[:4320]), month("2026-04", so_far=4320), regions=regions
+    ).line()
+    assert half["projection"]["net"] == "300.00", "eu had half of the bytes so far: 100 x 1 + 100 x 2"
+
+
+@pytest.mark.parametrize(
+    ("terms", "said"),
+    [
+        ({"regions": {"eu": {"price": 1}}}, "has regions and no price: say the price, or tiers, of all"),
+        ({"price": 1, "regions": ["eu"]}, 'regions is ["eu"]: write {"ap": {"price": "0.12"}'),
+        ({"price": 1, "regions": {"e u": {"price": 1}}}, "can be no region's name: write it as"),
+        ({"price": 1, "regions": {"eu": {}}}, "regions: eu has nothing: a region has a price, or tiers"),
+        ({"price": 1, "regions": {"eu": {"price": 1, "commit": 2}}}, "eu has commit, price: a region has"),
+        ({"price": 1, "regions": {"eu": {"price": -1}}}, "regions: eu: price is -1: it is a number of at least 0"),
+        ({"price": 1, "regions": {"eu": {"tiers": [{"up_to": 1, "price": 1}]}}}, "eu: tiers: the last tier"),
+    ],
+)
+def test_regions_that_make_no_sense_are_refused(terms: dict[str, Any], said: str) -> None:
+    with pytest.raises(EdgetallyError) as refused:
+        contract(**GB, **terms)
+    assert said in str(refused.value)
 
 
 # --- a bill
