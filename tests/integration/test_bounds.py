@@ -40,9 +40,9 @@ def config(tmp_path: Path, gearmand: servers.Server, database: DatabaseConfig) -
 
 
 def peak(process: int) -> int:
-    """The most memory that a process had, MiB."""
-    status = Path(f"/proc/{process}/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) >> 10
+    """The most memory that a process has had so far, MiB; of one that has just ended nothing is known any more."""
+    known = Path(f"/proc/{process}/status").read_text().partition("VmHWM:")[2].split()
+    return int(known[0]) >> 10 if known else 0
 
 
 def signed(seq: int, rows: str) -> bytes:
