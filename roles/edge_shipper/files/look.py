@@ -1,25 +1,29 @@
 """What the role asks an edge, once, before anything is changed: what it is, how it ships, and what it lacks.
 
 usage: python3 - JSON       {"logs": [path], "packages": [name], "users": [name], "files": [path], "services": [unit],
-                             "certificate": path, "same": {path: [sha256, mode]}}
+                             "certificate": path, "scripts": {name: [script, argument, ...]}}
 
 The logs are files or globs. It prints {"debian": whether it is one or made from it, "system": its name, "edge": the
 name it ships under or null, "missing": the new logs that are not there, "lacks": what is not there of packages and
-users, "there": what is there of files, "stopped": the services that do not run, or not after the next boot,
-"certificate": what that file holds, "same": the files that are root's and have this content and this mode, so that
-nobody need write them}. A log that edgetally has known before may be away for a moment, because its server is stopped:
-that is the health check's.
+users, "files": what is there of files, {path: {"state", "sha256", "owner", "group", "mode"}}, "stopped": the services
+that do not run, or not after the next boot, "certificate": what that file holds, "said": {name: what the script, one of
+Python that changes nothing, prints; null where it fails}}. So whoever would write a file or run a script in a task of
+its own knows whether there is something to do. A log that edgetally has known before may be away for a moment, because
+its server is stopped: that is the health check's.
 """
 
 from __future__ import annotations
 
 import glob
+import grp
 import hashlib
 import json
+import os
 import pwd
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -70,14 +74,31 @@ def text_of(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
-def is_same(path: Path, sha256: str, mode: str) -> bool:
-    """Whether a file of root's is what it ought to be, in content and permissions."""
+def state_of(path: Path) -> dict[str, str]:
+    """What a file or folder is now; a link to a folder is one, any other link a thing of its own. Raises OSError."""
+    now = path.stat() if path.is_dir() else path.lstat()
+    kinds = {stat.S_IFDIR: "folder", stat.S_IFREG: "file"}
+    return {
+        "state": kinds.get(stat.S_IFMT(now.st_mode), "other"),
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest() if stat.S_ISREG(now.st_mode) else "",
+        "owner": _name(pwd.getpwuid, now.st_uid),
+        "group": _name(grp.getgrgid, now.st_gid),
+        "mode": f"{stat.S_IMODE(now.st_mode):04o}",
+    }
+
+
+def _name(find: Callable[[int], Any], number: int) -> str:
+    """The name of a user or group; the number where it has none."""
     try:
-        now = path.lstat()
-        rights = (now.st_mode, now.st_uid, now.st_gid)
-        return rights == (stat.S_IFREG | int(mode, 8), 0, 0) and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
-    except OSError:
-        return False
+        return str(find(number)[0])
+    except KeyError:
+        return str(number)
+
+
+def said(script: str, *arguments: str) -> str | None:
+    """What a script of Python prints; None where it fails."""
+    done = subprocess.run([sys.executable, "-", *arguments], input=script, capture_output=True, text=True, check=False)
+    return None if done.returncode else done.stdout
 
 
 def _said(*command: str) -> str:
@@ -91,10 +112,10 @@ def _said(*command: str) -> str:
 def main(asked: dict[str, Any]) -> dict[str, object]:
     """All of it."""
     found = {**system(), **look(asked["logs"]), "lacks": lacks(asked["packages"], asked["users"])}
-    there = [path for path in asked["files"] if Path(path).exists()]
+    files = {path: state_of(Path(path)) for path in asked["files"] if os.path.lexists(path)}
     certificate = text_of(Path(asked["certificate"]))
-    same = [path for path, wished in asked["same"].items() if is_same(Path(path), *wished)]
-    return {**found, "there": there, "stopped": stopped(asked["services"]), "certificate": certificate, "same": same}
+    scripts = {name: said(*words) for name, words in asked["scripts"].items()}
+    return {**found, "files": files, "stopped": stopped(asked["services"]), "certificate": certificate, "said": scripts}
 
 
 if __name__ == "__main__":

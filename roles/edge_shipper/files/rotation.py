@@ -5,7 +5,7 @@ usage: python3 - JSON       {"divert": [path], "back": [path], "rules": text, "c
 A diversion holds for a package that is installed or upgraded later, too; one that somebody else made has another name,
 and stays. The rules are for the servers' other logs; without any the file of them goes. It prints {"changed": [path],
 "rotates": [line]}: the latter is what logrotate says of each log that it would rotate now. With check nothing is
-changed, so logrotate is not asked: it would still rotate what is yet to be diverted.
+changed, and where something is to be, logrotate is not asked: it would still rotate what is yet to be diverted.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ def main(asked: dict[str, Any]) -> dict[str, list[str]]:
             divert(action, path)
         if other:
             write(asked["rules"])
-    debug = "" if asked["check"] else said("logrotate", "--debug", str(CONF)).stderr
     changed = [job[1] for job in todo] + [str(RULES)] * other
+    debug = "" if asked["check"] and changed else said("logrotate", "--debug", str(CONF)).stderr
     return {"changed": changed, "rotates": [line for line in debug.splitlines() if line.startswith("considering log ")]}
 
 

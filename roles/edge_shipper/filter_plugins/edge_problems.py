@@ -5,6 +5,8 @@ One task a check would cost a fleet of fifty edges some forty seconds.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -20,6 +22,7 @@ _NAME, _PLAIN_PATH, _ADDRESS = (
 
 Log = Mapping[str, Any]
 Servers = Mapping[str, Mapping[str, Any]]
+Entry = Mapping[str, Any]
 
 
 def edge_problems(
@@ -134,9 +137,27 @@ def host_problems(found: Mapping[str, Any], host: str, edge: str) -> list[str]:
     return problems
 
 
+def unlike(entries: Sequence[Entry], files: Mapping[str, Mapping[str, str]]) -> list[Entry]:
+    """The entries, as the module host_files takes them or with the sha256 of a content, of what is not so on the host.
+
+    files: what files/look.py has found there.
+    """
+    return [entry for entry in entries if not _is_like(entry, files.get(entry["path"]))]
+
+
+def _is_like(entry: Entry, found: Mapping[str, str] | None) -> bool:
+    if found is None or found["state"] != entry.get("state", "file"):
+        return False
+    content = entry.get("content")
+    sha256 = entry.get("sha256") if content is None else hashlib.sha256(base64.b64decode(content)).hexdigest()
+    wished = {"sha256": sha256, "owner": entry.get("owner"), "group": entry.get("group")}
+    rights = int(found["mode"], 8) == int(entry.get("mode", "0644"), 8)
+    return rights and all(found[key] == value for key, value in wished.items() if value)
+
+
 class FilterModule:
     """Ansible asks a file of filters for this class."""
 
-    def filters(self) -> dict[str, Callable[..., list[str]]]:
+    def filters(self) -> dict[str, Callable[..., list[Any]]]:
         """The filters by the names that templates use."""
-        return {"edge_problems": edge_problems, "host_problems": host_problems}
+        return {"edge_problems": edge_problems, "host_problems": host_problems, "unlike": unlike}

@@ -2,7 +2,7 @@
 
 usage: python3 - PROGRAM FOLDER do|check      prints what was not the same; FOLDER is that of the configuration
 
-To check says whether the folder is there, and no more: the program that would be asked for the rest may be yet to come.
+To check changes nothing; a program that is yet to come holds nothing.
 
 The kernel's place is lib/edgetally beside the program's bin; without it the program loads its own from memory, which a
 hardened host may forbid. It is that of the program which is there, new or gone back to: no other's is left. An older
@@ -12,24 +12,35 @@ program may have no kernel and no manual.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 from zipfile import ZipFile
 
 HELD = "edgetally/tally/engines/kernel/"
+SHARED = "edgetally/share/"
+SHARE = Path("/usr/local/share")
 
 
-def put_kernel(program: Path, machine: str = os.uname().machine) -> list[Path]:
-    """Write the program's kernel, or remove one where it has none; the path, where it was not the same."""
-    name = f"edgetally-kernel-{machine}.so"
-    path = program.parent.parent / "lib" / "edgetally" / name
+def differing(program: Path, share: Path = SHARE, machine: str = os.uname().machine) -> dict[Path, bytes | None]:
+    """The files that are not as the program has them, with what each is to hold; None for one that is not to be."""
+    if not program.exists():
+        return {}
+    kernel = f"edgetally-kernel-{machine}.so"
+    files: dict[Path, bytes | None] = {program.parent.parent / "lib" / "edgetally" / kernel: None}
     with ZipFile(program) as archive:
-        held = archive.read(HELD + name) if HELD + name in archive.namelist() else None
-    if held == (path.read_bytes() if path.exists() else None):
-        return []
-    replace(path, held)
-    return [path]
+        for name in archive.namelist():
+            if name == HELD + kernel:
+                files[next(iter(files))] = archive.read(name)
+            elif (
+                name.startswith(SHARED) and "/" in name[len(SHARED) : -1]
+            ):  # what lies there itself is the program's own
+                files[share / name[len(SHARED) :]] = archive.read(name)
+    return {path: data for path, data in files.items() if data != held(path)}
+
+
+def held(path: Path) -> bytes | None:
+    """What a file holds; None where there is none."""
+    return path.read_bytes() if path.is_file() else None
 
 
 def replace(path: Path, data: bytes | None) -> None:
@@ -43,33 +54,36 @@ def replace(path: Path, data: bytes | None) -> None:
     new.replace(path)
 
 
-def put_manual(program: Path, folder: str) -> str:
-    """Have the program write its manual; what it says. Raises SystemExit, with its words, where it cannot."""
-    command = [str(program), "manual", "--install", folder]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode and "invalid choice" not in done.stderr:
-        raise SystemExit(done.stderr)
-    return done.stdout
-
-
-def put_folder(path: Path) -> list[Path]:
-    """Make the folder, root's own and for all to read; the path, where it was another."""
-    new, wished = not path.is_dir(), (os.geteuid(), os.getegid(), 0o755)
-    path.mkdir(parents=True, exist_ok=True)
+def is_folder(path: Path) -> bool:
+    """Whether the folder is there, root's own and for all to read."""
+    if not path.is_dir():
+        return False
     state = path.stat()
-    if not new and (state.st_uid, state.st_gid, state.st_mode & 0o7777) == wished:
-        return []
-    os.chown(path, *wished[:2])
-    path.chmod(wished[2])
-    return [path]
+    return (state.st_uid, state.st_gid, state.st_mode & 0o7777) == (os.geteuid(), os.getegid(), 0o755)
+
+
+def put_folder(path: Path) -> None:
+    """Make it so."""
+    path.mkdir(parents=True, exist_ok=True)
+    os.chown(path, os.geteuid(), os.getegid())
+    path.chmod(0o755)
+
+
+def main(program: Path, configuration: Path, only_check: bool, share: Path = SHARE) -> None:
+    """All of it. Raises SystemExit, with a sentence, where a file cannot be written."""
+    if not is_folder(configuration):
+        print(configuration)
+        if not only_check:
+            put_folder(configuration)
+    for path, data in differing(program, share).items():
+        print(path)
+        try:
+            if not only_check:
+                replace(path, data)
+        except OSError as error:
+            raise SystemExit(f"{path} cannot be changed ({error.strerror}): look at what is in its way") from None
 
 
 if __name__ == "__main__":
     os.umask(0o022)
-    program, configuration = (Path(word) for word in sys.argv[1:3])
-    if sys.argv[3] == "check":
-        print("" if configuration.is_dir() else configuration)
-        sys.exit()
-    for changed in put_folder(configuration) + put_kernel(program):
-        print(changed)
-    print(put_manual(program, "/usr/local/share"), end="")
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "check")

@@ -40,7 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--trend", action="store_true", help="what the contracts came to in the last 13 months, those that are closed"
     )
     parser.add_argument(
-        "--check-contracts", metavar="FILE", help="only check a file of contracts, and say what fits no channel or region"
+        "--check-contracts",
+        metavar="FILE",
+        help="only check a file of contracts, and say what fits no channel or region",
     )
     parser.add_argument(
         "--output",

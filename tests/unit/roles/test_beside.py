@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 
-from roles.edgetally.files.beside import HELD, put_folder, put_kernel, put_manual
+from roles.edgetally.files.beside import HELD, SHARED, differing, main
 from tests.support import ROOT
 
 PYZ = ROOT / "dist" / "edgetally.pyz"
@@ -53,52 +55,66 @@ def mapped(program: Path) -> bool:
     return str(program.parent.parent / "lib") in done.stdout
 
 
-def test_the_kernel_is_the_programs_own_and_written_once(program: Path, kernel: Path) -> None:
-    assert put_kernel(program) == [kernel]
-    assert put_kernel(program) == []
+def put(program: Path, only_check: bool = False) -> list[str]:
+    """What was not the same, by name."""
+    with redirect_stdout(io.StringIO()) as said:
+        main(program, program.parent.parent / "etc", only_check, program.parent.parent / "share")
+    return [Path(line).name for line in said.getvalue().splitlines()]
+
+
+MANUAL = ["_edgetally", "edgetally", "edgetally.1"]
+
+
+def test_all_of_it_is_written_once(program: Path, kernel: Path) -> None:
+    assert sorted(put(program)) == sorted(["etc", NAME, *MANUAL])
+    assert put(program) == put(program, only_check=True) == []
     assert kernel.read_bytes() == ZipFile(program).read(HELD + NAME)
+    page = program.parent.parent / "share" / "man" / "man1" / "edgetally.1"
+    assert page.read_bytes() == ZipFile(program).read(f"{SHARED}man/man1/edgetally.1")
     assert mapped(program) == (os.geteuid() == 0)
+    page.write_text("of somebody else")
+    assert put(program, only_check=True) == put(program) == ["edgetally.1"]
+
+
+def test_to_check_changes_nothing(program: Path, kernel: Path) -> None:
+    assert sorted(put(program, only_check=True)) == sorted(["etc", NAME, *MANUAL])
+    assert [path.name for path in program.parent.parent.iterdir()] == ["bin"]
+    assert not kernel.exists()
+    program.unlink()
+    assert put(program, only_check=True) == ["etc"], "a program that is yet to come holds nothing"
 
 
 def test_it_goes_back_with_the_program(program: Path, kernel: Path) -> None:
     """Another build's lay there before; the program does not load that, but would have to load its own from memory."""
     newer = program.with_name("newer")
     changed(newer, lambda name: True, b"of another build")
-    put_kernel(newer)
+    put(newer)
     assert not mapped(program)
     with kernel.open("rb") as in_memory:  # a process that runs goes on with what it has
-        assert put_kernel(program) == [kernel]
+        assert put(program) == [NAME]
         assert in_memory.read().endswith(b"of another build")
     assert kernel.read_bytes() == ZipFile(program).read(HELD + NAME)
     assert mapped(program) == (os.geteuid() == 0)
 
 
-def test_of_another_program_none_is_left(program: Path, kernel: Path) -> None:
+def test_of_another_program_no_kernel_is_left(program: Path, kernel: Path) -> None:
     older = program.with_name("older")
-    changed(older, lambda name: not name.startswith(HELD + "edgetally-kernel"))
-    put_kernel(program)
-    assert put_kernel(older) == [kernel]
+    changed(older, lambda name: not name.startswith((HELD + "edgetally-kernel", SHARED)))
+    put(program)
+    assert put(older) == [NAME]
     assert not kernel.exists()
-    assert put_kernel(older) == []
+    assert put(older) == []
 
 
-def test_a_program_without_a_manual_is_not_an_error(tmp_path: Path) -> None:
-    older = tmp_path / "edgetally"
-    older.write_text("#!/bin/sh\necho \"argument COMMAND: invalid choice: 'manual'\" >&2\nexit 2\n")
-    older.chmod(0o755)
-    assert put_manual(older, str(tmp_path)) == ""
-
-
-def test_a_manual_that_cannot_be_written_is(program: Path, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_said(program: Path, tmp_path: Path) -> None:
     (tmp_path / "share").touch()
-    with pytest.raises(SystemExit, match=r"share/man/man1/edgetally.1 cannot be changed"):
-        put_manual(program, str(tmp_path / "share"))
+    with pytest.raises(SystemExit, match=r"share/.*edgetally.* cannot be changed [(]Not a directory[)]"):
+        main(program, tmp_path / "etc", False, tmp_path / "share")
 
 
-def test_the_folder_is_made_once_and_for_all_to_read(tmp_path: Path) -> None:
-    folder = tmp_path / "etc" / "edgetally"
-    assert put_folder(folder) == [folder]
-    assert put_folder(folder) == []
-    folder.chmod(0o700)
-    assert put_folder(folder) == [folder]
-    assert folder.stat().st_mode & 0o777 == 0o755
+def test_the_folder_is_for_all_to_read(program: Path, tmp_path: Path) -> None:
+    put(program)
+    (tmp_path / "etc").chmod(0o700)
+    assert put(program) == ["etc"]
+    assert (tmp_path / "etc").stat().st_mode & 0o777 == 0o755
+    assert differing(program, tmp_path / "share") == {}

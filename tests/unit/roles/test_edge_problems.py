@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from typing import Any
 
 import pytest
 import yaml
 
-from roles.edge_shipper.filter_plugins.edge_problems import KEYS, edge_problems, host_problems
+from roles.edge_shipper.filter_plugins.edge_problems import KEYS, edge_problems, host_problems, unlike
 from tests.support import ROOT
 
 SERVERS = yaml.safe_load((ROOT / "roles/edge_shipper/vars/main.yml").read_text(encoding="utf-8"))[
@@ -141,3 +143,37 @@ def test_a_host_that_is_well() -> None:
 def test_a_host_that_is_not(found: dict[str, Any], said: str) -> None:
     (sentence,) = host_problems({**FOUND, **found}, "host1", "edge1")
     assert sentence.startswith(said)
+
+
+HELD = hashlib.sha256(b"held").hexdigest()
+THERE = {"state": "file", "sha256": HELD, "owner": "root", "group": "edgetally", "mode": "0640"}
+WISHED = {"path": "/x", "content": base64.b64encode(b"held").decode(), "owner": "root", "mode": "0640", "shown": False}
+
+
+@pytest.mark.parametrize(
+    ("entry", "found", "is_like"),
+    [
+        ({}, {}, True),
+        ({"group": "edgetally"}, {}, True),
+        ({"mode": "640"}, {}, True),
+        ({"content": None, "sha256": HELD}, {}, True),
+        ({"content": None}, {"sha256": "another"}, True),  # any content will do
+        ({}, {"sha256": "another"}, False),
+        ({"content": None, "sha256": "another"}, {}, False),
+        ({"content": ""}, {}, False),
+        ({"owner": "edgetally"}, {}, False),
+        ({"group": "root"}, {}, False),
+        ({}, {"mode": "0644"}, False),
+        ({}, {"state": "other"}, False),
+        ({"content": None, "state": "folder"}, {}, False),
+        ({"content": None, "state": "folder"}, {"state": "folder", "sha256": ""}, True),
+    ],
+)
+def test_what_nobody_need_write(entry: dict[str, Any], found: dict[str, str], is_like: bool) -> None:
+    wished = {**WISHED, **entry}
+    assert unlike([wished], {"/x": {**THERE, **found}}) == ([] if is_like else [wished])
+
+
+def test_what_is_not_there_is_written_with_the_rights_that_files_have() -> None:
+    assert unlike([WISHED], {}) == [WISHED]
+    assert unlike([{"path": "/x"}], {"/x": {**THERE, "mode": "0644"}}) == []

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import getpass
+import grp
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from roles.edge_shipper.files.look import is_same, lacks, look, stopped, system
+from roles.edge_shipper.files.look import __file__ as look_file
+from roles.edge_shipper.files.look import lacks, look, said, state_of, stopped, system
 
 
 def known(folder: Path, **values: object) -> Path:
@@ -85,20 +91,35 @@ def test_a_service_that_is_not_there_is_stopped() -> None:
     assert stopped(["no-such.service"]) == ["no-such.service"]
 
 
-@pytest.mark.parametrize(
-    ("text", "mode", "same"), [("held", 0o755, True), ("other", 0o755, False), ("held", 0o775, False), (None, 0, False)]
-)
-def test_a_file_that_nobody_need_write(tmp_path: Path, text: str | None, mode: int, same: bool) -> None:
-    file = tmp_path / "edgetally"
-    if text is not None:
-        file.write_text(text)
-        file.chmod(mode)
-    assert is_same(file, hashlib.sha256(b"held").hexdigest(), "0755") is same
-
-
-def test_a_link_is_not_the_file_itself(tmp_path: Path) -> None:
-    file, link = tmp_path / "held", tmp_path / "edgetally"
+def test_what_a_file_is_now(tmp_path: Path) -> None:
+    file, link = tmp_path / "held", tmp_path / "link"
     file.write_text("held")
     file.chmod(0o755)
     link.symlink_to(file)
-    assert not is_same(link, hashlib.sha256(b"held").hexdigest(), "0755")
+    (tmp_path / "to_folder").symlink_to(tmp_path)
+    mine = {"owner": getpass.getuser(), "group": grp.getgrgid(os.getegid()).gr_name}
+    sha256 = hashlib.sha256(b"held").hexdigest()
+    assert state_of(file) == {**mine, "state": "file", "sha256": sha256, "mode": "0755"}
+    assert (state_of(link)["state"], state_of(link)["sha256"]) == ("other", ""), "a link is not the file itself"
+    tmp_path.chmod(0o2750)
+    assert state_of(tmp_path / "to_folder") == {**mine, "state": "folder", "sha256": "", "mode": "2750"}
+
+
+def test_what_a_script_says() -> None:
+    assert said("import sys; print(sys.argv[1:])", "a", "b") == "['a', 'b']\n"
+    assert said("pass") == ""
+    assert said("raise SystemExit('no')") is None
+
+
+def test_all_that_it_prints(tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("held")
+    paths = [str(tmp_path / "there"), str(tmp_path / "gone")]
+    asked = {"logs": [], "packages": [], "users": [], "files": paths, "services": [], "certificate": paths[0]}
+    done = subprocess.run(
+        [sys.executable, look_file, json.dumps({**asked, "scripts": {"one": ["print(1)"]}})],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = json.loads(done.stdout)
+    assert (list(found["files"]), found["certificate"], found["said"]) == (paths[:1], "held", {"one": "1\n"})
