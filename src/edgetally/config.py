@@ -28,7 +28,7 @@ MASTER_KEY_LENGTH = 32
 LEAST_DETAIL_DAYS = 100
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 ENGINES = ("auto", "kernel", "reference")
-COUNTING = ("haproxy", "squid", "varnish")  # servers whose own counters are read
+COUNTING = ("haproxy", "squid", "trafficserver", "varnish")  # servers whose own counters are read
 _MAY_BE_EMPTY = (".hosts", "edges", "counters")  # the lists that need not have anything in them
 
 
@@ -61,7 +61,7 @@ class LogConfig(NamedTuple):
 
 class CounterConfig(NamedTuple):
     """A server that counts what it sends. program: its name, one of COUNTING; at: where it tells that, empty for where
-    it does by default: squid's host:port, HAProxy's socket, Varnish's instance."""
+    it does by default: squid's host:port, HAProxy's socket, Traffic Server's run root, Varnish's instance."""
 
     program: str
     at: str = ""

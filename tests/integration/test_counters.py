@@ -12,6 +12,7 @@ import pytest
 
 from edgetally.config import CounterConfig
 from edgetally.edge.server_counters import counted
+from edgetally.errors import EdgetallyError
 from tests.integration.conftest import wait_for
 from tests.integration.test_real_servers import open_folder, written
 from tests.support import servers
@@ -58,10 +59,25 @@ backend origin
 
 
 @contextmanager
+def trafficserver(folder: Path, behind: Origin) -> Iterator[tuple[servers.Server, str]]:
+    with servers.trafficserver(f"{HOST}:{behind.port}", "logging: {}\n", folder, managed=True) as server:
+        root = f"{folder}/runroot.yaml"
+        wait_for("metrics with traffic_manager", lambda: tells(CounterConfig("trafficserver", root)))
+        yield server, root
+
+
+@contextmanager
 def varnish(folder: Path, behind: Origin) -> Iterator[tuple[servers.Server, str]]:
     vcl = f'vcl 4.1; backend behind {{ .host = "{HOST}"; .port = "{behind.port}"; }}'
     with servers.varnish(vcl, {}, folder) as server:
         yield server, f"{folder}/work"
+
+
+def tells(one: CounterConfig) -> bool:
+    """Whether a server tells what it has sent."""
+    with suppress(EdgetallyError):
+        return counted(one, None) >= 0
+    return False
 
 
 def received(port: int, size: int) -> int:
@@ -78,6 +94,7 @@ def received(port: int, size: int) -> int:
 Start = Callable[[Path, Origin], Running]
 TELLS: dict[Start, tuple[int, int]] = {
     haproxy: (28, 0),
+    trafficserver: (0, 0),
     varnish: (0, 0),
     squid: (0, 10 << 10),
 }
@@ -108,6 +125,8 @@ def test_squid_leaves_the_question_out_of_a_log_of_clients() -> None:
     [
         ("squid", f"{HOST}:1", "Connection refused"),
         ("haproxy", "/nowhere/admin.sock", "No such file"),
+        ("trafficserver", "", "traffic_ctl says"),
+        ("trafficserver", "/nowhere", "there is no run root /nowhere"),
         ("varnish", "/nowhere", "varnishstat says"),
     ],
 )
@@ -122,7 +141,7 @@ def test_a_server_that_cannot_be_asked_is_said(
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:  # nobody else may send anything
             sender.sendto(b"something", (HOST, 9))
     problem = capsys.readouterr().err
-    assert f"the counters of {program} {at} cannot be read" in problem
+    assert f"the counters of {' '.join(filter(None, (program, at)))} cannot be read" in problem
     assert said in problem
     (told,) = [body["extra"]["counters"] for body in edge.bodies() if "extra" in body]
     assert told["server"] is None
@@ -140,6 +159,24 @@ def test_what_the_servers_of_an_edge_counted_travels_with_a_batch(tmp_path: Path
         (told,) = [body["extra"]["counters"] for body in edge.bodies() if "extra" in body]
         assert got - 28 <= told["server"] <= got
         assert told["wire"] > told["server"]  # with the heads of TCP and IP, and what the origin sent
+
+
+@pytest.mark.parametrize(("start", "told"), [(haproxy, None), (trafficserver, 0)])
+def test_a_server_that_is_started_again(tmp_path: Path, start: Start, told: int | None) -> None:
+    """Of one that counts from nothing again nothing is told; Traffic Server goes on from what it had counted."""
+    with open_folder() as folder, origin() as behind, start(folder, behind) as (server, at):
+        one = CounterConfig(start.__name__, at)
+        edge = Edge(tmp_path, interface="lo", counters=[one._asdict()])
+        edge.log.touch()
+        got = received(server.port, 70_000)
+        wait_for("the answer in the counter", lambda: counted(one, None) >= got - 28)
+        assert edge.rotate() == 0
+        server.stop()
+        server.start()
+        wait_for("an answer", lambda: tells(one))
+        assert edge.rotate() == 0
+        (counters,) = [body["extra"]["counters"] for body in edge.bodies() if "extra" in body]
+        assert counters["server"] == told
 
 
 def test_a_server_that_drips_is_not_waited_for() -> None:

@@ -35,6 +35,7 @@ PACKAGES = {
     "varnishd": "varnish",
     "varnishncsa": "varnish",
     "traffic_server": "trafficserver",
+    "traffic_manager": "trafficserver",
 }
 _SBIN = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 
@@ -381,11 +382,18 @@ def varnish(
 
 @contextlib.contextmanager
 def trafficserver(
-    origin: str, logging: str, folder: Path | None = None, port: int | None = None, *, settings: tuple[str, ...] = ()
+    origin: str,
+    logging: str,
+    folder: Path | None = None,
+    port: int | None = None,
+    *,
+    settings: tuple[str, ...] = (),
+    managed: bool = False,
 ) -> Iterator[Server]:
     """A Traffic Server in front of `origin` (host:port), whose logging.yaml is `logging`; logs are `folder/NAME.log`.
 
-    settings: lines of records.config besides those that make it small and its logs prompt, as `http.x INT 1`.
+    settings: lines of records.config besides those that make it small and its logs prompt, as `http.x INT 1`. managed:
+    whether traffic_manager runs it, whom traffic_ctl asks, as Debian's unit does.
     """
     with _folder(folder) as home, contextlib.ExitStack() as stack:
         chosen = port or free_port()
@@ -412,7 +420,7 @@ def trafficserver(
         (home / "etc/ip_allow.yaml").write_text(
             f"ip_allow:\n  - {{apply: in, ip_addrs: [{HOST}, '::1'], action: allow, methods: ALL}}\n"
         )
-        command = [program("traffic_server"), f"--run-root={home}/runroot.yaml"]
+        command = [program("traffic_manager" if managed else "traffic_server"), f"--run-root={home}/runroot.yaml"]
         server = Server("trafficserver", command, home, chosen, _trafficserver_serves)
         stack.callback(server.stop)
         server.start()

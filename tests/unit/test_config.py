@@ -80,7 +80,10 @@ def test_defaults_are_filled_in(tmp_path: Path) -> None:
         ({"logs": [{**EDGE["logs"][0], "private": "private"}]}, "write the whole path"),
         ({"interface": "eth0/1"}, "write the interface's name as `ip link` shows it"),
         ({"interface": "a-name-of-16-cha"}, "write the interface's name as `ip link` shows it"),
-        ({"counters": [{"program": "nginx"}]}, "of these alone counters are read: haproxy, squid, varnish"),
+        (
+            {"counters": [{"program": "nginx"}]},
+            "of these alone counters are read: haproxy, squid, trafficserver, varnish",
+        ),
         ({"counters": [{"at": "127.0.0.1:3128"}]}, "key 'counters[1].program' is missing"),
         ({"region": "eu west"}, "letters, digits"),
     ],

@@ -1,7 +1,7 @@
-"""What servers say that they have sent to clients since they started: loaded only where the configuration names some.
+"""What servers say that they have sent to clients: loaded only where the configuration names some.
 
-squid's cache manager is asked over the network, so by a child without rights. The others are asked by root: Varnish by
-the program that comes with it, HAProxy at its own socket.
+squid's cache manager is asked over the network, so by a child without rights. The others are asked by root: Varnish and
+Traffic Server by the programs that come with them, HAProxy at its own socket.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ def counted(one: CounterConfig, user: User | None) -> int:
     asked: dict[str, Callable[[], int]] = {
         "squid": lambda: _squid(one.at or "127.0.0.1:3128", user),
         "haproxy": lambda: _haproxy(one.at or "/run/haproxy/admin.sock"),
+        "trafficserver": lambda: _trafficserver(one.at),
         "varnish": lambda: _varnish(one.at),
     }
     return asked[one.program]()
@@ -48,6 +49,15 @@ def _haproxy(path: str) -> int:
     if not sizes:
         raise EdgetallyError(f"HAProxy at {path} names no frontend")
     return sum(sizes)
+
+
+def _trafficserver(root: str) -> int:
+    """Of traffic_manager: headers and bodies of all responses, as it heard of them up to ten seconds ago."""
+    if root and not os.path.isfile(root):  # traffic_ctl would ask the server that has none
+        raise EdgetallyError(f"there is no run root {root}")
+    metrics = [f"proxy.process.http.user_agent_response_{part}_total_size" for part in ("header", "document")]
+    said = _run(["traffic_ctl", *((f"--run-root={root}",) if root else ()), "metric", "get", *metrics])
+    return sum(_number(rf"(?m)^{re.escape(metric)} (\d+)$", said, "traffic_ctl") for metric in metrics)
 
 
 def _varnish(instance: str) -> int:
