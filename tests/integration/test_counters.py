@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ import pytest
 
 from edgetally.config import CounterConfig
 from edgetally.edge.server_counters import counted
+from edgetally.edge.unprivileged import User
 from edgetally.errors import EdgetallyError
 from tests.integration.conftest import wait_for
 from tests.integration.test_real_servers import open_folder, written
@@ -177,6 +179,12 @@ def test_a_server_that_is_started_again(tmp_path: Path, start: Start, told: int 
         assert edge.rotate() == 0
         (counters,) = [body["extra"]["counters"] for body in edge.bodies() if "extra" in body]
         assert counters["server"] == told
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root leaves the question to a user without rights")
+def test_a_server_that_a_user_without_rights_cannot_reach() -> None:
+    with pytest.raises(EdgetallyError, match=f"squid's cache manager at {HOST}:1 does not answer"):
+        counted(CounterConfig("squid", f"{HOST}:1"), User(65534, 65534))
 
 
 def test_a_server_that_drips_is_not_waited_for() -> None:

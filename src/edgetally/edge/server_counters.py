@@ -38,6 +38,8 @@ def _squid(at: str, user: User | None) -> int:
     host, port = parse_server(at, 3128)
     request = f"GET cache_object://{at}/counters HTTP/1.0\r\n\r\n".encode()
     said = ask_as(user, lambda: _ask(socket.AF_INET, (host, port), request)).decode("latin-1")
+    if not said:  # also where the child could not reach it
+        raise EdgetallyError(f"squid's cache manager at {at} does not answer")
     return _number(r"(?m)^client_http\.kbytes_out = (\d+)$", said, f"squid's cache manager at {at}") << 10
 
 
