@@ -42,16 +42,28 @@ def gearmand() -> Iterator[servers.Server]:
 @pytest.fixture
 def admin(mariadb: servers.MariaDB) -> DatabaseConfig:
     """The administrator's way into the database server."""
-    return DatabaseConfig("root", "", "mysql", socket=str(mariadb.socket))
+    return administrator(mariadb)
 
 
 @pytest.fixture
-def database(admin: DatabaseConfig, mariadb: servers.MariaDB, capsys: pytest.CaptureFixture[str]) -> DatabaseConfig:
+def database(mariadb: servers.MariaDB, capsys: pytest.CaptureFixture[str]) -> DatabaseConfig:
     """A fresh edgetally database, as the service sees it."""
+    config = new_database(mariadb)
+    capsys.readouterr()
+    return config
+
+
+def administrator(mariadb: servers.MariaDB) -> DatabaseConfig:
+    """The administrator's way into a database server."""
+    return DatabaseConfig("root", "", "mysql", socket=str(mariadb.socket))
+
+
+def new_database(mariadb: servers.MariaDB) -> DatabaseConfig:
+    """Make the edgetally database anew, and all that it had is gone; how the service reaches it."""
     mariadb.sql("DROP DATABASE IF EXISTS edgetally")
+    admin = administrator(mariadb)
     config = admin._replace(user="edgetally", password="secret", name="edgetally")
     migrate.migrate(AggregatorConfig(("127.0.0.1:1",), (MASTER,), config), admin, "localhost", None)
-    capsys.readouterr()
     return config
 
 

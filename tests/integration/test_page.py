@@ -18,9 +18,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
 from edgetally.bill.page.channel_page import identify
-from edgetally.config import AggregatorConfig, DatabaseConfig
-from edgetally.ledger import migrate
-from tests.integration.conftest import MASTER, aggregator_file, run, wait_for
+from tests.integration.conftest import aggregator_file, new_database, run, wait_for
 from tests.support import servers
 from tests.support.browser import chromium, messages, paper
 
@@ -82,10 +80,7 @@ def fill(mariadb: servers.MariaDB) -> dict[str, list[list[int]]]:
 
 @pytest.fixture(scope="module")
 def pages(mariadb: servers.MariaDB, tmp_path_factory: pytest.TempPathFactory) -> Pages:
-    mariadb.sql("DROP DATABASE IF EXISTS edgetally")
-    admin = DatabaseConfig("root", "", "mysql", socket=str(mariadb.socket))
-    database = admin._replace(user="edgetally", password="secret", name="edgetally")
-    migrate.migrate(AggregatorConfig(("127.0.0.1:1",), (MASTER,), database), admin, "localhost", None)
+    database = new_database(mariadb)
     rows = fill(mariadb)
     home = tmp_path_factory.mktemp("page")
     config = aggregator_file(home, database, "127.0.0.1:1")

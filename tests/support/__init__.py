@@ -1,4 +1,4 @@
-"""What tests share: an edge in a folder, real servers, a browser, a log with everything odd in it."""
+"""What tests share: an edge in a folder, real servers, a browser and axe in it, a log with everything odd in it."""
 
 from pathlib import Path
 
