@@ -38,13 +38,25 @@ INTERVALS_OF_AN_HOUR = 12
 SHARE_OF_LIMIT = 0.6
 DRAIN_SECONDS = {1_000: 10.0, 10_000: 60.0}
 CATCH_UP = 4.0
+WAIT = 900.0  # seconds
+COSTS = [f"{name} {what}" for what in ("ms/batch", "peak MB") for name in ("aggregator", "gearmand", "MariaDB")]
 # MariaDB's own defaults, in place of the small ones of the tests.
 MARIADB = ("--innodb-buffer-pool-size=128M", "--innodb-log-file-size=96M")
 
 
-class Drained(NamedTuple):
-    """A queue drained. wall: seconds from the first job taken to the last completed; cpu: seconds; peak: MB."""
+class Sent(NamedTuple):
+    """What was put into a queue: batches, their lines and bytes."""
 
+    batches: int
+    lines: int
+    bytes: int
+
+
+class Drained(NamedTuple):
+    """A queue drained. batches: how many; wall: seconds from the first job taken to the last completed; cpu: seconds;
+    peak: MB."""
+
+    batches: int
     wall: float
     cpu: dict[str, float]
     peak: dict[str, float]
@@ -95,25 +107,25 @@ class Bench:
         connection.close()
         return wall
 
-    def drain(self, batches: Sequence[Shipped], edges: int, queue: bool) -> Drained:
+    def drain(self, batches: Iterable[Shipped], edges: int, queue: bool) -> Drained:
         """Fill a job server's queue, start an aggregator, and wait until the queue is empty. All sums are compared.
 
         queue: on disk, not only in the job server's memory.
         """
         self.fresh()
         with servers.gearmand(queue=queue) as gearmand:
-            _submit(gearmand, batches)
+            sent = _submit(gearmand, batches)
             with self._aggregator(gearmand) as process:
                 watched = {"aggregator": process.pid, "gearmand": gearmand.pid, "MariaDB": self.mariadb.pid}
                 _wait(lambda: _is_taken(gearmand), process)
                 before = {name: _cpu(pid) for name, pid in watched.items()}
                 started = time.monotonic()
-                _wait(lambda: servers.queue(gearmand, FUNCTION)[0] == 0, process)
+                _wait(lambda: servers.queue(gearmand, FUNCTION)[0] == 0, process, max(WAIT, sent.batches / 100))
                 wall = time.monotonic() - started
                 cpu = {name: _cpu(pid) - before[name] for name, pid in watched.items()}
                 peak = {name: _peak(pid) for name, pid in watched.items()}
-        self._compare(batches, edges)
-        return Drained(wall, cpu, peak)
+        self._compare(sent, edges)
+        return Drained(sent.batches, wall, cpu, peak)
 
     @contextlib.contextmanager
     def _aggregator(self, gearmand: servers.Server) -> Iterator[subprocess.Popen[bytes]]:
@@ -130,15 +142,14 @@ class Bench:
             process.kill()
             process.wait()
 
-    def _compare(self, batches: Sequence[Shipped], edges: int) -> None:
+    def _compare(self, sent: Sent, edges: int) -> None:
         """The counters equal what the edges sent."""
-        sent = sum(shipped.batch.lines for shipped in batches), sum(shipped.batch.size for shipped in batches)
         count = f"SELECT COUNT(*), COUNT(DISTINCT stream_id) FROM {self.database.name}.batch"
-        if self.mariadb.sql(count).split() != [str(len(batches)), str(edges)]:
+        if self.mariadb.sql(count).split() != [str(sent.batches), str(edges)]:
             raise BenchError("the ledger has another number of batches or streams than was sent")
         for name in ("traffic", "channel_traffic"):
             found = self.mariadb.sql(f"SELECT SUM(requests), SUM(bytes) FROM {self.database.name}.{name}").split()
-            if found != [str(value) for value in sent]:
+            if found != [str(sent.lines), str(sent.bytes)]:
                 raise BenchError(f"{name} sums to {found} requests and bytes, and {sent} were sent")
 
 
@@ -149,12 +160,14 @@ def main(options: argparse.Namespace) -> int:
         mariadb = stack.enter_context(servers.mariadb(arguments=MARIADB))
         database = DatabaseConfig("edgetally", "secret", "edgetally", socket=str(mariadb.socket))
         bench = Bench(Edgetally(options.edgetally.absolute()), options.runs, folder, database, mariadb)
+        if options.hours:
+            _outage(bench, options.edges[0], options.hours)
+            return conclude(bench.goals, bench.figures, options.out)
         heading = ["edges", "batches", "seconds", "batches/s", "rows/s", "of limit", "of MariaDB alone"]
-        costs = [f"{name} {what}" for what in ("ms/batch", "peak MB") for name in ("aggregator", "gearmand", "MariaDB")]
         rows = [_measure(bench, edges) for edges in options.edges]
         rows.append(_measure(bench, options.edges[len(options.edges) // 2], intervals=INTERVALS_OF_AN_HOUR))
         rows.append(_measure(bench, options.edges[-1], queue=False))
-        say(f"\n{table([[*heading, *costs], *rows])}")
+        say(f"\n{table([[*heading, *COSTS], *rows])}")
         return conclude(bench.goals, bench.figures, options.out)
 
 
@@ -170,12 +183,27 @@ def _measure(bench: Bench, edges: int, *, intervals: int = 1, queue: bool = True
     name = f"{edges:,}{' an hour behind' if intervals > 1 else ''}{'' if queue else ', queue in memory'}"
     bench.figures[name] = {"limit": loop, "database": alone, "rounds": [one._asdict() for one in drained]}
     bench.goals += _goals(name, edges, intervals, loop / wall, wall)
-    cpu = [statistics.median(one.cpu[part] for one in drained) * 1000 / len(batches) for part in drained[0].cpu]
-    peak = [max(one.peak[part] for one in drained) for part in drained[0].peak]
     speed = [f"{wall:.2f}", f"{len(batches) / wall:,.0f}", f"{len(batches) * fleet.CHANNELS / wall:,.0f}"]
     shares = [f"{loop / wall:.2f}", f"{alone / wall:.2f}"]
-    costs = [*(f"{value:.2f}" for value in cpu), *(f"{value:.0f}" for value in peak)]
-    return [name, f"{len(batches):,}", *speed, *shares, *costs]
+    return [name, f"{len(batches):,}", *speed, *shares, *_costs(drained)]
+
+
+def _costs(drained: Sequence[Drained]) -> list[str]:
+    """COSTS: medians of the rounds."""
+    cpu = [statistics.median(one.cpu[part] / one.batches for one in drained) * 1000 for part in drained[0].cpu]
+    peak = [max(one.peak[part] for one in drained) for part in drained[0].peak]
+    return [*(f"{value:.2f}" for value in cpu), *(f"{value:.0f}" for value in peak)]
+
+
+def _outage(bench: Bench, edges: int, hours: int) -> None:
+    """All that a fleet sends while there is no aggregator, and then one; gearmand has its queue on disk."""
+    drained = bench.drain(fleet.ship(edges, hours * INTERVALS_OF_AN_HOUR), edges, queue=True)
+    name = f"{edges:,}, {hours} hours behind"
+    bench.figures[name] = drained._asdict()
+    growth = 3600 * hours / drained.wall
+    bench.goals.append(Goal(f"edges {name}: caught up to growth", growth, CATCH_UP, least=True))
+    speed = [f"{drained.batches:,}", f"{drained.wall:,.0f}", f"{drained.batches / drained.wall:,.0f}"]
+    say(f"\n{table([['edges', 'batches', 'seconds', 'batches/s', *COSTS], [name, *speed, *_costs([drained])]])}")
 
 
 def _goals(name: str, edges: int, intervals: int, share: float, wall: float) -> Iterator[Goal]:
@@ -187,8 +215,10 @@ def _goals(name: str, edges: int, intervals: int, share: float, wall: float) -> 
         yield Goal(f"edges {name}: an interval drained", wall, DRAIN_SECONDS[edges], "s")
 
 
-def _submit(gearmand: servers.Server, batches: Sequence[Shipped]) -> None:
+def _submit(gearmand: servers.Server, batches: Iterable[Shipped]) -> Sent:
+    """Fill the queue; only a thousand batches are in memory here."""
     stream = iter(batches)
+    sent = Sent(0, 0, 0)
     while group := list(islice(stream, 1000)):
         jobs = [
             submit.Job(unique_id(one.batch.stream, one.batch.generation, one.batch.seq, 0, 0, 0), one.payload)
@@ -196,6 +226,9 @@ def _submit(gearmand: servers.Server, batches: Sequence[Shipped]) -> None:
         ]
         if len(submit.submit([gearmand.address], FUNCTION, jobs)) != len(jobs):
             raise BenchError("the job server did not take all batches")
+        own = (len(group), sum(one.batch.lines for one in group), sum(one.batch.size for one in group))
+        sent = Sent(*map(sum, zip(sent, own)))
+    return sent
 
 
 def _is_taken(gearmand: servers.Server) -> bool:
@@ -204,11 +237,11 @@ def _is_taken(gearmand: servers.Server) -> bool:
     return running > 0 or total == 0
 
 
-def _wait(condition: Any, process: subprocess.Popen[bytes], timeout: float = 900.0) -> None:
+def _wait(condition: Any, process: subprocess.Popen[bytes], timeout: float = WAIT) -> None:
     deadline = time.monotonic() + timeout
     while not condition():
         if process.poll() is not None or time.monotonic() > deadline:
-            raise BenchError("the aggregator ended early, or the queue was not drained in 15 minutes")
+            raise BenchError(f"the aggregator ended early, or the queue was not drained in {timeout / 60:.0f} minutes")
         time.sleep(0.005)
 
 

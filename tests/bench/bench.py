@@ -51,6 +51,13 @@ def _parser() -> argparse.ArgumentParser:
     aggregate.add_argument(
         "--edges", type=_sizes, default=[100, 1_000, 10_000], metavar="N,…", help="sizes of the fleet (100,1000,10000)"
     )
+    aggregate.add_argument(
+        "--hours",
+        type=int,
+        default=0,
+        metavar="N",
+        help="only a fleet that is so far behind, once; 1,000 of 72 take 20 min",
+    )
     aggregate.set_defaults(run=_aggregate)
     report = commands.add_parser("report", help="the bill of a month, beside what the database needs to add it up")
     report.add_argument("--runs", type=int, default=3, metavar="N", help="rounds; medians are shown (%(default)s)")
