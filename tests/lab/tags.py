@@ -29,13 +29,15 @@ def documented(role: str) -> list[str]:
     return re.findall(r"`(\w+)`", line)
 
 
-def wrong(role: str, output: str, check: bool) -> str:
+def wrong(playbook: str, role: str, output: str, check: bool) -> str:
     """What is wrong with a run that has ended well; empty when nothing is.
 
-    Where all is in its place a task may be left out; on hosts that know nothing yet something must be done.
+    Where all is in its place a task may be left out, also one that would bring another role's; on hosts that know
+    nothing yet something must be done.
     """
     done = "ok|changed|included" + ("" if check else "|skipping")
-    if not re.search(rf"^TASK \[{role} : (?!Validating).*\n(?:{done}):", output, re.MULTILINE):
+    roles = role if check else rf"(?:{role}|{playbook})"
+    if not re.search(rf"^TASK \[{roles} : (?!Validating).*\n(?:{done}):", output, re.MULTILINE):
         return "it did nothing"
     return "" if check or not re.search(r"changed=[1-9]", output) else "it changed something"
 
@@ -48,7 +50,7 @@ def run(inventory: str, playbook: str, role: str, tag: str, check: bool) -> str:
     settings = {**plain, "ANSIBLE_GATHERING": "explicit", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
     environment = {**os.environ, **settings}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    said = done.stderr[-2000:] if done.returncode else wrong(role, done.stdout, check)
+    said = done.stderr[-2000:] if done.returncode else wrong(playbook, role, done.stdout, check)
     return f"{' '.join(command[3:])}: {said}" if said else ""
 
 

@@ -97,7 +97,9 @@ def _name(find: Callable[[int], Any], number: int) -> str:
 
 def said(script: str, *arguments: str) -> str | None:
     """What a script of Python prints; None where it fails."""
-    done = subprocess.run([sys.executable, "-", *arguments], input=script, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-IS", "-", *arguments], input=script, capture_output=True, text=True, check=False
+    )
     return None if done.returncode else done.stdout
 
 

@@ -1,11 +1,11 @@
 """Keep a distribution's logrotate files away from the logs that edgetally rotates, or give them back.
 
-usage: python3 - JSON       {"divert": [path], "back": [path], "rules": text, "check": bool}
+usage: python3 - JSON do|check      {"divert": [path], "back": [path], "rules": text}
 
 A diversion holds for a package that is installed or upgraded later, too; one that somebody else made has another name,
 and stays. The rules are for the servers' other logs; without any the file of them goes. It prints {"changed": [path],
-"rotates": [line]}: the latter is what logrotate says of each log that it would rotate now. With check nothing is
-changed, and where something is to be, logrotate is not asked: it would still rotate what is yet to be diverted.
+"rotates": [line]}: the latter is what logrotate says of each log that it would rotate now. To check changes
+nothing; and where something is to be changed logrotate is not asked: it would still rotate what is yet to be diverted.
 """
 
 from __future__ import annotations
@@ -54,20 +54,20 @@ def write(text: str) -> None:
         RULES.unlink()
 
 
-def main(asked: dict[str, Any]) -> dict[str, list[str]]:
+def main(asked: dict[str, Any], only_check: bool) -> dict[str, list[str]]:
     """Do it, and ask logrotate."""
     todo = [("--add", path) for path in asked["divert"] if not diverted(path)]
     todo += [("--remove", path) for path in asked["back"] if diverted(path)]
     other = (RULES.read_text(encoding="utf-8") if RULES.exists() else "") != asked["rules"]
-    if not asked["check"]:
+    if not only_check:
         for action, path in todo:
             divert(action, path)
         if other:
             write(asked["rules"])
     changed = [job[1] for job in todo] + [str(RULES)] * other
-    debug = "" if asked["check"] and changed else said("logrotate", "--debug", str(CONF)).stderr
+    debug = "" if only_check and changed else said("logrotate", "--debug", str(CONF)).stderr
     return {"changed": changed, "rotates": [line for line in debug.splitlines() if line.startswith("considering log ")]}
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(json.loads(sys.argv[1]))))
+    print(json.dumps(main(json.loads(sys.argv[1]), sys.argv[2] == "check")))

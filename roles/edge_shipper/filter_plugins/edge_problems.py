@@ -16,6 +16,9 @@ KEYS = (*NEEDED, *EITHER, "server", "reopen", "spread", "max_spread", "private",
 """What an entry of edge_shipper_logs may have."""
 
 KEY_LENGTH = 32
+_DISTRIBUTIONS = re.compile(r"/var/log/(nginx|squid|apache2|varnish)/([^/]*[.]log|[^/]*[*?[].*)$")
+"""The logs that the distribution's logrotate files name."""
+
 _NAME, _PLAIN_PATH, _ADDRESS = (
     re.compile(text) for text in ("[A-Za-z0-9][A-Za-z0-9._-]*$", "/[A-Za-z0-9._/-]+$", ".+:[0-9]+$")
 )
@@ -137,6 +140,28 @@ def host_problems(found: Mapping[str, Any], host: str, edge: str) -> list[str]:
     return problems
 
 
+def diverted(logs: Sequence[Log], servers: Servers) -> list[str]:
+    """The kinds of server of the logs that the distribution's logrotate file rotates too, in the order of `servers`."""
+    kinds = {log.get("server") for log in logs if _DISTRIBUTIONS.match(str(log["path"]))}
+    return [kind for kind in servers if kind in kinds]
+
+
+def logrotate_files(servers: Servers, kinds: Sequence[str], rules: str) -> dict[str, Any]:
+    """What files/rotation.py is asked for. rules: for the other logs of the kinds that are diverted."""
+    back = [server["logrotate"] for kind, server in servers.items() if kind not in kinds]
+    return {"divert": [servers[kind]["logrotate"] for kind in kinds], "back": back, "rules": rules if kinds else ""}
+
+
+def rotation_problems(lines: Sequence[str], host: str, names: str) -> list[str]:
+    """What is wrong with what logrotate would rotate. lines: files/rotation.py's; names: a regular expression for those
+    of the edge's logs."""
+    rotating = [line for line in lines if re.search(names, line)]
+    return [
+        f"logrotate on {host} still rotates a log of edge_shipper_logs ({', '.join(rotating)}): take it out of the "
+        "file in /etc/logrotate.d that names it."
+    ] * bool(rotating)
+
+
 def unlike(entries: Sequence[Entry], files: Mapping[str, Mapping[str, str]]) -> list[Entry]:
     """The entries, as the module host_files takes them or with the sha256 of a content, of what is not so on the host.
 
@@ -158,6 +183,7 @@ def _is_like(entry: Entry, found: Mapping[str, str] | None) -> bool:
 class FilterModule:
     """Ansible asks a file of filters for this class."""
 
-    def filters(self) -> dict[str, Callable[..., list[Any]]]:
+    def filters(self) -> dict[str, Callable[..., Any]]:
         """The filters by the names that templates use."""
-        return {"edge_problems": edge_problems, "host_problems": host_problems, "unlike": unlike}
+        named = (edge_problems, host_problems, diverted, logrotate_files, rotation_problems, unlike)
+        return {one.__name__: one for one in named}

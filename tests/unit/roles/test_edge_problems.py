@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 import yaml
 
-from roles.edge_shipper.filter_plugins.edge_problems import KEYS, edge_problems, host_problems, unlike
+from roles.edge_shipper.filter_plugins.edge_problems import (
+    KEYS,
+    diverted,
+    edge_problems,
+    host_problems,
+    logrotate_files,
+    rotation_problems,
+    unlike,
+)
 from tests.support import ROOT
 
 SERVERS = yaml.safe_load((ROOT / "roles/edge_shipper/vars/main.yml").read_text(encoding="utf-8"))[
@@ -143,6 +151,42 @@ def test_a_host_that_is_well() -> None:
 def test_a_host_that_is_not(found: dict[str, Any], said: str) -> None:
     (sentence,) = host_problems({**FOUND, **found}, "host1", "edge1")
     assert sentence.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("path", "is_diverted"),
+    [
+        ("/var/log/nginx/access.log", True),
+        ("/var/log/nginx/*", True),
+        ("/var/log/nginx/edgetally", False),
+        ("/var/log/nginx/sites/access.log", False),
+        ("/srv/nginx/access.log", False),
+    ],
+)
+def test_the_logs_that_a_distribution_s_file_rotates(path: str, is_diverted: bool) -> None:
+    logs = [{**LOG, "path": path}, {"name": "x", "path": "/var/log/nginx/own.log", "reopen": "true"}]
+    assert diverted(logs, SERVERS) == ["nginx"] * is_diverted
+
+
+def test_what_is_diverted_and_what_is_given_back() -> None:
+    logs = [{**LOG, "server": kind, "path": f"/var/log/{kind}/access.log"} for kind in ("squid", "nginx")]
+    kinds = diverted(logs, SERVERS)
+    assert kinds == ["nginx", "squid"], "their order is the servers'"
+    files = {"divert": ["/etc/logrotate.d/nginx", "/etc/logrotate.d/squid"]}
+    back = ["/etc/logrotate.d/apache2", "/etc/logrotate.d/varnish"]
+    assert logrotate_files(SERVERS, kinds, "rules") == {**files, "back": back, "rules": "rules"}
+    assert logrotate_files(SERVERS, [], "rules")["rules"] == ""
+
+
+def test_a_log_that_logrotate_rotates_too() -> None:
+    lines = ["considering log /var/log/nginx/access.log", "considering log /var/log/nginx/access.log.1"]
+    names = "considering log (/var/log/nginx/access[.]log)$"
+    (said,) = rotation_problems(lines, "host1", names)
+    assert said.startswith(
+        "logrotate on host1 still rotates a log of edge_shipper_logs (considering log /var/log/nginx/"
+    )
+    assert "access.log.1" not in said
+    assert rotation_problems(lines[1:], "host1", names) == []
 
 
 HELD = hashlib.sha256(b"held").hexdigest()

@@ -38,9 +38,8 @@ def ask(divert: list[Path], back: list[Path], rules: str = "", check: bool = Fal
         "divert": [str(path) for path in divert],
         "back": [str(path) for path in back],
         "rules": rules,
-        "check": check,
     }
-    return [Path(path).name for path in rotation.main(asked)["changed"]]
+    return [Path(path).name for path in rotation.main(asked, check)["changed"]]
 
 
 @needed
@@ -71,26 +70,27 @@ def test_a_diversion_that_somebody_else_made_stays(theirs: Path) -> None:
 @needed
 def test_the_logs_that_logrotate_would_rotate_are_named(theirs: Path) -> None:
     folder = theirs.parent.parent
-    asked = {"divert": [], "back": [str(theirs)], "rules": "", "check": False}
-    assert sorted(rotation.main(asked)["rotates"]) == [
+    asked = {"divert": [], "back": [str(theirs)], "rules": ""}
+    assert sorted(rotation.main(asked, False)["rotates"]) == [
         f"considering log {folder}/a b.log",
         f"considering log {folder}/access.log",
     ]
-    assert rotation.main({**asked, "divert": [str(theirs)], "back": []})["rotates"] == []
+    assert rotation.main({**asked, "divert": [str(theirs)], "back": []}, False)["rotates"] == []
 
 
 @needed
 def test_check_mode_says_the_same_and_changes_nothing(theirs: Path) -> None:
     assert ask([theirs], [], "rules\n", check=True) == ["nginx", "edgetally"]
-    asked = {"divert": [str(theirs)], "back": [], "rules": "", "check": True}
-    assert rotation.main(asked)["rotates"] == [], "what is yet to be diverted is no reason to stop"
+    asked = {"divert": [str(theirs)], "back": [], "rules": ""}
+    assert rotation.main(asked, True)["rotates"] == [], "what is yet to be diverted is no reason to stop"
     assert theirs.exists()
     assert not rotation.RULES.exists()
+    assert rotation.main({**asked, "divert": []}, True)["rotates"] != [], "where nothing is to be done it is asked"
 
 
 def test_a_host_without_logrotate(theirs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
-    assert rotation.main({"divert": [], "back": [str(theirs)], "rules": "", "check": False}) == {
+    assert rotation.main({"divert": [], "back": [str(theirs)], "rules": ""}, False) == {
         "changed": [],
         "rotates": [],
     }
