@@ -58,13 +58,20 @@ class Regions:
     def __call__(self, _stretch: Stretch, spans: Spans) -> dict[str, int]:
         """What each region had of the channels of a line, bytes; what has no detail any more is in none."""
         sums: dict[str, int] = {}
-        for channel, listed in spans.items():
-            for first, after in listed:
-                for start, end in self._unmoved(first, after):
-                    for stream, size in self._read(self._ids.get(channel, ()), start, end):
-                        region = region_at(self._moves.get(self._edges[stream], ()), start)
-                        sums[region] = sums.get(region, 0) + size
+        for (first, after), ids in self._together(spans).items():
+            for start, end in self._unmoved(first, after):
+                for stream, size in self._read(ids, start, end):
+                    region = region_at(self._moves.get(self._edges[stream], ()), start)
+                    sums[region] = sums.get(region, 0) + size
         return sums
+
+    def _together(self, spans: Spans) -> dict[Slots, list[int]]:
+        """The ids of the channels that have the same slots: all of a group are asked for at once."""
+        ids: dict[Slots, list[int]] = {}
+        for channel, listed in spans.items():
+            for span in listed:
+                ids.setdefault(span, []).extend(self._ids.get(channel, ()))
+        return ids
 
     def _unmoved(self, first: int, after: int) -> Iterator[tuple[int, int]]:
         """The time of some slots (epoch s), cut where an edge moved."""
