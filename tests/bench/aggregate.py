@@ -39,6 +39,8 @@ SHARE_OF_LIMIT = 0.6
 DRAIN_SECONDS = {1_000: 10.0, 10_000: 60.0}
 CATCH_UP = 4.0
 WAIT = 900.0  # seconds
+MOST_WAITING = 200_000  # jobs: gearmand_max_waiting
+STEP = 1000
 COSTS = [f"{name} {what}" for what in ("ms/batch", "peak MB") for name in ("aggregator", "gearmand", "MariaDB")]
 # MariaDB's own defaults, in place of the small ones of the tests.
 MARIADB = ("--innodb-buffer-pool-size=128M", "--innodb-log-file-size=96M")
@@ -60,6 +62,33 @@ class Drained(NamedTuple):
     wall: float
     cpu: dict[str, float]
     peak: dict[str, float]
+
+
+class Filler:
+    """Batches that go to a job server as long as there is room; a thousand of them are in memory at a time."""
+
+    def __init__(self, gearmand: servers.Server, batches: Iterable[Shipped]) -> None:
+        self.sent = Sent(0, 0, 0)
+        self._gearmand = gearmand
+        self._batches = iter(batches)
+
+    def fill(self) -> int:
+        """Submit what there is room for; how many jobs are in the queue."""
+        waiting = servers.queue(self._gearmand, FUNCTION)[0]
+        while waiting <= MOST_WAITING - STEP and (group := list(islice(self._batches, STEP))):
+            self._submit(group)
+            waiting = servers.queue(self._gearmand, FUNCTION)[0]
+        return waiting
+
+    def _submit(self, group: Sequence[Shipped]) -> None:
+        jobs = [
+            submit.Job(unique_id(one.batch.stream, one.batch.generation, one.batch.seq, 0, 0, 0), one.payload)
+            for one in group
+        ]
+        if len(submit.submit([self._gearmand.address], FUNCTION, jobs)) != len(jobs):
+            raise BenchError("the job server did not take all batches")
+        own = (len(group), sum(one.batch.lines for one in group), sum(one.batch.size for one in group))
+        self.sent = Sent(*map(sum, zip(self.sent, own)))
 
 
 @dataclass
@@ -107,25 +136,26 @@ class Bench:
         connection.close()
         return wall
 
-    def drain(self, batches: Iterable[Shipped], edges: int, queue: bool) -> Drained:
+    def drain(self, batches: Iterable[Shipped], edges: int, queue: bool, timeout: float = WAIT) -> Drained:
         """Fill a job server's queue, start an aggregator, and wait until the queue is empty. All sums are compared.
 
-        queue: on disk, not only in the job server's memory.
+        queue: on disk, not only in the job server's memory. What has no room in it comes as soon as there is some.
         """
         self.fresh()
         with servers.gearmand(queue=queue) as gearmand:
-            sent = _submit(gearmand, batches)
+            filler = Filler(gearmand, batches)
+            filler.fill()
             with self._aggregator(gearmand) as process:
                 watched = {"aggregator": process.pid, "gearmand": gearmand.pid, "MariaDB": self.mariadb.pid}
                 _wait(lambda: _is_taken(gearmand), process)
                 before = {name: _cpu(pid) for name, pid in watched.items()}
                 started = time.monotonic()
-                _wait(lambda: servers.queue(gearmand, FUNCTION)[0] == 0, process, max(WAIT, sent.batches / 100))
+                _wait(lambda: filler.fill() == 0, process, timeout)
                 wall = time.monotonic() - started
                 cpu = {name: _cpu(pid) - before[name] for name, pid in watched.items()}
                 peak = {name: _peak(pid) for name, pid in watched.items()}
-        self._compare(sent, edges)
-        return Drained(sent.batches, wall, cpu, peak)
+        self._compare(filler.sent, edges)
+        return Drained(filler.sent.batches, wall, cpu, peak)
 
     @contextlib.contextmanager
     def _aggregator(self, gearmand: servers.Server) -> Iterator[subprocess.Popen[bytes]]:
@@ -197,7 +227,8 @@ def _costs(drained: Sequence[Drained]) -> list[str]:
 
 def _outage(bench: Bench, edges: int, hours: int) -> None:
     """All that a fleet sends while there is no aggregator, and then one; gearmand has its queue on disk."""
-    drained = bench.drain(fleet.ship(edges, hours * INTERVALS_OF_AN_HOUR), edges, queue=True)
+    batches = fleet.ship(edges, hours * INTERVALS_OF_AN_HOUR)
+    drained = bench.drain(batches, edges, queue=True, timeout=hours * 3600)
     name = f"{edges:,}, {hours} hours behind"
     bench.figures[name] = drained._asdict()
     growth = 3600 * hours / drained.wall
@@ -213,22 +244,6 @@ def _goals(name: str, edges: int, intervals: int, share: float, wall: float) -> 
         yield Goal(f"edges {name}: caught up to growth", growth, CATCH_UP, least=True)
     elif edges in DRAIN_SECONDS:
         yield Goal(f"edges {name}: an interval drained", wall, DRAIN_SECONDS[edges], "s")
-
-
-def _submit(gearmand: servers.Server, batches: Iterable[Shipped]) -> Sent:
-    """Fill the queue; only a thousand batches are in memory here."""
-    stream = iter(batches)
-    sent = Sent(0, 0, 0)
-    while group := list(islice(stream, 1000)):
-        jobs = [
-            submit.Job(unique_id(one.batch.stream, one.batch.generation, one.batch.seq, 0, 0, 0), one.payload)
-            for one in group
-        ]
-        if len(submit.submit([gearmand.address], FUNCTION, jobs)) != len(jobs):
-            raise BenchError("the job server did not take all batches")
-        own = (len(group), sum(one.batch.lines for one in group), sum(one.batch.size for one in group))
-        sent = Sent(*map(sum, zip(sent, own)))
-    return sent
 
 
 def _is_taken(gearmand: servers.Server) -> bool:
