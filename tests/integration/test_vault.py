@@ -69,6 +69,29 @@ def inventory(tmp_path: Path, core: str) -> Path:
     return folder
 
 
+OF_OTHERS = {
+    "all.yml": """edgetally_gearmand_servers: ["{{ hostvars['jobs1'].ansible_host }}:7004"]\n""",
+    "gearmand.yml": """gearmand_listen: "{{ hostvars[inventory_hostname].ansible_host }}"\n""",
+    "aggregator.yml": """aggregator_db_password: "{{ hostvars['jobs1'].inventory_hostname }} has it"\n""",
+}
+
+
+def test_what_is_another_hosts_can_be_named(inventory: Path, core: str) -> None:
+    """As most inventories do. Ansible itself does not let one host's variables lead to another's through a third."""
+    for name, line in OF_OTHERS.items():
+        path = inventory / "group_vars" / name
+        variable = line.partition(":")[0]
+        rest = re.sub(rf"^{variable}:.*\n(?:[ \t].*\n)*", "", path.read_text(), flags=re.MULTILINE)
+        path.write_text(rest + line)
+    options: list[str | Path] = ["-i", inventory, "--vault-password-file", inventory.parent / "password"]
+    said = ansible(core, "playbook", *options, "--tags", "none", "playbooks/aggregator.yml")
+    assert "Note that all is well" in said
+    with (inventory / "group_vars" / "gearmand.yml").open("a") as file:
+        file.write("gearmand_tls_port: 7005\n")
+    with pytest.raises(AssertionError, match="jobs1 is to listen on port 7005"):
+        ansible(core, "playbook", *options, "--tags", "none", "playbooks/aggregator.yml")
+
+
 @pytest.mark.parametrize("playbook", ["aggregator", "edge_shipper"])
 def test_a_role_takes_inline_secrets(inventory: Path, core: str, playbook: str) -> None:
     """No tag but what always runs: the inventory's check, and Ansible's own of the arguments. Neither shows them."""

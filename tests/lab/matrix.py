@@ -37,7 +37,7 @@ all:
     ansible_connection: local
     ansible_python_interpreter: /usr/bin/python3
     ansible_become: false
-    edgetally_gearmand_servers: ["192.0.2.1:7003"]
+    edgetally_gearmand_servers: ["{{ hostvars['jobs1'].gearmand_listen }}:7003"]
   children:
     gearmand: {hosts: {jobs1: {gearmand_listen: 192.0.2.1}}}
     aggregator: {hosts: {ledger1: }}

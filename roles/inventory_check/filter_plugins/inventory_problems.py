@@ -38,7 +38,7 @@ def inventory_problems(
     program: where the program lies that is about to be installed. Empty where nothing is installed: then only what
     hosts lack is looked for, not whether they fit together.
     """
-    fleet = {group: {host: hostvars[host] for host in groups.get(group, ())} for group in ROLES}
+    fleet = {group: {host: _seen(hostvars, host) for host in groups.get(group, ())} for group in ROLES}
     wanted = [group for group in ROLES if group in set(wanted)]
     problems = [one for group in wanted for one in _lacking(group, fleet[group], _options(roles, ROLES[group]))]
     if not problems and program:
@@ -47,6 +47,18 @@ def inventory_problems(
         if {"aggregator", "edges"} & set(wanted):
             problems += _programs(fleet, program)
     return problems
+
+
+def _seen(hostvars: Mapping[str, Any], host: str) -> Variables:
+    """What the inventory says of a host, also where it names another host's variables.
+
+    Ansible keeps `hostvars` from what is read through hostvars: an address that is taken from there would be undefined.
+    """
+    variables: Variables = hostvars[host]
+    own = getattr(variables, "_vars", None)  # in every Ansible from 2.15 to 2.21
+    if isinstance(own, dict):
+        own["hostvars"] = hostvars
+    return variables
 
 
 # --- what a host lacks
