@@ -80,10 +80,22 @@ class Certificate(NamedTuple):
 class Link(ssl.SSLSocket):
     """A connection that says as a plain one does where it would have to wait."""
 
-    def recv(self, *arguments: Any) -> bytes:
-        """Read; what TLS has to say to itself alone is nothing yet."""
+    def recv(self, most: int = 1024, flags: int = 0) -> bytes:
+        """Read what has come, of many records as of one: a job server's answers are a record each."""
+        data = self._record(most, flags)
+        more = data
+        while more and len(data) < most and self.gettimeout() == 0:
+            try:
+                more = self._record(most - len(data), flags)
+            except OSError:  # no more has come; what ends the connection is met again
+                break
+            data += more
+        return data
+
+    def _record(self, most: int, flags: int) -> bytes:
+        """Read of one record; what TLS has to say to itself alone is nothing yet."""
         try:
-            return super().recv(*arguments)
+            return super().recv(most, flags)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from None
 

@@ -8,11 +8,13 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from edgetally.wire import tls
 from edgetally.wire.gearman import LinkError, unreachable
 from edgetally.wire.submit import Job, submit
 from edgetally.wire.worker import TakenJob, Worker
@@ -64,6 +66,30 @@ def refusal(address: str, folder: str) -> str:
     if folder:
         assert unreachable(address, folder) in said
     return said
+
+
+def test_many_records_are_read_at_once(tmp_path: Path) -> None:
+    """A job server answers each job with a record of its own; one more may end the connection."""
+    mine, theirs = (tls_folder(tmp_path / name, name, server=name == "jobs1") for name in ("edge1", "jobs1"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(theirs / "certificate.pem", theirs / "key.pem")
+    ends = socket.socketpair()
+    with ThreadPoolExecutor() as pool:
+        accepted = pool.submit(context.wrap_socket, ends[1], server_side=True)
+        link = tls._context(str(mine)).wrap_socket(ends[0], server_hostname=tls.SERVER)
+        server = accepted.result()
+    with link, server:
+        link.setblocking(False)
+        for number in range(5):
+            server.sendall(b"answer %d." % number)
+        assert link.recv(12) == b"answer 0.ans", "no more than was asked for"
+        assert link.recv(1 << 18) == b"wer 1.answer 2.answer 3.answer 4."
+        with pytest.raises(BlockingIOError):
+            link.recv(1)
+        server.sendall(b"the last")
+        server.shutdown(socket.SHUT_WR)
+        assert link.recv(1 << 18) == b"the last"
+        assert link.recv(1) == b""
 
 
 def test_jobs_go_there_and_back(front: servers.Server, gearmand: servers.Server, edge: str, tmp_path: Path) -> None:
