@@ -80,13 +80,13 @@ class Certificate(NamedTuple):
 class Link(ssl.SSLSocket):
     """A connection that says as a plain one does where it would have to wait."""
 
-    def recv(self, most: int = 1024, flags: int = 0) -> bytes:
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
         """Read what has come, of many records as of one: a job server's answers are a record each."""
-        data = self._record(most, flags)
+        data = self._record(buflen, flags)
         more = data
-        while more and len(data) < most and self.gettimeout() == 0:
+        while more and len(data) < buflen and self.gettimeout() == 0:
             try:
-                more = self._record(most - len(data), flags)
+                more = self._record(buflen - len(data), flags)
             except OSError:  # no more has come; what ends the connection is met again
                 break
             data += more
