@@ -27,6 +27,7 @@ WARN_SECONDS = 30 * 86400
 
 _ECHO = b"\0REQ" + (16).to_bytes(4, "big") + bytes(4)
 _ECHO_ANSWER = 12  # bytes
+_RECORD = 1 << 14  # the most that a record of TLS holds
 
 _NOT_ADMITTED = (
     "it does not admit {name}, which is in edgetally_revoked or was not in the inventory that was rolled out to it: "
@@ -81,16 +82,19 @@ class Link(ssl.SSLSocket):
     """A connection that says as a plain one does where it would have to wait."""
 
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
-        """Read what has come, of many records as of one: a job server's answers are a record each."""
-        data = self._record(buflen, flags)
-        more = data
-        while more and len(data) < buflen and self.gettimeout() == 0:
+        """Read what has come, of many records as of one: a job server's answers are a record each.
+
+        Each as a whole, or it is left where it is: of what is left of a record no select tells.
+        """
+        records = [self._record(buflen, flags)]
+        room = buflen - len(records[0])
+        while records[-1] and room >= _RECORD and self.gettimeout() == 0:
             try:
-                more = self._record(buflen - len(data), flags)
+                records.append(self._record(room, flags))
             except OSError:  # no more has come; what ends the connection is met again
                 break
-            data += more
-        return data
+            room -= len(records[-1])
+        return b"".join(records)
 
     def _record(self, most: int, flags: int) -> bytes:
         """Read of one record; what TLS has to say to itself alone is nothing yet."""

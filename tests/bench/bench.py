@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         default=0,
         metavar="N",
-        help="only a fleet that is so far behind, once; 1,000 of 72 take 20 min",
+        help="only a fleet that is so far behind, once; 1,000 of 72 take 12 min",
     )
     aggregate.set_defaults(run=_aggregate)
     report = commands.add_parser("report", help="the bill of a month, beside what the database needs to add it up")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import socket
 import ssl
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -68,8 +69,9 @@ def refusal(address: str, folder: str) -> str:
     return said
 
 
-def test_many_records_are_read_at_once(tmp_path: Path) -> None:
-    """A job server answers each job with a record of its own; one more may end the connection."""
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[tuple[ssl.SSLSocket, ssl.SSLSocket]]:
+    """An edge's end of a connection, which does not wait, and a job server's."""
     mine, theirs = (tls_folder(tmp_path / name, name, server=name == "jobs1") for name in ("edge1", "jobs1"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(theirs / "certificate.pem", theirs / "key.pem")
@@ -79,17 +81,44 @@ def test_many_records_are_read_at_once(tmp_path: Path) -> None:
         link = tls._context(str(mine)).wrap_socket(ends[0], server_hostname=tls.SERVER)
         server = accepted.result()
     with link, server:
+        server.settimeout(20)
         link.setblocking(False)
-        for number in range(5):
-            server.sendall(b"answer %d." % number)
-        assert link.recv(12) == b"answer 0.ans", "no more than was asked for"
-        assert link.recv(1 << 18) == b"wer 1.answer 2.answer 3.answer 4."
-        with pytest.raises(BlockingIOError):
-            link.recv(1)
-        server.sendall(b"the last")
-        server.shutdown(socket.SHUT_WR)
-        assert link.recv(1 << 18) == b"the last"
-        assert link.recv(1) == b""
+        yield link, server
+
+
+def test_many_records_are_read_at_once(pair: tuple[ssl.SSLSocket, ssl.SSLSocket]) -> None:
+    """A job server answers each job with a record of its own."""
+    link, server = pair
+    for number in range(5):
+        server.sendall(b"answer %d." % number)
+    assert link.recv(1 << 18) == b"answer 0.answer 1.answer 2.answer 3.answer 4."
+    with pytest.raises(BlockingIOError):
+        link.recv(1)
+    server.sendall(b"the last")
+    server.shutdown(socket.SHUT_WR)
+    assert link.recv(1 << 18) == b"the last"
+    assert link.recv(1) == b""
+
+
+def send_records(server: ssl.SSLSocket, data: bytes) -> None:
+    for at in range(0, len(data), 7001):
+        server.sendall(data[at : at + 7001])
+
+
+def test_of_no_record_a_part_is_left(pair: tuple[ssl.SSLSocket, ssl.SSLSocket]) -> None:
+    """What OpenSSL holds already no select tells: who waits for it waits for ever."""
+    link, server = pair
+    sent = os.urandom(150 * 7001)
+    with ThreadPoolExecutor() as pool:
+        sending = pool.submit(send_records, server, sent)
+        came = bytearray()
+        while len(came) < len(sent):
+            assert select.select([link], [], [], 20)[0], "nothing more can be read, and not all has come"
+            with suppress(BlockingIOError):
+                came += link.recv(1 << 18)
+            assert link.pending() == 0
+        sending.result()
+    assert came == sent
 
 
 def test_jobs_go_there_and_back(front: servers.Server, gearmand: servers.Server, edge: str, tmp_path: Path) -> None:

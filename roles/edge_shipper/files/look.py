@@ -95,7 +95,7 @@ def _name(find: Callable[[int], Any], number: int) -> str:
         return str(number)
 
 
-def said(script: str, *arguments: str) -> str | None:
+def answer_of(script: str, *arguments: str) -> str | None:
     """What a script of Python prints; None where it fails."""
     done = subprocess.run(
         [sys.executable, "-IS", "-", *arguments], input=script, capture_output=True, text=True, check=False
@@ -116,7 +116,7 @@ def main(asked: dict[str, Any]) -> dict[str, object]:
     found = {**system(), **look(asked["logs"]), "lacks": lacks(asked["packages"], asked["users"])}
     files = {path: state_of(Path(path)) for path in asked["files"] if os.path.lexists(path)}
     certificate = text_of(Path(asked["certificate"]))
-    scripts = {name: said(*words) for name, words in asked["scripts"].items()}
+    scripts = {name: answer_of(*words) for name, words in asked["scripts"].items()}
     return {**found, "files": files, "stopped": stopped(asked["services"]), "certificate": certificate, "said": scripts}
 
 

@@ -23,6 +23,12 @@ Regional = Callable[[Stretch, Spans], Mapping[str, int]]  # what each region had
 Moves = Sequence[tuple[int, str]]  # where an edge was, (from a slot on, region), oldest first
 
 
+def read_streams(cursor: Any) -> dict[int, str]:
+    """The names of all streams by id."""
+    cursor.execute("SELECT id, name FROM stream")
+    return {number: name.decode() for number, name in cursor.fetchall()}
+
+
 def read_moves(cursor: Any) -> dict[str, list[tuple[int, str]]]:
     """Where each edge was."""
     cursor.execute("SELECT edge, slot, region FROM edge_region ORDER BY edge, slot")
@@ -93,8 +99,7 @@ class Regions:
 
     @cached_property
     def _edges(self) -> dict[int, str]:
-        self._cursor.execute("SELECT id, name FROM stream")
-        return {number: edge_of(name.decode()) for number, name in self._cursor.fetchall()}
+        return {number: edge_of(name) for number, name in read_streams(self._cursor).items()}
 
     @cached_property
     def _moves(self) -> dict[str, list[tuple[int, str]]]:

@@ -14,7 +14,7 @@ from edgetally.bill.bill import PERCENTS, Bill, channel_ids, channel_line
 from edgetally.bill.closed import AnyBill
 from edgetally.bill.counters import Counters, open_counters
 from edgetally.bill.period import Period
-from edgetally.bill.regions import read_moves, region_at
+from edgetally.bill.regions import read_moves, read_streams, region_at
 from edgetally.bill.sample import Sample
 from edgetally.bill.series import Counts
 from edgetally.bill.zones import zone_named
@@ -114,8 +114,7 @@ def _older(cursor: Any, ids: Sequence[int], start: int, since: int) -> int:
 
 
 def _names(cursor: Any, by: str) -> NameOf:
-    cursor.execute("SELECT id, name FROM stream")
-    streams = {number: name.decode() for number, name in cursor.fetchall()}
+    streams = read_streams(cursor)
     if by == "stream":
         return lambda stream, _slot: streams[stream]
     edges = {number: edge_of(name) for number, name in streams.items()}

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from roles.edge_shipper.files.look import __file__ as look_file
-from roles.edge_shipper.files.look import lacks, look, said, state_of, stopped, system
+from roles.edge_shipper.files.look import answer_of, lacks, look, state_of, stopped, system
 
 
 def known(folder: Path, **values: object) -> Path:
@@ -106,9 +106,9 @@ def test_what_a_file_is_now(tmp_path: Path) -> None:
 
 
 def test_what_a_script_says() -> None:
-    assert said("import sys; print(sys.argv[1:])", "a", "b") == "['a', 'b']\n"
-    assert said("pass") == ""
-    assert said("raise SystemExit('no')") is None
+    assert answer_of("import sys; print(sys.argv[1:])", "a", "b") == "['a', 'b']\n"
+    assert answer_of("pass") == ""
+    assert answer_of("raise SystemExit('no')") is None
 
 
 def test_all_that_it_prints(tmp_path: Path) -> None:
